@@ -1,0 +1,191 @@
+# shellcheck shell=bash
+# Sourced by install-os.sh: the choice of the target disk, writing the image to it, growing its last partition.
+
+readonly TYPE_ROOT_X86_64=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
+
+ROOT_NUMBER="" # of the root partition, once the image is written
+
+list_disks() {
+  lsblk --json --bytes --output \
+    NAME,PATH,TYPE,SIZE,RO,RM,TRAN,MODEL,SERIAL,WWN,FSTYPE,MOUNTPOINTS,PARTLABEL,PARTUUID
+}
+
+# ---------------------------------------------------------------- choose-disk
+
+# From lsblk's JSON on stdin, all disks with the reason why each cannot be the target (null if it can),
+# best candidate first.
+rank_disks() { # bytes needed, stick's path, selector as JSON or null
+  jq --argjson need "$1" --arg stick "$2" --argjson want "${3:-null}" '
+    def nodes: recurse(.children[]?);
+    def flag: . == true or . == 1 or . == "1";
+    def text: (. // "") | tostring | gsub("^ +| +$"; "");
+    def member: ["linux_raid_member", "LVM2_member", "isw_raid_member", "ddf_raid_member", "zfs_member",
+                 "bcache", "crypto_LUKS", "drbd", "VMFS_volume_member", "ceph_bluestore"];
+    def signatures: [nodes | .fstype // empty] | map(select(. as $t | member | index($t))) | unique;
+    def mounts: [nodes | .mountpoints[]? | select(. != null)] | unique;
+    def transport: (.tran // "") | if . == "" and (.name | startswith("nvme")) then "nvme" else . end;
+    def glob: gsub("(?<c>[.+^${}()|\\[\\]\\\\])"; "\\\(.c)") | gsub("\\*"; ".*") | gsub("\\?"; ".") | "^\(.)$";
+    def mismatch:
+      if $want == null then null
+      elif ($want.serial // null) != null and (.serial | text) != $want.serial then "serial is not \($want.serial)"
+      elif ($want.wwn // null) != null and (.wwn | text) != $want.wwn then "WWN is not \($want.wwn)"
+      elif ($want.model // null) != null and (.model | text | test($want.model | glob) | not) then "model does not match \($want.model)"
+      elif ($want.transport // null) != null and transport != $want.transport then "transport is not \($want.transport)"
+      elif ($want.minSize // null) != null and .size < $want.minSize then "smaller than minSize \($want.minSize)"
+      elif ($want.maxSize // null) != null and .size > $want.maxSize then "larger than maxSize \($want.maxSize)"
+      else null end;
+    def refusal:
+      if .path == $stick then "the installer stick"
+      elif .type != "disk" then "not a disk (\(.type))"
+      elif (.name | test("^(zram|ram|loop|fd|sr|mtdblock|nbd)|boot[01]$|rpmb$")) then "not an internal disk"
+      elif .size == 0 then "no medium"
+      elif (.ro | flag) then "read-only"
+      elif (.rm | flag) then "removable"
+      elif transport == "usb" or transport == "ieee1394" then "attached by \(transport), not internal"
+      elif .size < $need then "too small: \(.size) bytes, \($need) needed"
+      elif (mounts | length) > 0 then "in use: mounted at \(mounts | join(", "))"
+      elif mismatch != null then mismatch
+      elif (signatures | length) > 0 and ($want.wipe // false | not)
+      then "belongs to another system (\(signatures | join(", "))); installDisk.wipe allows to overwrite it"
+      else null end;
+    def rank: transport | if . == "nvme" then 0 elif . == "sata" or . == "ata" then 1 else 2 end;
+    [.blockdevices[] | {path, size, serial: (.serial | text), model: (.model | text),
+                        transport: transport, rank: rank, reason: refusal}]
+    | sort_by(.reason != null, .rank, .size, .path)'
+}
+
+describe_disks() { # ranked disks as JSON
+  jq -r '.[] | "  \(.path)  \(.size / 1e9 * 10 | round / 10) GB  \(.transport)  \(.model)  serial \(if .serial == "" then "unknown" else .serial end): \(.reason // "can be used")"' <<<"$1"
+}
+
+# The path of the only best candidate, or an error message and exit code 1.
+pick_disk() { # ranked disks as JSON
+  jq -r '[.[] | select(.reason == null)]
+    | if length == 0 then "no disk can be used\n" | halt_error(1)
+      elif length > 1 and .[0].rank == .[1].rank and .[0].size == .[1].size
+      then "several disks are equally good: \([.[0] as $b | .[] | select(.rank == $b.rank and .size == $b.size) | .path] | join(", "))\n" | halt_error(1)
+      else .[0].path end' <<<"$1"
+}
+
+choose_disk() {
+  local ranked disk need
+  media_present || fail "the stick has gone"
+  require_one_stick
+  need=$(image_field rawSize)
+  ranked=$(list_disks | rank_disks "$need" "$(jq -r '.[0].path' <<<"$STICKS")" null)
+  say "Disks:" "$(describe_disks "$ranked")"
+  if ! disk=$(pick_disk "$ranked" 2>"$RUN/problem"); then
+    fail "$(<"$RUN/problem"): $(describe_disks "$ranked" | paste -sd';')"
+  fi
+  DISK=$disk
+  say "Target disk: $DISK"
+}
+
+# ---------------------------------------------------------------- write-image
+
+queue_limit() { # disk, name
+  cat "/sys/class/block/$(basename "$1")/queue/$2" 2>/dev/null || echo 0
+}
+
+# Makes the area of the image read as zeros where the disk can do that by itself. Returns 1 if it cannot:
+# then zeros have to be written like everything else. (What a mere discard leaves behind is undefined.)
+zero_target() { # disk, bytes
+  local sector
+  if (($(queue_limit "$1" discard_max_bytes) > 0)); then
+    blkdiscard --force "$1" || say "$1 did not discard its blocks"
+  fi
+  (($(queue_limit "$1" write_zeroes_max_bytes) > 0)) || return 1
+  sector=$(blockdev --getss "$1") || return 1
+  blkdiscard --force --zeroout --length $((($2 + sector - 1) / sector * sector)) "$1"
+}
+
+# Turns dd's progress on stdin, parted by carriage returns, into one line on the consoles for every tenth.
+show_progress() { # what is being done, bytes in total
+  local line percent last=0 began
+  began=$(uptime_cs)
+  while IFS= read -r -d $'\r' line || [[ -n $line ]]; do
+    if [[ $line =~ ^([0-9]+)\ bytes ]]; then
+      percent=$((BASH_REMATCH[1] * 100 / $2))
+      if ((percent >= last + 10)); then
+        last=$percent
+        say "EMTS progress: $1 $percent % ($((BASH_REMATCH[1] / 10000 / ($(uptime_cs) - began + 1))) MB/s)"
+      fi
+    fi
+    if [[ $line == *$'\n'* ]]; then printf '%s\n' "$line"; fi
+  done
+}
+
+write_image() {
+  local raw conv=fsync,nocreat,notrunc
+  raw=$(image_field rawSize)
+  wipefs --all --force --quiet "$DISK"
+  if zero_target "$DISK" "$raw"; then conv+=,sparse; fi
+  copy_image "$raw" "$conv" || fail "the OS image could not be written to $DISK; the log has the cause"
+  blockdev --flushbufs "$DISK"
+  verify_written "$raw" || fail "$DISK does not read back what was written to it"
+  ROOT_NUMBER=$(root_partition)
+  wait_until "$PARTITION_DEADLINE" reread_partitions || fail "the kernel does not show the new partitions of $DISK"
+}
+
+# 128 KiB is the grain in which runs of zeros are left out.
+copy_image() { # bytes, conv
+  local file compression
+  file=$(image_file)
+  compression=$(image_field compression)
+  decompress "$compression" <"$file" |
+    dd of="$DISK" iflag=fullblock bs=128K conv="$2" oflag=direct status=progress 2> >(show_progress writing "$1")
+}
+
+# Compares all of the image with what the disk has, past the page cache.
+verify_written() { # bytes
+  local file compression
+  file=$(image_file)
+  compression=$(image_field compression)
+  cmp <(decompress "$compression" <"$file") \
+    <(dd if="$DISK" bs=1M iflag=direct,count_bytes count="$1" status=none)
+}
+
+# ---------------------------------------------------------------- partitions of the target
+
+partition_table() { sfdisk --json "$DISK"; }
+
+partition_path() { # number
+  if [[ $DISK =~ [0-9]$ ]]; then echo "${DISK}p$1"; else echo "$DISK$1"; fi
+}
+
+reread_partitions() {
+  blockdev --rereadpt "$DISK" && [[ -b $(partition_path "$ROOT_NUMBER") ]]
+}
+
+# The number of the first partition with this type GUID or, failing that, with this name.
+partition_number() { # type GUID, name
+  partition_table | jq -er --arg type "$1" --arg name "$2" '
+    .partitiontable.partitions
+    | (map(select((.type | ascii_upcase) == $type)) + map(select((.name // "") == $name)))
+    | first | .node | capture("(?<n>[0-9]+)$").n'
+}
+
+root_partition() {
+  partition_number "$TYPE_ROOT_X86_64" rootfs ||
+    fail "the OS image has no root partition (type $TYPE_ROOT_X86_64 or name rootfs)"
+}
+
+# ---------------------------------------------------------------- grow-root
+
+# The last partition takes the rest of the disk. (In an image whose data partition follows the root
+# partition it is the data partition that grows.)
+grow_root() {
+  local last node code=0
+  sgdisk --move-second-header "$DISK"
+  last=$(partition_table | jq -er '.partitiontable.partitions | max_by(.start) | .node | capture("(?<n>[0-9]+)$").n')
+  echo ', +' | sfdisk --no-reread --force -N "$last" "$DISK"
+  wait_until "$PARTITION_DEADLINE" reread_partitions || fail "the kernel does not show the partitions of $DISK"
+  node=$(partition_path "$last")
+  if [[ $(blkid -p -o value -s TYPE "$node") != ext[234] ]]; then
+    say "$node is not ext4; its file system keeps its size"
+    return
+  fi
+  e2fsck -f -p "$node" || code=$?
+  if ((code > 1)); then fail "e2fsck found errors on $node that it does not repair by itself (exit code $code)"; fi
+  resize2fs "$node" || fail "the file system on $node cannot be grown"
+}

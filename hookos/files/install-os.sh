@@ -1,0 +1,229 @@
+#!/usr/bin/env bash
+# Installs the operating system from the EMTS stick onto an internal disk.
+#
+# Runs in the os-installer container of HookOS, with install-os-*.sh beside it. Each step of STEPS is the
+# function of the same name (`-` read as `_`). A step prints one marker line when it begins and when it
+# ends, on every console, on the second serial port and in the log:
+#   EMTS step=<name> state=<begin|done|failed> t=<seconds> [reason=<text>]
+# Nothing on the target disk changes before choose-disk is done, and the firmware boots the stick until
+# set-boot-order is done; so a machine that loses power at any time installs again from the start.
+#
+# Needs bash, coreutils, util-linux, gdisk, e2fsprogs, jq, zstd (gzip, xz for such images), efibootmgr.
+set -Eeuo pipefail
+export LC_ALL=C
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+
+readonly STEPS=(find-media validate-config verify-image choose-disk write-image grow-root
+  configure-os configure-kubernetes set-boot-order save-logs reboot)
+
+readonly BOOTSTRAPPER=/mnt/bootstrapper/cluster-bootstrapper
+readonly LOG=/var/log/os-installer.log
+readonly RUN=${EMTS_RUN:-/run/emts-installer} # set from outside by tests
+readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=/mnt/target
+readonly MANIFEST="$MEDIA/manifest.json" CONFIG_FILE="$CONF/config-file"
+
+# Seconds. A stick behind a slow hub, or in an emulated machine, appears late.
+readonly MEDIA_DEADLINE=60 PARTITION_DEADLINE=30
+
+HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source=install-os-report.sh
+source "$HERE/install-os-report.sh"
+# shellcheck source=install-os-disks.sh
+source "$HERE/install-os-disks.sh"
+# shellcheck source=install-os-boot.sh
+source "$HERE/install-os-boot.sh"
+
+# ---------------------------------------------------------------- small tools
+
+# What manifest.json says about the OS image.
+image_field() { # name
+  jq -er --arg name "$1" '.osImage[$name]' "$MANIFEST" ||
+    fail "manifest.json on EMTS-OS has no osImage.$1"
+}
+
+image_file() { printf '%s/%s\n' "$MEDIA" "$(image_field file)"; }
+
+decompress() { # compression; stdin to stdout
+  case $1 in
+    zstd) zstd -dcq ;;
+    gzip) gzip -dc ;;
+    xz) xz -dc ;;
+    none) cat ;;
+    *) fail "this installer cannot decompress '$1'" ;;
+  esac
+}
+
+# Repeats a command until it succeeds or the deadline has passed.
+wait_until() { # seconds, command...
+  local deadline=$(($(uptime_cs) + $1 * 100))
+  shift
+  until "$@"; do
+    if (($(uptime_cs) >= deadline)); then return 1; fi
+    sleep 0.2
+  done
+}
+
+unmount_all() {
+  local dir
+  sync
+  for dir in "$TARGET" "$ESP" "$MEDIA" "$CONF"; do
+    if mountpoint -q "$dir"; then umount --recursive "$dir" || return 1; fi
+  done
+}
+
+# ---------------------------------------------------------------- find-media
+
+# The sticks in lsblk's JSON on stdin: one object for each disk that has a partition of a stick.
+sticks_in() {
+  jq '[.blockdevices[]
+       | {path, serial, model: ((.model // "") | gsub("^ +| +$"; "")),
+          parts: [.children[]? | select((.partlabel // "") | test("^EMTS-(BOOT|OS|CONF)$"))
+                  | {key: .partlabel, value: .path}]}
+       | select(.parts | length > 0)
+       | .complete = ((.parts | map(.key) | sort) == ["EMTS-BOOT", "EMTS-CONF", "EMTS-OS"])
+       | .parts |= from_entries]'
+}
+
+STICKS='[]'
+
+media_present() {
+  STICKS=$(list_disks | sticks_in)
+  [[ $(jq 'any(.complete)' <<<"$STICKS") == true ]]
+}
+
+require_one_stick() {
+  if (($(jq length <<<"$STICKS") > 1)); then
+    fail "more than one EMTS stick is attached: $(jq -r \
+      'map("\(.path) (\(.model), serial \(.serial // "unknown"))") | join(", ")' <<<"$STICKS")"
+  fi
+}
+
+stick_part() { jq -er --arg name "$1" '.[0].parts[$name]' <<<"$STICKS"; }
+
+find_media() {
+  if ! wait_until "$MEDIA_DEADLINE" media_present; then
+    fail "no disk with the partitions EMTS-BOOT, EMTS-OS and EMTS-CONF within $MEDIA_DEADLINE s; seen: $(list_disks |
+      jq -r '[.blockdevices[] | "\(.path) [\([.children[]? | .partlabel // .path] | join(" "))]"] | join(", ")')"
+  fi
+  require_one_stick
+  mkdir -p "$MEDIA" "$CONF"
+  mount -t ext4 -o ro,noload "$(stick_part EMTS-OS)" "$MEDIA" || fail "the partition EMTS-OS cannot be mounted"
+  mount -t vfat -o ro "$(stick_part EMTS-CONF)" "$CONF" || fail "the partition EMTS-CONF cannot be mounted"
+  [[ -s $CONFIG_FILE ]] || fail "EMTS-CONF has no config-file"
+  check_manifest
+}
+
+# SHA256SUMS names every file of the bundle, the manifest among them; the manifest's id is made from the
+# other lines. So a change in either of the two files is noticed.
+check_manifest() {
+  local file
+  for file in manifest.json SHA256SUMS; do
+    [[ -s $MEDIA/$file ]] || fail "EMTS-OS has no $file"
+  done
+  (cd "$MEDIA" && grep '  manifest\.json$' SHA256SUMS | sha256sum --check --quiet --strict) ||
+    fail "manifest.json on EMTS-OS does not match SHA256SUMS"
+  jq -e '.format == 1' "$MANIFEST" >/dev/null ||
+    fail "manifest.json on EMTS-OS has another format than this installer knows (1)"
+  [[ $(jq -r .id "$MANIFEST") == "$(grep -v '  manifest\.json$' "$MEDIA/SHA256SUMS" | sha256sum | cut -c1-16)" ]] ||
+    fail "SHA256SUMS on EMTS-OS does not match the id in manifest.json"
+}
+
+# ---------------------------------------------------------------- validate-config
+
+validate_config() {
+  local out="$RUN/diagnostics" version code=0 lines
+  version=$(image_field k3sVersion)
+  "$BOOTSTRAPPER" validate --config-file "$CONFIG_FILE" --k3s-version "$version" >"$out" 2>&1 || code=$?
+  mapfile -t lines < <(head -n 40 "$out")
+  if ((${#lines[@]} > 0)); then say "${lines[@]}"; fi
+  if ((code != 0)); then
+    fail "cluster-bootstrapper refused the config-file with exit code $code: ${lines[0]:-no message}"
+  fi
+}
+
+# ---------------------------------------------------------------- verify-image
+
+# One pass over the stick: the compressed and the raw stream are hashed beside the decompression, so that
+# both sums and the raw size are known to be right before the target is touched.
+verify_image() {
+  local file compression size
+  file=$(image_file)
+  compression=$(image_field compression)
+  [[ -f $file ]] || fail "EMTS-OS has no $(basename "$file")"
+  expect size "$(stat -c %s "$file")" "size of the OS image"
+  rm -f "$RUN/packed" "$RUN/raw"
+  mkfifo "$RUN/packed" "$RUN/raw"
+  sha256sum <"$RUN/packed" >"$RUN/packed.sum" & local packed=$!
+  sha256sum <"$RUN/raw" >"$RUN/raw.sum" & local raw=$!
+  if ! size=$(tee "$RUN/packed" <"$file" | decompress "$compression" | tee "$RUN/raw" | wc -c); then
+    size="unknown, decompression failed"
+  fi
+  wait "$packed" "$raw"
+  expect sha256 "$(cut -d' ' -f1 "$RUN/packed.sum")" "sha256 of the OS image"
+  expect rawSize "$size" "size of the decompressed OS image"
+  expect rawSha256 "$(cut -d' ' -f1 "$RUN/raw.sum")" "sha256 of the decompressed OS image"
+}
+
+expect() { # name in the manifest, value seen, what
+  local expected
+  expected=$(image_field "$1")
+  [[ $2 == "$expected" ]] || fail "$3 is $2, the manifest says $expected"
+}
+
+# ---------------------------------------------------------------- configure-os, configure-kubernetes
+
+configure_os() {
+  local root
+  root=$(root_partition)
+  mkdir -p "$TARGET"
+  mount "$(partition_path "$root")" "$TARGET" || fail "the root file system of $DISK cannot be mounted"
+  "$BOOTSTRAPPER" install --config-file "$CONFIG_FILE" --root "$TARGET" ||
+    fail "cluster-bootstrapper could not configure the operating system (exit code $?)"
+  make_unique
+}
+
+# Replaces what two machines with the same image must not share.
+make_unique() {
+  tr -d '-' </proc/sys/kernel/random/uuid >"$TARGET/etc/machine-id"
+  rm -f "$TARGET/var/lib/dbus/machine-id" "$TARGET/var/lib/systemd/random-seed" "$TARGET"/etc/ssh/ssh_host_*_key*
+  mount --bind /dev "$TARGET/dev"
+  chroot "$TARGET" ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key ||
+    warn "no SSH host key could be made; the first boot has to make one"
+  umount "$TARGET/dev"
+}
+
+configure_kubernetes() {
+  local cfg="$TARGET/etc/cloud/cloud.cfg.d/k8s.cfg" version
+  version=$(image_field k3sVersion)
+  mkdir -p "$(dirname "$cfg")"
+  "$BOOTSTRAPPER" -config-file "$CONFIG_FILE" -out "$cfg" --k3s-version "$version" ||
+    fail "cluster-bootstrapper could not convert the Kubernetes section (exit code $?)"
+  [[ -s $cfg ]] || fail "cluster-bootstrapper wrote no k8s.cfg"
+  chmod 0600 "$cfg"
+  sync -f "$TARGET"
+  umount "$TARGET"
+}
+
+# ---------------------------------------------------------------- main
+
+run_step() { # name
+  STEP=$1
+  marker "$STEP" begin
+  "${STEP//-/_}"
+  marker "$STEP" "done"
+}
+
+main() {
+  local step
+  mkdir -p "$RUN"
+  chmod 0700 "$RUN"
+  rm -f "$RUN/reason"
+  exec >>"$LOG" 2>&1 </dev/null
+  trap 'on_error $? $LINENO "$BASH_COMMAND"' ERR
+  trap '' HUP
+  STARTED=$(uptime_cs)
+  find_consoles
+  for step in "${STEPS[@]}"; do run_step "$step"; done
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main; fi
