@@ -1,0 +1,457 @@
+#!/usr/bin/env bash
+# Makes a bootable EMTS stick, or an image file of one, from usb-bootable-files.tar.gz and a config-file.
+#
+# All checks come first; nothing is written before they have passed and the user has agreed. The file
+# systems are made in files and then copied to the target, so a device and an image file take the same way,
+# without mounts and loop devices. The first MiB of the EFI system partition is written last of all:
+# a stick that was not finished does not boot.
+set -Eeuo pipefail
+export LC_ALL=C
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+umask 077
+
+usage() {
+  cat <<'USAGE'
+Usage: bootable-usb-prepare.sh [options] <device or image file> <usb-bootable-files.tar.gz> <config-file>
+
+Makes a bootable stick that installs the operating system and Kubernetes as the config-file says.
+Everything on the device is lost. An image file is made without root rights.
+
+Options:
+  --yes         do not ask before the target is overwritten
+  --force       also take a disk that is not removable
+  --size SIZE   size of an image file, e.g. 8G (default: as large as its content needs)
+  --no-verify   do not read back what was written (default: --verify)
+  --dry-run     make all checks, write nothing
+  --json        print the result as one JSON object on standard output
+  --help        this text
+
+Example: sudo ./bootable-usb-prepare.sh /dev/sdb usb-bootable-files.tar.gz config-file
+
+Exit codes:
+  0  the stick is ready (or would be, with --dry-run)
+  1  an unexpected error
+  2  wrong arguments
+  3  a tool, the rights or the space needed are missing
+  4  usb-bootable-files.tar.gz is damaged or incomplete
+  5  the config-file is not valid
+  6  the target is refused
+  7  the user did not agree
+  8  writing failed
+  9  the target does not read back what was written
+USAGE
+}
+
+readonly EXIT_USAGE=2 EXIT_HOST=3 EXIT_ARCHIVE=4 EXIT_CONFIG=5 EXIT_TARGET=6 EXIT_DECLINED=7
+readonly EXIT_WRITE=8 EXIT_VERIFY=9
+
+readonly MIB=$((1024 * 1024))
+# FAT32 is a FAT with at least 65525 clusters, and a cluster has at least one sector.
+readonly FAT32_CLUSTERS=66000
+readonly CONF_MIB=64
+export MTOOLS_SKIP_CHECK=1 # mtools would ask for the geometry of a floppy disk
+
+HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+YES="" FORCE="" SIZE="" VERIFY=yes DRY_RUN="" JSON=""
+TARGET="" ARCHIVE="" CONFIG=""
+WORK=""       # the temporary folder
+IS_DEVICE=""  # yes for a block device
+OUT=""        # what is written to: the device, or the image file's temporary name
+SECTOR=512    # bytes in a logical sector of the target
+WRITING=""    # yes once the target has been changed
+BUNDLE=""     # folder with the unpacked archive
+
+# ---------------------------------------------------------------- messages
+
+say() { printf '%s\n' "$@" >&2; }
+
+fail() { # exit code, reason
+  trap - ERR
+  say "Error: $2"
+  if [[ -n $WRITING && -n $IS_DEVICE ]]; then say "$TARGET is not complete and does not boot. Run this command again."; fi
+  if [[ -n $JSON ]]; then
+    jq -n --argjson code "$1" --arg reason "$2" --arg target "$TARGET" --arg changed "$WRITING" \
+      '{result: "failed", exitCode: $code, reason: $reason, target: $target, targetChanged: ($changed == "yes")}'
+  fi
+  exit "$1"
+}
+
+fail_usage() {
+  say "Error: $1" "Try: bootable-usb-prepare.sh --help"
+  exit "$EXIT_USAGE"
+}
+
+cleanup() {
+  if [[ -n $WORK ]]; then rm -rf "$WORK"; fi
+  if [[ -n $OUT && $OUT != "$TARGET" ]]; then rm -f "$OUT"; fi
+}
+
+# ---------------------------------------------------------------- arguments and host
+
+parse_arguments() {
+  local positional=()
+  while (($# > 0)); do
+    case $1 in
+      --yes) YES=yes ;;
+      --force) FORCE=yes ;;
+      --verify) VERIFY=yes ;;
+      --no-verify) VERIFY="" ;;
+      --dry-run) DRY_RUN=yes ;;
+      --json) JSON=yes ;;
+      --size)
+        (($# > 1)) || fail_usage "--size needs a value"
+        parse_size "$2"
+        shift
+        ;;
+      --size=*) parse_size "${1#--size=}" ;;
+      --help | -h) usage; exit 0 ;;
+      --) shift; positional+=("$@"); break ;;
+      -*) fail_usage "unknown option $1" ;;
+      *) positional+=("$1") ;;
+    esac
+    shift
+  done
+  ((${#positional[@]} == 3)) || fail_usage "three arguments are needed, ${#positional[@]} given"
+  TARGET=${positional[0]} ARCHIVE=${positional[1]} CONFIG=${positional[2]}
+}
+
+parse_size() {
+  SIZE=$(numfmt --from=iec "$1" 2>/dev/null) || fail_usage "--size $1 is not a size such as 8G or 7500M"
+}
+
+check_host() {
+  local tool missing=()
+  for tool in tar gzip sha256sum jq sgdisk sfdisk lsblk findmnt losetup blockdev mkfs.vfat mcopy mmd mke2fs dd cmp numfmt; do
+    if ! command -v "$tool" >/dev/null; then missing+=("$tool"); fi
+  done
+  if ((${#missing[@]} > 0)); then
+    JSON="" fail "$EXIT_HOST" "missing tools: ${missing[*]} (Debian packages: gdisk fdisk util-linux mount dosfstools mtools e2fsprogs jq)"
+  fi
+}
+
+check_inputs() {
+  local file
+  for file in "$ARCHIVE" "$CONFIG"; do
+    [[ -f $file && -r $file ]] || fail "$EXIT_USAGE" "$file is not a readable file"
+    if [[ $TARGET -ef $file ]]; then fail "$EXIT_TARGET" "$TARGET is one of the inputs"; fi
+  done
+}
+
+# ---------------------------------------------------------------- target
+
+check_target() {
+  if [[ -b $TARGET ]]; then
+    IS_DEVICE=yes
+    check_device
+  elif [[ -e $TARGET && ! -f $TARGET ]]; then
+    fail "$EXIT_TARGET" "$TARGET is neither a block device nor a regular file"
+  elif [[ $TARGET == /dev/* ]]; then
+    fail "$EXIT_TARGET" "there is no device $TARGET"
+  elif [[ ! -d $(dirname "$TARGET") || ! -w $(dirname "$TARGET") ]]; then
+    fail "$EXIT_TARGET" "the folder of $TARGET does not exist or cannot be written"
+  fi
+}
+
+check_device() {
+  local tree reason
+  [[ -z $SIZE ]] || fail "$EXIT_USAGE" "--size is for image files; $TARGET is a device"
+  TARGET=$(readlink -f "$TARGET")
+  tree=$(lsblk --json --bytes --output NAME,PATH,TYPE,SIZE,RO,RM,HOTPLUG,TRAN,MODEL,SERIAL,MOUNTPOINTS "$TARGET") ||
+    fail "$EXIT_TARGET" "lsblk cannot read $TARGET"
+  reason=$(device_refusal "$(system_disks)" "$FORCE" <<<"$tree") || reason="lsblk's answer cannot be read"
+  [[ -z $reason ]] || fail "$EXIT_TARGET" "$TARGET is refused: $reason"
+  if losetup --json --list --output BACK-FILE | jq -e --arg device "$TARGET" \
+    'any(.loopdevices[]?; .["back-file"] // "" | startswith($device))' >/dev/null; then
+    fail "$EXIT_TARGET" "$TARGET is refused: a loop device uses it"
+  fi
+  if ((EUID != 0)); then fail "$EXIT_HOST" "root rights are needed to write to $TARGET"; fi
+  SECTOR=$(blockdev --getss "$TARGET")
+}
+
+# The disks that carry the running system's root and boot file systems, one path a line.
+system_disks() {
+  local dir source
+  for dir in / /boot /boot/efi /usr; do
+    source=$(findmnt --noheadings --nofsroot --output SOURCE "$dir" || true)
+    if [[ -b $source ]]; then lsblk --noheadings --inverse --output PATH "$source" | grep -o '/dev/.*' || true; fi
+  done
+}
+
+# Prints why the device in lsblk's JSON on stdin is refused, or nothing.
+device_refusal() { # disks of the running system, "yes" if it need not be removable
+  jq -r --arg system "$1" --arg force "$2" '
+    def flag: . == true or . == 1 or . == "1";
+    .blockdevices[0]
+    | [recurse(.children[]?)] as $all
+    | ([$all[] | .mountpoints[]? | select(. != null)] | unique) as $mounts
+    | ([$all[1:][] | select(.type != "part") | "\(.path) (\(.type))"] | unique) as $users
+    | if .path as $p | $system | split("\n") | index($p) then "the running system is on it"
+      elif .type != "disk" then "not a whole disk but \(if .type == "part" then "a partition" else .type end)"
+      elif (.ro | flag) then "read-only"
+      elif ($mounts | length) > 0 then "in use: \($mounts | join(", "))"
+      elif ($users | length) > 0 then "in use by \($users | join(", "))"
+      elif ([.rm, .hotplug] | any(flag)) or .tran == "usb" or $force == "yes" then empty
+      else "not a removable disk (\(.model // "unknown model" | gsub("^ +| +$"; "")), \(.tran // "unknown transport")); --force allows it" end'
+}
+
+check_size() { # MiB needed
+  local bytes=$(($1 * MIB)) have
+  if [[ -n $IS_DEVICE ]]; then
+    have=$(blockdev --getsize64 "$TARGET")
+  else
+    have=${SIZE:-$bytes}
+  fi
+  ((have >= bytes)) || fail "$EXIT_TARGET" "$TARGET is too small: $have bytes, $bytes are needed"
+  OUT_BYTES=$((have / MIB * MIB))
+}
+
+# ---------------------------------------------------------------- archive and config-file
+
+make_work_folder() {
+  local base=${TMPDIR:-/var/tmp} need free
+  need=$(($(stat -c %s "$ARCHIVE") * 3 / 1024 + 256 * 1024))
+  free=$(df --output=avail -k "$base" | tail -n 1)
+  ((free > need)) || fail "$EXIT_HOST" "$base has $((free / 1024)) MiB free, $((need / 1024)) are needed; TMPDIR names another folder"
+  WORK=$(mktemp -d "$base/emts-usb.XXXXXXXX")
+  BUNDLE="$WORK/bundle"
+  mkdir "$BUNDLE"
+}
+
+unpack_archive() {
+  local file
+  say "Checking $ARCHIVE"
+  tar -xzf "$ARCHIVE" -C "$BUNDLE" --no-same-owner || fail "$EXIT_ARCHIVE" "$ARCHIVE cannot be unpacked"
+  for file in hookos.efi os-image.json cluster-bootstrapper manifest.json SHA256SUMS; do
+    [[ -s $BUNDLE/$file ]] || fail "$EXIT_ARCHIVE" "$ARCHIVE has no $file"
+    if [[ $file != SHA256SUMS ]]; then
+      grep -q "  $file\$" "$BUNDLE/SHA256SUMS" || fail "$EXIT_ARCHIVE" "SHA256SUMS in $ARCHIVE has no sum of $file"
+    fi
+  done
+  (cd "$BUNDLE" && sha256sum --check --quiet --strict SHA256SUMS >&2) ||
+    fail "$EXIT_ARCHIVE" "a file in $ARCHIVE does not match its checksum"
+  jq -e '.format == 1' "$BUNDLE/manifest.json" >/dev/null ||
+    fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE has another format than this script knows (1)"
+  OS_IMAGE=$(jq -er .osImage.file "$BUNDLE/manifest.json") || fail "$EXIT_ARCHIVE" "manifest.json names no OS image"
+  grep -q "  $OS_IMAGE\$" "$BUNDLE/SHA256SUMS" || fail "$EXIT_ARCHIVE" "SHA256SUMS in $ARCHIVE has no sum of $OS_IMAGE"
+}
+
+validate_config() {
+  local tool="$BUNDLE/cluster-bootstrapper" version code=0
+  say "Checking $CONFIG"
+  version=$(jq -er .osImage.k3sVersion "$BUNDLE/manifest.json") || fail "$EXIT_ARCHIVE" "manifest.json names no K3s version"
+  # The one beside this script serves where nothing can be run from the temporary folder.
+  if cmp --quiet "$HERE/cluster-bootstrapper" "$tool"; then tool="$HERE/cluster-bootstrapper"; fi
+  if [[ ! -x $tool ]]; then chmod u+x "$tool"; fi
+  "$tool" validate --config-file "$CONFIG" --k3s-version "$version" >&2 || code=$?
+  ((code == 0)) || fail "$EXIT_CONFIG" "$CONFIG is not valid; see above (cluster-bootstrapper ended with exit code $code)"
+}
+
+# ---------------------------------------------------------------- layout
+
+# Sets the partitions' sizes in MiB. FAT: 2 % and 8 MiB for its tables; ext4 without journal: 3 % and 16 MiB.
+plan_layout() {
+  local fat_min=$((FAT32_CLUSTERS * SECTOR * 102 / 100 / MIB + 8))
+  ESP_MIB=$(($(size_of hookos.efi) * 102 / 100 / MIB + 8))
+  if ((ESP_MIB < fat_min)); then ESP_MIB=$fat_min; fi
+  OS_MIB=$((($(size_of "$OS_IMAGE") + $(size_of cluster-bootstrapper)) * 103 / 100 / MIB + 16))
+  CONFIG_MIB=$((CONF_MIB > fat_min ? CONF_MIB : fat_min))
+  ESP_AT=1 OS_AT=$((1 + ESP_MIB)) CONFIG_AT=$((1 + ESP_MIB + OS_MIB))
+  check_size $((CONFIG_AT + CONFIG_MIB + 1))
+}
+
+size_of() { stat -c %s "$BUNDLE/$1"; }
+
+describe_plan() {
+  local what="image file"
+  if [[ -n $IS_DEVICE ]]; then
+    what=$(lsblk --nodeps --noheadings --output MODEL,SERIAL,SIZE "$TARGET" | tr -s ' ')
+  fi
+  say "Target:      $TARGET ($what)" \
+    "Bundle:      $(jq -r '"\(.id), profile \(.profile), OS image \(.osImage.name), Kubernetes \(.osImage.k3sVersion)"' "$BUNDLE/manifest.json")" \
+    "Partitions:  EMTS-BOOT $ESP_MIB MiB, EMTS-OS $OS_MIB MiB, EMTS-CONF $CONFIG_MIB MiB"
+}
+
+confirm() {
+  local answer
+  if [[ -n $YES || (-z $IS_DEVICE && ! -e $TARGET) ]]; then return; fi
+  printf 'Everything on %s will be lost. Type %s to go on: ' "$TARGET" "$TARGET" >&2
+  if ! read -r answer || [[ $answer != "$TARGET" ]]; then
+    say ""
+    fail "$EXIT_DECLINED" "not confirmed; nothing was written"
+  fi
+}
+
+# ---------------------------------------------------------------- file systems, as files in the work folder
+
+make_filesystems() {
+  local log="$WORK/mkfs.log"
+  say "Making the file systems"
+  { make_esp && make_os && make_conf; } >"$log" 2>&1 || { cat "$log" >&2; fail "$EXIT_WRITE" "a file system could not be made in $WORK"; }
+}
+
+# Clusters of up to 4 KiB: the firmware reads large ones faster.
+make_fat() { # file, MiB, label
+  local sectors=$((4096 / SECTOR))
+  while ((sectors > 1 && $2 * MIB / SECTOR / sectors < FAT32_CLUSTERS * 102 / 100)); do sectors=$((sectors / 2)); done
+  truncate -s "$(($2 * MIB))" "$1" && mkfs.vfat -F 32 -S "$SECTOR" -s "$sectors" -n "$3" "$1"
+}
+
+make_esp() {
+  make_fat "$WORK/esp.img" "$ESP_MIB" EMTS-BOOT &&
+    mmd -i "$WORK/esp.img" ::/EFI ::/EFI/BOOT &&
+    mcopy -i "$WORK/esp.img" "$BUNDLE/hookos.efi" ::/EFI/BOOT/BOOTX64.EFI
+}
+
+make_os() {
+  local file
+  mkdir "$WORK/os" &&
+    for file in manifest.json SHA256SUMS "$OS_IMAGE" cluster-bootstrapper; do
+      mv "$BUNDLE/$file" "$WORK/os/" && chmod go=rX "$WORK/os/$file" || return 1
+    done &&
+    mke2fs -q -t ext4 -O ^has_journal -m 0 -N 64 -E root_owner=0:0 -L EMTS-OS -d "$WORK/os" "$WORK/os.img" "${OS_MIB}M"
+}
+
+make_conf() {
+  make_fat "$WORK/conf.img" "$CONFIG_MIB" EMTS-CONF &&
+    mcopy -i "$WORK/conf.img" "$CONFIG" ::/config-file &&
+    mmd -i "$WORK/conf.img" ::/logs
+}
+
+# ---------------------------------------------------------------- writing
+
+write_target() {
+  WRITING=yes
+  prepare_out
+  write_part "$WORK/os.img" "$OS_AT" 0 EMTS-OS
+  write_part "$WORK/conf.img" "$CONFIG_AT" 0 EMTS-CONF
+  write_part "$WORK/esp.img" "$ESP_AT" 1 EMTS-BOOT
+  flush
+  if [[ -n $VERIFY ]]; then
+    say "Reading back"
+    verify_part "$WORK/os.img" "$OS_AT" 0 EMTS-OS
+    verify_part "$WORK/conf.img" "$CONFIG_AT" 0 EMTS-CONF
+    verify_part "$WORK/esp.img" "$ESP_AT" 1 EMTS-BOOT
+  fi
+  copy_blocks "$WORK/esp.img" 0 1 "$ESP_AT" "none" || fail "$EXIT_WRITE" "the start of EMTS-BOOT could not be written"
+  flush
+  if [[ -n $VERIFY ]]; then verify_head; fi
+  WRITING=""
+  if [[ -z $IS_DEVICE ]]; then mv "$OUT" "$TARGET"; fi
+}
+
+# An empty target with our partition table, and zeros where the ESP begins.
+prepare_out() {
+  if [[ -n $IS_DEVICE ]]; then
+    OUT=$TARGET
+    # Old tables at both ends, and what an earlier stick had where the ESP begins.
+    clear_blocks 0 2
+    clear_blocks $((OUT_BYTES / MIB - 1)) 1
+  else
+    OUT=$(mktemp "$TARGET.XXXXXXXX")
+    truncate -s "$OUT_BYTES" "$OUT" || fail "$EXIT_WRITE" "$OUT cannot be made"
+  fi
+  sgdisk --clear --set-alignment=1 \
+    --new="1:${ESP_AT}M:+${ESP_MIB}M" --typecode=1:EF00 --change-name=1:EMTS-BOOT \
+    --new="2:${OS_AT}M:+${OS_MIB}M" --typecode=2:8300 --change-name=2:EMTS-OS \
+    --new="3:${CONFIG_AT}M:+${CONFIG_MIB}M" --typecode=3:0700 --change-name=3:EMTS-CONF \
+    "$OUT" >"$WORK/sgdisk.log" 2>&1 || { cat "$WORK/sgdisk.log" >&2; fail "$EXIT_WRITE" "the partition table could not be written to $TARGET"; }
+}
+
+clear_blocks() { # MiB of the target, MiB
+  dd if=/dev/zero of="$OUT" bs=1M seek="$1" count="$2" conv=fsync,nocreat,notrunc status=none ||
+    fail "$EXIT_WRITE" "$TARGET cannot be written"
+}
+
+# A new image file reads as zeros, so these are left out; on a device they are written.
+copy_blocks() { # file, MiB to skip in it, MiB to copy, MiB of the target to write at, dd's status
+  local conv=nocreat,notrunc flags=()
+  if [[ -n $IS_DEVICE ]]; then flags=(oflag=direct); else conv+=,sparse; fi
+  dd if="$1" of="$OUT" bs=1M skip="$2" count="$3" seek="$4" conv="$conv" "${flags[@]}" status="$5"
+}
+
+write_part() { # file, MiB of the target, MiB to leave out at its beginning, name
+  local mib
+  mib=$(($(stat -c %s "$1") / MIB - $3))
+  copy_blocks "$1" "$3" "$mib" $(($2 + $3)) progress 2> >(show_progress "Writing $4" $((mib * MIB))) ||
+    fail "$EXIT_WRITE" "$4 could not be written to $TARGET"
+  wait $!
+}
+
+flush() {
+  sync "$OUT" || fail "$EXIT_WRITE" "$TARGET does not take what was written to it"
+  if [[ -n $IS_DEVICE ]]; then blockdev --flushbufs "$OUT"; fi
+}
+
+# Turns dd's progress on stdin into a bar on a terminal, or into nothing but the messages elsewhere.
+show_progress() { # what, bytes in total
+  local line bytes rate
+  while IFS= read -r -d $'\r' line || [[ -n $line ]]; do
+    if [[ $line == dd:* ]]; then say "$line"; fi
+    if [[ $line =~ ^([0-9]+)\ bytes.*\ copied,\ ([0-9]+) && -t 2 ]]; then
+      bytes=${BASH_REMATCH[1]} rate=$((BASH_REMATCH[1] / (BASH_REMATCH[2] + 1)))
+      printf '\r%-20s [%-40s] %3d %%  %4d MB/s  %4d s left ' "$1" "$(printf '%*s' $((bytes * 40 / $2)) '' | tr ' ' '#')" \
+        $((bytes * 100 / $2)) $((rate / 1000000)) $((($2 - bytes) / (rate + 1))) >&2
+    fi
+  done
+  if [[ -t 2 ]]; then printf '\n' >&2; else say "$1: $(($2 / MIB)) MiB"; fi
+}
+
+# ---------------------------------------------------------------- reading back
+
+read_back() { # MiB of the target, MiB
+  local flags=()
+  if [[ -n $IS_DEVICE ]]; then flags=(iflag=direct); fi
+  dd if="$OUT" bs=1M skip="$1" count="$2" "${flags[@]}" status=none
+}
+
+verify_part() { # file, MiB of the target, MiB to leave out at its beginning, name
+  local mib
+  mib=$(($(stat -c %s "$1") / MIB - $3))
+  read_back $(($2 + $3)) "$mib" | cmp --quiet --ignore-initial="0:$(($3 * MIB))" - "$1" ||
+    fail "$EXIT_VERIFY" "$4 on $TARGET does not read back what was written; the stick may be failing"
+}
+
+verify_head() {
+  read_back "$ESP_AT" 1 | cmp --quiet - <(head -c "$MIB" "$WORK/esp.img") ||
+    fail "$EXIT_VERIFY" "the start of EMTS-BOOT on $TARGET does not read back what was written"
+  sgdisk --verify "$OUT" | grep -q '^No problems found' ||
+    fail "$EXIT_VERIFY" "the partition table of $TARGET does not read back without errors"
+}
+
+# ---------------------------------------------------------------- main
+
+report() { # what was done
+  say "$1"
+  if [[ -n $JSON ]]; then
+    jq -n --arg target "$TARGET" --arg dry "$DRY_RUN" --arg verified "$VERIFY" --argjson bytes "$OUT_BYTES" \
+      --argjson esp "$ESP_MIB" --argjson os "$OS_MIB" --argjson conf "$CONFIG_MIB" --arg bundle "$BUNDLE_ID" \
+      '{result: "ok", dryRun: ($dry == "yes"), target: $target, bytes: $bytes, bundle: $bundle,
+        verified: ($dry == "" and $verified == "yes"),
+        partitions: [{name: "EMTS-BOOT", mib: $esp}, {name: "EMTS-OS", mib: $os}, {name: "EMTS-CONF", mib: $conf}]}'
+  fi
+}
+
+main() {
+  parse_arguments "$@"
+  trap cleanup EXIT
+  trap 'fail 1 "line $LINENO: \`$BASH_COMMAND\` ended with exit code $?"' ERR
+  check_host
+  check_inputs
+  check_target
+  make_work_folder
+  unpack_archive
+  BUNDLE_ID=$(jq -r .id "$BUNDLE/manifest.json")
+  validate_config
+  plan_layout
+  describe_plan
+  if [[ -n $DRY_RUN ]]; then
+    report "All checks passed; nothing was written (--dry-run)."
+    return
+  fi
+  confirm
+  make_filesystems
+  write_target
+  report "$TARGET is ready."
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main "$@"; fi
