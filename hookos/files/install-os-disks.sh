@@ -141,8 +141,8 @@ verify_written() { # bytes
   local file compression
   file=$(image_file)
   compression=$(image_field compression)
-  cmp <(decompress "$compression" <"$file") \
-    <(dd if="$DISK" bs=1M iflag=direct,count_bytes count="$1" status=none)
+  cmp --bytes="$1" <(decompress "$compression" <"$file") \
+    <(dd if="$DISK" bs=1M iflag=direct count=$(($1 / 1048576 + 1)) status=none)
 }
 
 # ---------------------------------------------------------------- partitions of the target

@@ -1,0 +1,255 @@
+#!/usr/bin/env bats
+# install-os.sh without disks: markers, media, the choice of the disk, boot entries, checks of the bundle.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  PATH="$PATH:/usr/sbin:/sbin"
+  export EMTS_RUN="$BATS_TEST_TMPDIR/run"
+  mkdir -p "$EMTS_RUN/media" "$EMTS_RUN/conf"
+  source "$BATS_TEST_DIRNAME/bundle.bash"
+  source "$BATS_TEST_DIRNAME/../files/install-os.sh"
+  set +u # bats' own functions read unset variables
+}
+
+GB=1000000000
+
+# One disk of lsblk's JSON; more is merged into it.
+disk() { # name, gigabytes, transport, [JSON]
+  jq -n --arg name "$1" --argjson size "$(($2 * GB))" --arg tran "$3" --argjson more "${4:-null}" \
+    '{name: $name, path: "/dev/\($name)", type: "disk", size: $size, ro: false, rm: false,
+      tran: (if $tran == "" then null else $tran end), model: "Model \($name) ", serial: "S-\($name)", wwn: null,
+      fstype: null, mountpoints: [null], partlabel: null} + ($more // {})'
+}
+
+disks() { jq -s '{blockdevices: .}'; }
+
+stick() { # name
+  disk "$1" 8 usb '{"rm": true, "children": [{"path": "/dev/'"$1"'1", "partlabel": "EMTS-BOOT"},
+    {"path": "/dev/'"$1"'2", "partlabel": "EMTS-OS"}, {"path": "/dev/'"$1"'3", "partlabel": "EMTS-CONF"}]}'
+}
+
+# The disk chosen among those on stdin, for an image of 4 GB and the stick sdz.
+choose() { # [selector]
+  local ranked
+  ranked=$(disks | rank_disks $((4 * GB)) /dev/sdz "${1:-null}")
+  pick_disk "$ranked"
+}
+
+reason_for() { # path, [selector]
+  disks | rank_disks $((4 * GB)) /dev/sdz "${2:-null}" | jq -r --arg path "$1" '.[] | select(.path == $path) | .reason'
+}
+
+@test "a marker has step, state and seconds" {
+  [ "$(marker_line find-media begin 0.03)" = "EMTS step=find-media state=begin t=0.03" ]
+}
+
+@test "a marker's reason is one line" {
+  [ "$(marker_line write-image failed 12.50 $'disk\nis\tgone')" = "EMTS step=write-image state=failed t=12.50 reason=disk is gone" ]
+}
+
+@test "every step is a function" {
+  for step in "${STEPS[@]}"; do [ "$(type -t "${step//-/_}")" = function ]; done
+}
+
+@test "finds the stick by its partition labels, on any bus" {
+  run -0 bash -c "true"
+  result=$({ disk nvme0n1 20 nvme; stick vdb | jq '.tran = "virtio" | .rm = false'; } | disks | sticks_in)
+  jq -e 'length == 1 and .[0].complete and .[0].parts["EMTS-OS"] == "/dev/vdb2"' <<<"$result"
+}
+
+@test "a stick without its configuration partition is incomplete" {
+  result=$(stick sdb | jq 'del(.children[2])' | disks | sticks_in)
+  jq -e '.[0].complete | not' <<<"$result"
+}
+
+@test "sees two sticks" {
+  [ "$({ stick sda; stick sdb; } | disks | sticks_in | jq length)" = 2 ]
+}
+
+@test "names both serial numbers when two sticks are attached" {
+  STICKS=$({ stick sda; stick sdb; } | disks | sticks_in)
+  mkdir -p "$RUN"
+  run ! bash -c "$(declare -p STICKS RUN); $(declare -f fail require_one_stick); (require_one_stick); cat \"\$RUN/reason\"; false"
+  [[ $output == *"serial S-sda"*"serial S-sdb"* ]]
+}
+
+@test "chooses NVMe before SATA before others" {
+  [ "$({ disk vda 5 virtio; disk sda 5 sata; disk nvme0n1 500 nvme; } | choose)" = /dev/nvme0n1 ]
+  [ "$({ disk vda 5 virtio; disk sda 500 sata; } | choose)" = /dev/sda ]
+}
+
+@test "chooses the smallest disk that is large enough" {
+  [ "$({ disk nvme0n1 500 nvme; disk nvme1n1 100 nvme; disk nvme2n1 3 nvme; } | choose)" = /dev/nvme1n1 ]
+}
+
+@test "refuses two equal disks and names both" {
+  run ! choose < <(disk nvme0n1 100 nvme; disk nvme1n1 100 nvme)
+  [[ $output == *"/dev/nvme0n1, /dev/nvme1n1"* ]]
+}
+
+@test "refuses when there is no disk" {
+  run ! choose < <(stick sdz)
+  [[ $output == *"no disk can be used"* ]]
+}
+
+@test "never takes the stick, even when it looks internal" {
+  [ "$(stick sdz | jq '.rm = false | .tran = "sata"' | reason_for /dev/sdz)" = "the installer stick" ]
+}
+
+@test "never takes a USB disk that does not say that it is removable" {
+  [[ $(disk sdb 500 usb | reason_for /dev/sdb) == *usb* ]]
+}
+
+@test "says why a disk is not taken" {
+  [ "$(disk sdb 500 sata '{"ro": true}' | reason_for /dev/sdb)" = read-only ]
+  [ "$(disk sdb 500 sata '{"rm": true}' | reason_for /dev/sdb)" = removable ]
+  [[ $(disk sdb 3 sata | reason_for /dev/sdb) == "too small: 3000000000 bytes, 4000000000 needed" ]]
+  [ "$(disk sr0 5 sata '{"type": "rom"}' | reason_for /dev/sr0)" = "not a disk (rom)" ]
+  [ "$(disk mmcblk0boot0 5 mmc | reason_for /dev/mmcblk0boot0)" = "not an internal disk" ]
+}
+
+@test "never takes a disk with a mounted file system, even with wipe" {
+  mounted='{"children": [{"path": "/dev/sdb1", "fstype": "ext4", "mountpoints": ["/data"]}]}'
+  [[ $(disk sdb 500 sata "$mounted" | reason_for /dev/sdb '{"wipe": true}') == *"/data"* ]]
+}
+
+@test "takes a RAID or LVM member only with wipe" {
+  member='{"children": [{"path": "/dev/sdb1", "fstype": "LVM2_member", "mountpoints": [null]}]}'
+  [[ $(disk sdb 500 sata "$member" | reason_for /dev/sdb) == *LVM2_member* ]]
+  [ "$(disk sdb 500 sata "$member" | choose '{"wipe": true}')" = /dev/sdb ]
+}
+
+@test "takes a disk with the file systems of another operating system" {
+  [ "$(disk sdb 500 sata '{"children": [{"path": "/dev/sdb1", "fstype": "ntfs", "mountpoints": [null]}]}' | choose)" = /dev/sdb ]
+}
+
+@test "a selector overrides the order of disks" {
+  two() { disk nvme0n1 100 nvme; disk sda 200 sata; disk sdb 200 sata; }
+  [ "$(two | choose '{"serial": "S-sdb"}')" = /dev/sdb ]
+  [ "$(two | choose '{"model": "Model s?a"}')" = /dev/sda ]
+  [ "$(two | choose '{"transport": "nvme"}')" = /dev/nvme0n1 ]
+  [ "$(two | choose '{"maxSize": 150000000000}')" = /dev/nvme0n1 ]
+}
+
+@test "a model glob is no regular expression" {
+  [[ $(disk sda 200 sata | reason_for /dev/sda '{"model": "Model.*"}') == "model does not match"* ]]
+}
+
+@test "describes every disk with its reason" {
+  ranked=$({ disk sda 200 sata; disk sdb 1 sata; } | disks | rank_disks $((4 * GB)) /dev/sdz null)
+  run -0 describe_disks "$ranked"
+  [ "${#lines[@]}" = 2 ]
+  [[ ${lines[0]} == *"/dev/sda  200 GB  sata  Model sda  serial S-sda: can be used" ]]
+  [[ ${lines[1]} == *"too small"* ]]
+}
+
+@test "names partitions after the kernel's rule" {
+  DISK=/dev/nvme0n1
+  [ "$(partition_path 2)" = /dev/nvme0n1p2 ]
+  DISK=/dev/sda
+  [ "$(partition_path 2)" = /dev/sda2 ]
+}
+
+@test "finds the root partition by its type, else by its name" {
+  DISK="$BATS_TEST_TMPDIR/disk"
+  truncate -s 64M "$DISK"
+  sgdisk --clear --new=1:1M:+8M --typecode=1:EF00 --new=2:0:+8M --typecode=2:8300 --change-name=2:rootfs \
+    --new=3:0:+8M --typecode=3:8304 "$DISK"
+  [ "$(partition_number "$TYPE_ROOT_X86_64" rootfs)" = 3 ]
+  sgdisk --delete=3 "$DISK"
+  [ "$(partition_number "$TYPE_ROOT_X86_64" rootfs)" = 2 ]
+  [ "$(partition_number "$TYPE_ESP" esp)" = 1 ]
+}
+
+@test "puts the entry first and keeps the order of the others" {
+  [ "$(order_with_first 0003 0001,0003,0002)" = 0003,0001,0002 ]
+  [ "$(order_with_first 0003 "")" = 0003 ]
+}
+
+EFIBOOTMGR=$'BootCurrent: 0001\nBootOrder: 0001,0000\nBoot0000* UiApp\tFvVol(7cb8bdc9)\nBoot0001* UEFI QEMU USB\tPciRoot(0x0)/USB(0,0)\nBoot0004* EMTS\tHD(1,GPT,11111111-2222-3333-4444-555555555555,0x800,0x100000)/File(\\EFI\\BOOT\\BOOTX64.EFI)\nBoot0005* EMTS\tHD(1,GPT,99999999-2222-3333-4444-555555555555,0x800,0x100000)/File(\\EFI\\BOOT\\BOOTX64.EFI)'
+
+@test "recognises its own boot entry by label and partition" {
+  [ "$(entries_for 11111111-2222-3333-4444-555555555555 <<<"$EFIBOOTMGR")" = 0004 ]
+  [ -z "$(entries_for 00000000-2222-3333-4444-555555555555 <<<"$EFIBOOTMGR")" ]
+}
+
+media() {
+  make_bundle "$BATS_TEST_TMPDIR"
+  cp "$BATS_TEST_TMPDIR"/files/* "$EMTS_RUN/media"
+}
+
+# Runs a step as the installer does, and prints the reason of its failure.
+step() { # function
+  (set -E; trap 'on_error $? $LINENO "$BASH_COMMAND"' ERR; "$1") && return
+  cat "$EMTS_RUN/reason"
+  return 1
+}
+
+@test "accepts an undamaged bundle" {
+  media
+  run -0 step check_manifest
+  run -0 step verify_image
+}
+
+@test "refuses a flipped byte in the manifest" {
+  media
+  sed -i 's/v1.33.13/v1.33.14/' "$EMTS_RUN/media/manifest.json"
+  run -1 step check_manifest
+  [[ $output == *"manifest.json on EMTS-OS does not match SHA256SUMS"* ]]
+}
+
+@test "refuses a changed line of SHA256SUMS" {
+  media
+  sed -i '/os-image.raw.zst/s/ .*$/ x/' "$EMTS_RUN/media/SHA256SUMS"
+  run -1 step check_manifest
+  [[ $output == *"does not match the id"* ]]
+}
+
+@test "refuses a flipped byte in the OS image" {
+  media
+  printf '\xff\x00' | dd of="$EMTS_RUN/media/os-image.raw.zst" bs=1 seek=1000000 conv=notrunc status=none
+  run -1 step verify_image
+  [[ $output == *"sha256 of the OS image is"* ]]
+}
+
+@test "refuses a truncated OS image" {
+  media
+  truncate -s 1000000 "$EMTS_RUN/media/os-image.raw.zst"
+  run -1 step verify_image
+  [[ $output == *"size of the OS image is 1000000"* ]]
+}
+
+@test "refuses an image whose content is not what the manifest says" {
+  media
+  jq '.osImage.rawSha256 |= gsub("[0-9]"; "0")' "$EMTS_RUN/media/manifest.json" >"$EMTS_RUN/manifest.new"
+  mv "$EMTS_RUN/manifest.new" "$EMTS_RUN/media/manifest.json"
+  run -1 step verify_image
+  [[ $output == *"sha256 of the decompressed OS image"* ]]
+}
+
+@test "the summary tells result, step, reason, disk and warnings" {
+  media
+  STEP=grow-root DISK=/dev/sda WARNINGS=("one thing")
+  run -0 summary failed "no room"
+  jq -e '.result == "failed" and .step == "grow-root" and .reason == "no room" and .disk == "/dev/sda"
+    and .warnings == ["one thing"] and .osImage.name == "test" and (.seconds | type) == "number"' <<<"$output"
+}
+
+@test "shows dd's progress by tenths" {
+  run -0 show_progress writing 1000 < <(printf '\r100 bytes copied, 1 s\r150 bytes\r900 bytes copied\n5+0 records in\n')
+  [[ ${lines[0]} == "EMTS progress: writing 10 %"* ]]
+  [[ ${lines[1]} == "EMTS progress: writing 90 %"* ]]
+  [[ $output == *"5+0 records in"* ]]
+}
+
+@test "copies the image to the target and reads it back" {
+  media
+  DISK="$BATS_TEST_TMPDIR/disk"
+  truncate -s 4M "$DISK"
+  run -0 copy_image 3000000 fsync,nocreat,notrunc,sparse
+  cmp -n 3000000 "$DISK" "$BATS_TEST_TMPDIR/os.raw"
+  run -0 verify_written 3000000
+  printf 'x' | dd of="$DISK" bs=1 seek=1234567 conv=notrunc status=none
+  run ! verify_written 3000000
+}
