@@ -1,2 +1,35 @@
-//! Skeleton.
-fn main() {}
+//! PID 1 of a LinuxKit tree: mounts, modules, volumes, onboot containers,
+//! services, shutdown. It knows nothing of the installer that runs in one of
+//! the services, and nothing of how the tree was assembled.
+
+mod boot;
+mod bundle;
+mod console;
+mod container;
+mod devices;
+mod events;
+mod host;
+mod modules;
+mod mount_options;
+mod mounts;
+mod netlink;
+mod options;
+mod plan;
+mod prepare;
+mod root;
+mod shutdown;
+mod volumes;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::process::id() != 1 {
+        eprintln!(
+            "hookos-init is PID 1 of a HookOS machine and does nothing when started as PID {}; \
+             put it into the init image as /init",
+            std::process::id()
+        );
+        return ExitCode::from(2);
+    }
+    boot::run()
+}

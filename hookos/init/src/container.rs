@@ -1,0 +1,234 @@
+//! One container's life: prepared, created and started by runc, and what is told of its end.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::bundle::Bundle;
+use crate::console::say;
+use crate::events::{Ending, Supervisor};
+use crate::options::Options;
+use crate::prepare;
+
+/// runc only creates or starts; a minute is far more than a slow machine needs.
+const RUNC_PATIENCE: Duration = Duration::from_secs(60);
+/// How much of a failed container's log goes to the console, in bytes and lines.
+const TAIL_BYTES: u64 = 4096;
+const TAIL_LINES: usize = 20;
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PID_FILES: &str = "/run/hookos-init";
+
+/// A container's log files.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// Standard error.
+    pub err: PathBuf,
+    /// Standard output.
+    pub out: PathBuf,
+}
+
+impl Logs {
+    /// Logs of a container that runs to its end; `word` is `onboot` or `shutdown`.
+    pub fn of_step(word: &str, name: &str) -> anyhow::Result<Self> {
+        let dir = PathBuf::from(format!("/run/log/{word}"));
+        fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+        let link = format!("/var/log/{word}");
+        if !Path::new(&link).exists() {
+            symlink(&dir, &link).with_context(|| format!("making the link {link}"))?;
+        }
+        Ok(Self {
+            err: dir.join(format!("{word}.{name}.log")),
+            out: dir.join(format!("{word}.{name}.out.log")),
+        })
+    }
+
+    /// Logs of a service.
+    #[must_use]
+    pub fn of_service(name: &str) -> Self {
+        Self {
+            err: PathBuf::from(format!("/var/log/{name}.log")),
+            out: PathBuf::from(format!("/var/log/{name}.out.log")),
+        }
+    }
+
+    fn create(&self) -> anyhow::Result<(File, File)> {
+        let create =
+            |path: &Path| File::create(path).with_context(|| format!("making {}", path.display()));
+        Ok((create(&self.err)?, create(&self.out)?))
+    }
+}
+
+/// Where a container's output goes.
+pub enum Output<'a> {
+    /// To its log files.
+    Logs(&'a Logs),
+    /// To the console that PID 1 was started with.
+    Console,
+}
+
+/// Starts a container and returns the process id of its first process.
+pub fn start(
+    supervisor: &mut Supervisor,
+    bundle: &Bundle,
+    output: &Output<'_>,
+    options: Options,
+) -> anyhow::Result<u32> {
+    let runtime = bundle.runtime()?;
+    prepare::refuse_interfaces(&runtime.interfaces)?;
+    // The files exist before runc runs: a service may bind its own log.
+    let (stderr, stdout) = match output {
+        Output::Logs(logs) => {
+            let (err, out) = logs.create()?;
+            (Stdio::from(err), Stdio::from(out))
+        }
+        Output::Console => (Stdio::inherit(), Stdio::inherit()),
+    };
+    prepare::filesystem(bundle, &runtime)?;
+    fs::create_dir_all(PID_FILES).with_context(|| format!("making {PID_FILES}"))?;
+    let pid_file = Path::new(PID_FILES).join(format!("{}.pid", bundle.name));
+    let mut create = runc(options);
+    create
+        .args(["create", "--bundle"])
+        .arg(&bundle.dir)
+        .arg("--pid-file")
+        .arg(&pid_file);
+    create.arg(&bundle.name).stderr(stderr).stdout(stdout);
+    succeed(supervisor, &mut create, "create")?;
+    let pid =
+        fs::read_to_string(&pid_file).with_context(|| format!("reading {}", pid_file.display()))?;
+    let pid: u32 = pid
+        .trim()
+        .parse()
+        .with_context(|| format!("{} holds {pid:?}", pid_file.display()))?;
+    prepare::namespaces(&runtime, pid)?;
+    let mut start = runc(options);
+    start
+        .arg("start")
+        .arg(&bundle.name)
+        .stderr(log_end(output))
+        .stdout(Stdio::null());
+    succeed(supervisor, &mut start, "start")?;
+    Ok(pid)
+}
+
+/// Runs a container to its end and tells how it ended.
+pub fn run(supervisor: &mut Supervisor, bundle: &Bundle, word: &str, options: Options) {
+    let logs = match Logs::of_step(word, &bundle.name) {
+        Ok(logs) => logs,
+        Err(error) => return say!("{word} {}: not run: {error:#}", bundle.name),
+    };
+    let output = if options.runc_console {
+        Output::Console
+    } else {
+        Output::Logs(&logs)
+    };
+    let ending = start(supervisor, bundle, &output, options)
+        .and_then(|pid| Ok(supervisor.wait_for(pid, &bundle.name, None)?));
+    let name = format!("{word} {}", bundle.name);
+    match ending {
+        Ok(ending) => {
+            prepare::unmount_rootfs(bundle);
+            tell_end(&name, ending, &logs);
+        }
+        Err(error) => tell_failure(&name, &error, &logs),
+    }
+}
+
+/// One line for an orderly end, the end of the log for any other.
+pub fn tell_end(name: &str, ending: Ending, logs: &Logs) {
+    say!("{name} {ending}");
+    if !ending.is_success() {
+        tell_tail(logs);
+    }
+}
+
+/// A container that could not be started: why, and what runc said of it.
+pub fn tell_failure(name: &str, error: &anyhow::Error, logs: &Logs) {
+    say!("{name} failed: {error:#}");
+    tell_tail(logs);
+}
+
+fn tell_tail(logs: &Logs) {
+    for path in [&logs.out, &logs.err] {
+        let lines = tail(path).unwrap_or_default();
+        if !lines.is_empty() {
+            say!("the end of {}:", path.display());
+        }
+        for line in lines {
+            say!("| {line}");
+        }
+    }
+}
+
+/// The last lines of a file, without control characters that would upset a console.
+fn tail(path: &Path) -> std::io::Result<Vec<String>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| line.replace(char::is_control, ""))
+        .collect();
+    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec())
+}
+
+fn runc(options: Options) -> Command {
+    let mut command = Command::new("runc");
+    command.env_clear().env("PATH", PATH).stdin(Stdio::null());
+    if options.runc_debug {
+        command.arg("--debug");
+    }
+    command
+}
+
+/// `runc start` writes its errors behind what the container has written.
+fn log_end(output: &Output<'_>) -> Stdio {
+    match output {
+        Output::Logs(logs) => File::options()
+            .append(true)
+            .open(&logs.err)
+            .map_or_else(|_| Stdio::null(), Stdio::from),
+        Output::Console => Stdio::inherit(),
+    }
+}
+
+fn succeed(supervisor: &mut Supervisor, command: &mut Command, word: &str) -> anyhow::Result<()> {
+    let ending = supervisor
+        .run(command, RUNC_PATIENCE)
+        .with_context(|| format!("runc {word}"))?;
+    if !ending.is_success() {
+        bail!("runc {word} {ending}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_has_the_last_lines_without_control_characters() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("x.log");
+        let text: String = (0..100).map(|n| format!("line {n}\x1b[0m\n")).collect();
+        fs::write(&path, text).unwrap();
+        let lines = tail(&path).unwrap();
+        assert_eq!(lines.len(), TAIL_LINES);
+        assert_eq!(lines[TAIL_LINES - 1], "line 99[0m");
+    }
+
+    #[test]
+    fn a_service_logs_where_linuxkit_logs() {
+        let logs = Logs::of_service("os-installer");
+        assert_eq!(logs.err, Path::new("/var/log/os-installer.log"));
+        assert_eq!(logs.out, Path::new("/var/log/os-installer.out.log"));
+    }
+}
