@@ -1,0 +1,349 @@
+//! Stage `bundle`: `usb-bootable-files.tar.gz`, what goes onto a stick, and
+//! `sen-installation-files.tar.gz`, that archive with all that a user needs to make the stick.
+//!
+//! Both are the same bytes whenever their contents are: sorted, with fixed times and owners.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use flate2::{Compression, GzBuilder};
+use serde_json::{Value, json};
+
+use super::{Context, Input, Options, Stage, sources};
+use crate::digest;
+
+/// The archive whose content goes onto the stick.
+pub const USB_ARCHIVE: &str = "usb-bootable-files.tar.gz";
+/// The archive that users download.
+pub const USER_ARCHIVE: &str = "sen-installation-files.tar.gz";
+/// The script that makes the stick.
+pub const SCRIPT: &str = "bootable-usb-prepare.sh";
+/// Version of `manifest.json`; the installer and the script refuse others.
+const FORMAT: u32 = 1;
+/// Seconds since 1970 of every archive member: the first moment that FAT and ZIP can express, in 1980.
+const MODIFIED: u64 = 315_532_800;
+
+pub const STAGE: Stage = Stage {
+    name: "bundle",
+    summary: "usb-bootable-files.tar.gz and sen-installation-files.tar.gz",
+    needs: &["bootstrapper", "hookos", "node-image"],
+    inputs: |root, options| {
+        let mut inputs = sources(
+            root,
+            &[
+                "xtask/src/stages/bundle.rs",
+                "hookos/usb/bootable-usb-prepare.sh",
+                "hookos/usb/README",
+                "configs/config-file.yaml",
+            ],
+        );
+        inputs.push(Input::Value("profile", profile(options).into()));
+        Ok(inputs)
+    },
+    build: |context| build(&BundleInputs::of(context)?, &context.out),
+};
+
+fn profile(options: &Options) -> &'static str {
+    if options.k3s_dir.is_some() {
+        "upstream"
+    } else {
+        "reference"
+    }
+}
+
+/// What the archives are made of.
+#[derive(Debug)]
+pub struct BundleInputs {
+    /// HookOS as one EFI executable.
+    pub hookos_efi: PathBuf,
+    /// Folder with `os-image.json` and the image that it names.
+    pub node_image: PathBuf,
+    /// The static cluster-bootstrapper.
+    pub bootstrapper: PathBuf,
+    /// Name of the profile that the parts come from.
+    pub profile: String,
+    /// `bootable-usb-prepare.sh`.
+    pub script: PathBuf,
+    /// What a user reads first.
+    pub readme: PathBuf,
+    /// The sample config-file.
+    pub config_file: PathBuf,
+}
+
+impl BundleInputs {
+    fn of(context: &Context) -> Result<Self> {
+        Ok(Self {
+            hookos_efi: context.need("hookos")?.join("hookos.efi"),
+            node_image: context.need("node-image")?.to_owned(),
+            bootstrapper: context.need("bootstrapper")?.join("cluster-bootstrapper"),
+            profile: profile(&context.options).to_owned(),
+            script: context.root.join("hookos/usb/bootable-usb-prepare.sh"),
+            readme: context.root.join("hookos/usb/README"),
+            config_file: context.root.join("configs/config-file.yaml"),
+        })
+    }
+}
+
+/// A file of an archive.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    mode: u32,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    File(PathBuf),
+    Text(String),
+}
+
+impl Member {
+    fn file(name: &str, mode: u32, path: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode,
+            content: Content::File(path.to_owned()),
+        }
+    }
+
+    fn text(name: &str, text: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode: 0o644,
+            content: Content::Text(text),
+        }
+    }
+
+    fn sha256(&self) -> Result<String> {
+        match &self.content {
+            Content::File(path) => digest::of_file(path),
+            Content::Text(text) => Ok(digest::of_text(text)),
+        }
+    }
+
+    fn size(&self) -> Result<u64> {
+        match &self.content {
+            Content::File(path) => Ok(fs_err::metadata(path)?.len()),
+            Content::Text(text) => Ok(text.len() as u64),
+        }
+    }
+
+    /// The line that `sha256sum` prints for it.
+    fn sum_line(&self) -> Result<String> {
+        Ok(format!("{}  {}\n", self.sha256()?, self.name))
+    }
+}
+
+/// Makes both archives in `out`.
+pub fn build(inputs: &BundleInputs, out: &Path) -> Result<()> {
+    let usb_archive = out.join(USB_ARCHIVE);
+    // The OS image inside is compressed already.
+    write_archive(&usb_archive, usb_members(inputs)?, Compression::fast())?;
+    let mut members = vec![
+        Member::file(USB_ARCHIVE, 0o644, &usb_archive),
+        Member::file("cluster-bootstrapper", 0o755, &inputs.bootstrapper),
+        Member::file("config-file", 0o644, &inputs.config_file),
+        Member::file(SCRIPT, 0o755, &inputs.script),
+        Member::file("README", 0o644, &inputs.readme),
+    ];
+    members.push(Member::text("SHA256SUMS", sums(&members)?));
+    write_archive(&out.join(USER_ARCHIVE), members, Compression::none())
+}
+
+/// The files of the stick, with `manifest.json` and `SHA256SUMS`.
+///
+/// The manifest's id is made from the sums of all other files, and `SHA256SUMS` has the manifest's own sum
+/// as well: neither can change without the other showing it.
+fn usb_members(inputs: &BundleInputs) -> Result<Vec<Member>> {
+    let description = inputs.node_image.join("os-image.json");
+    let os_image: Value = serde_json::from_slice(&fs_err::read(&description)?)
+        .with_context(|| format!("reading {}", description.display()))?;
+    let image_name = os_image["file"]
+        .as_str()
+        .with_context(|| format!("{} names no file", description.display()))?;
+    let mut members = vec![
+        Member::file("cluster-bootstrapper", 0o755, &inputs.bootstrapper),
+        Member::file("hookos.efi", 0o644, &inputs.hookos_efi),
+        Member::file("os-image.json", 0o644, &description),
+        Member::file(image_name, 0o644, &inputs.node_image.join(image_name)),
+    ];
+    sort(&mut members);
+    let others = sums(&members)?;
+    let mut files = Vec::new();
+    for member in &members {
+        let sha256 = member.sha256()?;
+        if member.name == image_name && os_image["sha256"] != sha256.as_str() {
+            bail!(
+                "{image_name} has sha256 {sha256}, os-image.json says {}",
+                os_image["sha256"]
+            );
+        }
+        files.push(json!({"path": member.name, "size": member.size()?, "sha256": sha256}));
+    }
+    let manifest = json!({
+        "format": FORMAT,
+        "id": &digest::of_text(&others)[..16],
+        "profile": inputs.profile,
+        "osImage": os_image,
+        "files": files,
+    });
+    let manifest = Member::text("manifest.json", format!("{manifest:#}\n"));
+    let all_sums = others + &manifest.sum_line()?;
+    members.push(manifest);
+    members.push(Member::text("SHA256SUMS", all_sums));
+    Ok(members)
+}
+
+fn sums(members: &[Member]) -> Result<String> {
+    members.iter().map(Member::sum_line).collect()
+}
+
+fn sort(members: &mut [Member]) {
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+/// Writes a `.tar.gz` whose bytes depend on the members alone.
+fn write_archive(path: &Path, mut members: Vec<Member>, level: Compression) -> Result<()> {
+    sort(&mut members);
+    let file = std::io::BufWriter::new(fs_err::File::create(path)?);
+    let gzip = GzBuilder::new()
+        .mtime(0)
+        .operating_system(255)
+        .write(file, level);
+    let mut archive = tar::Builder::new(gzip);
+    for member in &members {
+        append(&mut archive, member)
+            .with_context(|| format!("adding {} to {}", member.name, path.display()))?;
+    }
+    archive
+        .into_inner()?
+        .finish()?
+        .into_inner()
+        .context("writing the archive's end")?
+        .sync_all()?;
+    Ok(())
+}
+
+fn append<W: Write>(archive: &mut tar::Builder<W>, member: &Member) -> Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_mode(member.mode);
+    header.set_mtime(MODIFIED);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(member.size()?);
+    match &member.content {
+        Content::File(path) => {
+            archive.append_data(&mut header, &member.name, fs_err::File::open(path)?)?
+        }
+        Content::Text(text) => archive.append_data(&mut header, &member.name, text.as_bytes())?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    /// Inputs made up of small files in `dir`.
+    fn inputs(dir: &Path) -> Result<BundleInputs> {
+        let image = b"image";
+        let description = json!({
+            "file": "os-image.raw.zst", "compression": "zstd", "size": image.len(),
+            "sha256": digest::of_text("image"), "k3sVersion": "v1.33.13+refk3s1",
+        });
+        fs_err::write(dir.join("os-image.raw.zst"), image)?;
+        fs_err::write(dir.join("os-image.json"), description.to_string())?;
+        for name in [
+            "hookos.efi",
+            "cluster-bootstrapper",
+            "script",
+            "README",
+            "config",
+        ] {
+            fs_err::write(dir.join(name), name)?;
+        }
+        Ok(BundleInputs {
+            hookos_efi: dir.join("hookos.efi"),
+            node_image: dir.to_owned(),
+            bootstrapper: dir.join("cluster-bootstrapper"),
+            profile: "reference".into(),
+            script: dir.join("script"),
+            readme: dir.join("README"),
+            config_file: dir.join("config"),
+        })
+    }
+
+    fn members(archive: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut found = Vec::new();
+        let mut archive =
+            tar::Archive::new(flate2::read::GzDecoder::new(fs_err::File::open(archive)?));
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            found.push((entry.path()?.display().to_string(), content));
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn the_archives_are_the_same_bytes_every_time() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let inputs = inputs(dir.path())?;
+        let (first, second) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        build(&inputs, first.path())?;
+        build(&inputs, second.path())?;
+        for name in [USB_ARCHIVE, USER_ARCHIVE] {
+            assert_eq!(
+                fs_err::read(first.path().join(name))?,
+                fs_err::read(second.path().join(name))?,
+                "{name}"
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_manifest_id_is_made_from_the_sums_of_the_other_files() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let inputs = inputs(dir.path())?;
+        build(&inputs, dir.path())?;
+        let found = members(&dir.path().join(USB_ARCHIVE))?;
+        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = [
+            "SHA256SUMS",
+            "cluster-bootstrapper",
+            "hookos.efi",
+            "manifest.json",
+            "os-image.json",
+            "os-image.raw.zst",
+        ];
+        assert_eq!(names, expected);
+        let sums = String::from_utf8(found[0].1.clone())?;
+        let others: String = sums
+            .lines()
+            .filter(|line| !line.ends_with("  manifest.json"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let manifest: Value = serde_json::from_slice(&found[3].1)?;
+        assert_eq!(manifest["id"], digest::of_text(&others)[..16]);
+        assert_eq!(manifest["osImage"]["k3sVersion"], "v1.33.13+refk3s1");
+        assert_eq!(manifest["files"].as_array().map(Vec::len), Some(4));
+        Ok(())
+    }
+
+    #[test]
+    fn an_image_that_is_not_the_described_one_is_refused() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let inputs = inputs(dir.path())?;
+        fs_err::write(dir.path().join("os-image.raw.zst"), "other")?;
+        let error = build(&inputs, dir.path()).expect_err("the sums differ");
+        assert!(error.to_string().contains("os-image.json says"), "{error}");
+        Ok(())
+    }
+}
