@@ -1,1 +1,141 @@
-//! Skeleton.
+//! Reads, validates and converts the config-file of a standalone edge node.
+//!
+//! # Use
+//! [`parse`] reads a config-file once: YAML to a tree with positions, the tree against the JSON Schema of the model,
+//! then the meaning. [`Parsed::config`] is there when there was no error; [`Parsed::diagnostics`] has all findings.
+//!
+//! ```
+//! use cluster_bootstrapper::{ParseOptions, k3s, parse};
+//!
+//! let text = "
+//! version: 1.0
+//! operatingSystem:
+//!   users: [{username: operator-1, password: c2VjcmV0}]
+//! kubernetes:
+//!   kind: KThreesControlPlaneTemplate
+//!   apiVersion: controlplane.cluster.x-k8s.io/v1beta2
+//!   spec: {template: {spec: {serverConfig: {clusterCidr: 10.42.0.0/16}}}}
+//! ";
+//! let parsed = parse(text, &ParseOptions::default());
+//! let config = parsed.config.expect("valid");
+//! assert_eq!(config.operating_system.users[0].username.as_str(), "operator-1");
+//!
+//! // The final K3s configuration, as the node gets it: key -> values.
+//! let settings = k3s::settings(config.k3s());
+//! assert_eq!(settings["cluster-cidr"].values(), ["10.42.0.0/16"]);
+//!
+//! // Where a value stands in the text, for edits: byte ranges by JSON pointer.
+//! let tree = parsed.tree.expect("YAML");
+//! let span = tree.span(&"/operatingSystem/users/0/username".into()).expect("there");
+//! assert_eq!(&text[span], "operator-1");
+//! ```
+//!
+//! - [`model`] has the types, [`values`] their parsed texts (`Cidr`, `GuestPath`, ...).
+//! - [`schema::schema`] is the JSON Schema, [`schema::schema_leaves`] the JSON pointers of all its leaves
+//!   (`/operatingSystem/users/*/username`; a list of texts is one leaf).
+//! - [`edit::add_ssh_key`] adds a key to a config-file's text and changes nothing else.
+//!
+//! The YAML events come from granit-parser, the parser inside serde-saphyr. serde-saphyr itself stops at the first
+//! error and types scalars before the schema can say that a text is wanted, so it is used in tests only.
+
+mod check;
+pub mod diagnostic;
+pub mod edit;
+pub mod k3s;
+pub mod model;
+pub mod schema;
+mod text;
+pub mod values;
+pub mod yaml;
+
+use diagnostic::{Diagnostic, Diagnostics, Severity};
+use model::ConfigFile;
+use yaml::{LoadError, Pointer, Tree};
+
+/// What a config-file is compared with.
+#[derive(Debug, Clone, Default)]
+pub struct ParseOptions {
+    /// The K3s version in the OS image; a `version` that differs is an error. Without it nothing is compared.
+    pub k3s_version: Option<String>,
+}
+
+/// A config-file that was read.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The model, its slips mended; `None` when there is an error.
+    pub config: Option<ConfigFile>,
+    /// All findings in the order of the source.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The document with positions; `None` when it is not YAML.
+    pub tree: Option<Tree>,
+}
+
+impl Parsed {
+    /// Whether the config-file has an error.
+    pub fn has_errors(&self) -> bool {
+        self.config.is_none()
+    }
+
+    /// Pointer of the K3s configuration, which may stand in either of two places.
+    pub fn k3s_pointer(&self) -> Option<Pointer> {
+        self.tree.as_ref().map(check::spec_pointer)
+    }
+}
+
+/// Reads a config-file and reports all that is wrong with it.
+pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
+    let mut found = Diagnostics::default();
+    let loaded = yaml::load(text);
+    let (tree, duplicates) = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            report(&mut found, text, error);
+            return Parsed {
+                config: None,
+                diagnostics: found.into_sorted(),
+                tree: None,
+            };
+        }
+    };
+    for duplicate in duplicates {
+        report(&mut found, text, duplicate);
+    }
+    let schema = schema::schema();
+    let value = check::Shape::new(&schema, &tree, &mut found).check();
+    let mut config = value.and_then(|value| decode(value, &tree, &mut found));
+    if let Some(config) = &mut config {
+        check::Meaning::new(&tree, &mut found, options).check(config);
+    }
+    Parsed {
+        config: config.filter(|_| !found.has_errors()),
+        diagnostics: found.into_sorted(),
+        tree: Some(tree),
+    }
+}
+
+/// Decodes what the schema let through. An error here would be a schema that does not match the types.
+fn decode(value: serde_json::Value, tree: &Tree, found: &mut Diagnostics) -> Option<ConfigFile> {
+    match serde_json::from_value(value) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            if !found.has_errors() {
+                let message = format!("the config-file does not decode: {error}");
+                found.error(tree, "decode", &Pointer::root(), message);
+            }
+            None
+        }
+    }
+}
+
+fn report(found: &mut Diagnostics, text: &str, error: LoadError) {
+    let position = yaml::position_in(text, error.span.start);
+    let diagnostic = found.add_at(
+        Severity::Error,
+        error.code,
+        &Pointer::root(),
+        error.span,
+        position,
+        error.message,
+    );
+    diagnostic.help = error.help;
+}

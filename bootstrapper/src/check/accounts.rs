@@ -1,0 +1,43 @@
+//! Checks of the operating system section that concern more than one value.
+
+use super::Meaning;
+use crate::model::OperatingSystem;
+use crate::yaml::Pointer;
+use std::collections::HashSet;
+
+impl Meaning<'_> {
+    pub(super) fn operating_system(&mut self, os: &OperatingSystem) {
+        let section = Pointer::from("/operatingSystem");
+        let users = section.join("users");
+        let mut seen = HashSet::new();
+        for (index, user) in os.users.iter().enumerate() {
+            let at = users.join(index);
+            if !seen.insert(&user.username) {
+                let message = format!("the user `{}` occurs twice", user.username);
+                self.error("duplicate-user", &at.join("username"), message)
+                    .help("keep one of them");
+            }
+            match &user.password {
+                Some(password) if password.newline_dropped() => {
+                    self.note(
+                        "password-newline",
+                        &at.join("password"),
+                        "the decoded password ends in a line break, which is dropped",
+                    )
+                    .help("encode without it: printf %s 'the password' | base64")
+                    .secret = true;
+                }
+                _ => {}
+            }
+        }
+        let no_password = os.users.iter().all(|user| user.password.is_none());
+        if no_password && os.ssh_keys().is_empty() {
+            self.warning(
+                "no-login",
+                &section,
+                "nobody can log in: no user has a password and there is no SSH key",
+            )
+            .help("give a user a password, or set sshKey");
+        }
+    }
+}

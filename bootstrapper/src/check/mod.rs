@@ -1,0 +1,11 @@
+//! Checks of a config-file: its shape against the schema, then its meaning.
+
+mod accounts;
+mod containerd;
+mod files;
+mod meaning;
+mod server;
+mod shape;
+
+pub(crate) use meaning::{Meaning, spec_pointer};
+pub(crate) use shape::Shape;

@@ -1,0 +1,243 @@
+//! What is wrong with a config-file, where, and what to do; with the renderings for people and for programs.
+
+use crate::yaml::{Pointer, Position, Tree};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+/// How bad a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The config-file cannot be used.
+    Error,
+    /// It can be used, but probably does not do what was meant.
+    Warning,
+    /// Something was understood in a way worth telling.
+    Note,
+}
+
+impl Severity {
+    /// The name used in both renderings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+
+    fn colour(self) -> &'static str {
+        match self {
+            Self::Error => "\x1b[1;31m",
+            Self::Warning => "\x1b[1;33m",
+            Self::Note => "\x1b[1;36m",
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Stable code, for programs and for looking it up.
+    pub code: &'static str,
+    /// JSON pointer of the value at fault; empty for the whole document.
+    pub pointer: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Byte range to underline.
+    #[serde(skip)]
+    pub span: Range<usize>,
+    /// The value is a secret: the rendering hides the source text under the span.
+    #[serde(skip)]
+    pub secret: bool,
+}
+
+/// Collects diagnostics of one document.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds a finding at a pointer, placed by the tree.
+    pub fn add(
+        &mut self,
+        tree: &Tree,
+        severity: Severity,
+        code: &'static str,
+        pointer: &Pointer,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let span = tree.nearest_span(pointer);
+        self.add_at(
+            severity,
+            code,
+            pointer,
+            span.clone(),
+            tree.position(span.start),
+            message,
+        )
+    }
+
+    /// Adds an error at a pointer.
+    pub fn error(
+        &mut self,
+        tree: &Tree,
+        code: &'static str,
+        pointer: &Pointer,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        self.add(tree, Severity::Error, code, pointer, message)
+    }
+
+    /// Adds a note at a pointer.
+    pub fn note(
+        &mut self,
+        tree: &Tree,
+        code: &'static str,
+        pointer: &Pointer,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        self.add(tree, Severity::Note, code, pointer, message)
+    }
+
+    /// Adds a finding at a byte range.
+    pub fn add_at(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        pointer: &Pointer,
+        span: Range<usize>,
+        position: Position,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        self.list.push(Diagnostic {
+            severity,
+            code,
+            pointer: pointer.to_string(),
+            line: position.line,
+            column: position.column,
+            message: message.into(),
+            help: None,
+            span,
+            secret: false,
+        });
+        let last = self.list.len() - 1;
+        &mut self.list[last]
+    }
+
+    /// Whether an error is among them.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// All findings in the order of the source.
+    pub fn into_sorted(mut self) -> Vec<Diagnostic> {
+        self.list
+            .sort_by(|a, b| (a.line, a.column, a.severity).cmp(&(b.line, b.column, b.severity)));
+        self.list
+    }
+}
+
+impl Diagnostic {
+    /// Adds what to do about it.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Renders the finding with its source line, a caret and the help.
+    pub fn render(&self, file: &str, source: &str, colour: bool) -> String {
+        let (bold, tint, blue, reset) = if colour {
+            ("\x1b[1m", self.severity.colour(), "\x1b[1;34m", "\x1b[0m")
+        } else {
+            ("", "", "", "")
+        };
+        let mut out = String::new();
+        let severity = self.severity.as_str();
+        let _ = writeln!(
+            out,
+            "{tint}{severity}[{}]{reset}{bold}: {}{reset}",
+            self.code, self.message
+        );
+        let width = self.line.to_string().len();
+        let _ = writeln!(
+            out,
+            "{:width$}{blue}-->{reset} {file}:{}:{}",
+            "", self.line, self.column
+        );
+        if let Some((before, marked, after)) = self.source_line(source) {
+            let line = self.line;
+            let _ = writeln!(out, "{blue}{:width$} |{reset}", "");
+            let _ = writeln!(out, "{blue}{line} |{reset} {before}{marked}{after}");
+            let indent: String = before
+                .chars()
+                .map(|c| if c == '\t' { '\t' } else { ' ' })
+                .collect();
+            let carets = "^".repeat(marked.chars().count().max(1));
+            let _ = writeln!(
+                out,
+                "{blue}{:width$} |{reset} {indent}{tint}{carets}{reset}",
+                ""
+            );
+        }
+        if let Some(help) = &self.help {
+            let _ = writeln!(
+                out,
+                "{:width$} {blue}={reset} {bold}help{reset}: {help}",
+                ""
+            );
+        }
+        out
+    }
+
+    /// The source line cut into what is before, under and after the span, control characters removed.
+    fn source_line(&self, source: &str) -> Option<(String, String, String)> {
+        let start = source
+            .get(..self.span.start)?
+            .rfind('\n')
+            .map_or(0, |at| at + 1);
+        let end = source[self.span.start..]
+            .find('\n')
+            .map_or(source.len(), |at| self.span.start + at);
+        let marked_end = self.span.end.clamp(self.span.start, end);
+        let before = printable(source.get(start..self.span.start)?);
+        if self.secret {
+            return Some((before, "(hidden)".to_owned(), String::new()));
+        }
+        Some((
+            before,
+            printable(source.get(self.span.start..marked_end)?),
+            printable(source.get(marked_end..end)?),
+        ))
+    }
+}
+
+/// Text safe for a terminal: control characters other than a tab are replaced.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// The JSON document of the design: `{"diagnostics": [...]}`, with a line break at its end.
+pub fn to_json(diagnostics: &[Diagnostic]) -> String {
+    let mut text = serde_json::json!({ "diagnostics": diagnostics }).to_string();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,102 @@
+//! Edits of a config-file's text that change nothing but the value meant.
+
+use crate::values::{Complaint, SshKey};
+use crate::yaml::{Kind, Pointer, Tree};
+use crate::{ParseOptions, parse};
+
+/// Why a text could not be edited.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The config-file has an error of its own.
+    #[error("the config-file has errors and cannot be edited: {0}")]
+    Invalid(String),
+    /// The key to add is no SSH key.
+    #[error("the key to add: {}", .0.message)]
+    Key(Complaint),
+    /// The edited text no longer says what it should.
+    #[error("editing /operatingSystem/sshKey would give a config-file that does not hold the key")]
+    Lost,
+}
+
+/// The text of a config-file with one more SSH key at /operatingSystem/sshKey, all else unchanged.
+///
+/// # Errors
+/// The config-file or the key is invalid.
+pub fn add_ssh_key(text: &str, key: &str) -> Result<String, EditError> {
+    let key: SshKey = key.parse().map_err(EditError::Key)?;
+    let before = parse(text, &ParseOptions::default());
+    let (Some(config), Some(tree)) = (before.config, before.tree) else {
+        let first = before.diagnostics.into_iter().map(|d| d.message).next();
+        return Err(EditError::Invalid(first.unwrap_or_default()));
+    };
+    let mut keys: Vec<&SshKey> = config.operating_system.ssh_keys();
+    if !keys.contains(&&key) {
+        keys.push(&key);
+    }
+    let quoted: Vec<String> = keys
+        .iter()
+        .map(|key| crate::k3s::emit::quoted(key.as_str()))
+        .collect();
+    let edited = replace(text, &tree, &format!("[{}]", quoted.join(", ")));
+    let after = parse(&edited, &ParseOptions::default());
+    let holds = after
+        .config
+        .is_some_and(|config| config.operating_system.ssh_keys() == keys);
+    holds.then_some(edited).ok_or(EditError::Lost)
+}
+
+/// Puts a flow value at /operatingSystem/sshKey.
+fn replace(text: &str, tree: &Tree, value: &str) -> String {
+    let section = Pointer::from("/operatingSystem");
+    let at = section.join("sshKey");
+    if let (Some(entry), Some(id)) = (tree.entry(&at), tree.find(&at)) {
+        let node = tree.node(id);
+        let mut range = node.span.clone();
+        let block = matches!(node.kind, Kind::Sequence(_)) && text[range.clone()].starts_with('-');
+        if range.is_empty() {
+            let colon = text[entry.key_span.end..].find(':').unwrap_or_default();
+            range = entry.key_span.end + colon + 1..entry.key_span.end + colon + 1;
+            return splice(text, range, &format!(" {value}"));
+        }
+        if block {
+            // A flow list may follow the key on its own line; keep it deeper than the key.
+            return splice(text, range, &format!("  {value}"));
+        }
+        return splice(text, range, value);
+    }
+    match tree.find(&section).map(|id| tree.node(id)) {
+        Some(node) if matches!(&node.kind, Kind::Mapping(entries) if !entries.is_empty()) => {
+            let start = match text[node.span.start..].starts_with('{') {
+                true => {
+                    return splice(
+                        text,
+                        node.span.start + 1..node.span.start + 1,
+                        &format!("sshKey: {value}, "),
+                    );
+                }
+                false => node.span.start,
+            };
+            let column = tree.position(start).column - 1;
+            let line = format!("sshKey: {value}\n{}", " ".repeat(column));
+            splice(text, start..start, &line)
+        }
+        Some(_) => {
+            let Some(entry) = tree.entry(&section) else {
+                return text.to_owned();
+            };
+            let span = tree.span(&section).filter(|span| !span.is_empty());
+            let end =
+                text[entry.key_span.end..].find(':').unwrap_or_default() + entry.key_span.end + 1;
+            let range = span.map_or(end..end, |span| end..span.end);
+            splice(text, range, &format!(" {{sshKey: {value}}}"))
+        }
+        None => {
+            let gap = if text.ends_with('\n') { "" } else { "\n" };
+            format!("{text}{gap}operatingSystem:\n  sshKey: {value}\n")
+        }
+    }
+}
+
+fn splice(text: &str, range: std::ops::Range<usize>, with: &str) -> String {
+    format!("{}{with}{}", &text[..range.start], &text[range.end..])
+}

@@ -1,0 +1,51 @@
+//! Writes YAML that every parser reads as the same text: quoted scalars, and literal blocks where they hold.
+
+use std::fmt::Write as _;
+
+/// A double-quoted scalar in ASCII, read alike by YAML 1.1 and 1.2 parsers.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        let _ = match c {
+            '"' => write!(out, "\\\""),
+            '\\' => write!(out, "\\\\"),
+            '\n' => write!(out, "\\n"),
+            '\t' => write!(out, "\\t"),
+            '\r' => write!(out, "\\r"),
+            ' '..='~' => write!(out, "{c}"),
+            c if (c as u32) <= 0xff => write!(out, "\\x{:02X}", c as u32),
+            c if (c as u32) <= 0xffff => write!(out, "\\u{:04X}", c as u32),
+            c => write!(out, "\\U{:08X}", c as u32),
+        };
+    }
+    out.push('"');
+    out
+}
+
+/// Whether a literal block keeps the text byte for byte: printable ASCII, tabs and line feeds.
+pub(crate) fn fits_block(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|c| matches!(c, ' '..='~' | '\n' | '\t'))
+        && !text.trim_matches('\n').is_empty()
+}
+
+/// A literal block with its indentation said, so that leading spaces and final line breaks are kept.
+/// `indent` is the column of the parent node's keys, in spaces.
+pub(crate) fn block(text: &str, indent: usize) -> String {
+    let chomp = match (text.ends_with('\n'), text.ends_with("\n\n")) {
+        (false, _) => "-",
+        (true, false) => "",
+        (true, true) => "+",
+    };
+    let mut out = format!("|2{chomp}\n");
+    let margin = " ".repeat(indent + 2);
+    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+        if !line.is_empty() {
+            out.push_str(&margin);
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,3 @@
+//! cluster-bootstrapper on the command line.
+
+fn main() {}

@@ -1,0 +1,127 @@
+//! Files that are written to the node at first boot.
+
+use crate::values::{FileMode, FileOwner, GuestPath};
+use base64::Engine as _;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::io::Read as _;
+
+/// One item, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany<T> {
+    /// Several, as the CRD has it.
+    Many(Vec<T>),
+    /// One, as the proposal's example writes it.
+    One(Box<T>),
+}
+
+impl<T> OneOrMany<T> {
+    /// The items in order.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Many(items) => items,
+            Self::One(item) => std::slice::from_ref(item),
+        }
+    }
+
+    /// The items, as a list.
+    pub fn into_list(self) -> Vec<T> {
+        match self {
+            Self::Many(items) => items,
+            Self::One(item) => vec![*item],
+        }
+    }
+}
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self::Many(vec![])
+    }
+}
+
+/// A file on the node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct File {
+    /// Where it is written; only below /etc and /var.
+    pub path: GuestPath,
+    /// Owner; `root:root` when left out.
+    #[serde(default)]
+    pub owner: Option<FileOwner>,
+    /// Permission bits; `0644` when left out.
+    #[serde(default)]
+    pub permissions: Option<FileMode>,
+    /// How `content` is encoded here; it is decoded before it is written.
+    #[serde(default)]
+    pub encoding: Option<Encoding>,
+    /// The file's content.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// Content from a Secret; refused, as there is no API server to read it from.
+    #[serde(default)]
+    pub content_from: Option<serde_json::Value>,
+}
+
+/// Why a file's content cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// The text is not base64.
+    #[error("the content is not base64 as `encoding` says: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// The data are not gzip.
+    #[error("the content is not gzip as `encoding` says: {0}")]
+    Gzip(#[from] std::io::Error),
+    /// Unpacked, it is larger than any file may be.
+    #[error("the content is larger than {MAX_UNPACKED} bytes once unpacked")]
+    TooLarge,
+}
+
+/// Largest file in bytes once unpacked.
+pub const MAX_UNPACKED: u64 = 32 << 20;
+
+impl File {
+    /// The bytes that the file has on the node.
+    ///
+    /// # Errors
+    /// The content does not fit its encoding. [`crate::parse`] has reported that.
+    pub fn bytes(&self) -> Result<Vec<u8>, ContentError> {
+        let text = self.content.as_deref().unwrap_or_default();
+        match self.encoding {
+            None => Ok(text.as_bytes().to_vec()),
+            Some(Encoding::Base64) => decode(text),
+            Some(Encoding::Gzip) => unpack(text.as_bytes()),
+            Some(Encoding::GzipBase64) => unpack(&decode(text)?),
+        }
+    }
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, ContentError> {
+    let compact: String = text.split_ascii_whitespace().collect();
+    Ok(base64::engine::general_purpose::STANDARD.decode(compact)?)
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, ContentError> {
+    let mut bytes = vec![];
+    flate2::read::MultiGzDecoder::new(packed)
+        .take(MAX_UNPACKED + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_UNPACKED {
+        return Err(ContentError::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// Encoding of a file's `content` in the config-file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Encoding {
+    /// Base64.
+    #[serde(rename = "base64")]
+    Base64,
+    /// gzip, which YAML text cannot hold; refused with a hint at `gzip+base64`.
+    #[serde(rename = "gzip")]
+    Gzip,
+    /// gzip, then base64.
+    #[serde(rename = "gzip+base64")]
+    GzipBase64,
+}

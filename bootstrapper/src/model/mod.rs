@@ -1,0 +1,16 @@
+//! The config-file as types: the single source of the JSON Schema, the documentation, the checks and the conversion.
+
+mod config_file;
+mod files;
+mod kthrees;
+mod kubernetes;
+mod operating_system;
+
+pub use config_file::ConfigFile;
+pub use files::{ContentError, Encoding, File, MAX_UNPACKED, OneOrMany};
+pub use kthrees::{
+    AgentConfig, ConfigSpec, KThreesApiVersion, KThreesControlPlaneTemplate, KThreesKind,
+    KThreesSpec, KThreesTemplate, ServerConfig, TemplateSpec,
+};
+pub use kubernetes::Kubernetes;
+pub use operating_system::{OperatingSystem, Proxy, SshKeySource, User};

@@ -1,0 +1,84 @@
+//! The operating system section: users, proxy, SSH keys, host name.
+
+use crate::values::{HostName, NoProxy, Password, ProxyUrl, SshKey, SshKeyLines, UserName};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Settings of the node's operating system.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatingSystem {
+    /// Host name of the node; the OS image's own when left out.
+    #[serde(default)]
+    pub hostname: Option<HostName>,
+    /// Users who can log in. Those other than root may use sudo without a password.
+    #[serde(default)]
+    pub users: Vec<User>,
+    /// Proxy settings of the node; they also hold for K3s and its image pulls.
+    #[serde(default)]
+    pub proxy: Proxy,
+    /// Public SSH keys of every user in `users`, or of root when there are none: one key, several lines, or a list.
+    #[serde(default)]
+    pub ssh_key: Option<SshKeySource>,
+}
+
+impl OperatingSystem {
+    /// The SSH keys in order, each once.
+    pub fn ssh_keys(&self) -> Vec<&SshKey> {
+        let all = match &self.ssh_key {
+            None => &[],
+            Some(SshKeySource::Lines(lines)) => lines.keys(),
+            Some(SshKeySource::List(keys)) => keys.as_slice(),
+        };
+        let mut keys: Vec<&SshKey> = vec![];
+        for key in all {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+}
+
+/// SSH keys as one text or as a list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SshKeySource {
+    /// One key, or several with a line each.
+    Lines(SshKeyLines),
+    /// A list of keys.
+    List(Vec<SshKey>),
+}
+
+/// A login user.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// Login name.
+    pub username: UserName,
+    /// Password in base64, or its hash. Without one the user logs in with an SSH key only.
+    #[serde(default)]
+    pub password: Option<Password>,
+}
+
+/// Proxy settings, written to /etc/environment in lower and upper case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Proxy {
+    /// Proxy for http URLs.
+    #[serde(default)]
+    pub http_proxy: Option<ProxyUrl>,
+    /// Proxy for https URLs.
+    #[serde(default)]
+    pub https_proxy: Option<ProxyUrl>,
+    /// What is reached without the proxy. The cluster's networks, `.svc` and its domain are added.
+    #[serde(default)]
+    pub no_proxy: Option<NoProxy>,
+}
+
+impl Proxy {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

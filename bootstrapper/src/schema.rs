@@ -1,0 +1,121 @@
+//! The JSON Schema of the config-file, generated from the model, and the list of its leaves.
+
+use crate::model::ConfigFile;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+/// Where the schema is published.
+pub const SCHEMA_ID: &str = "https://open-edge-platform.github.io/emts/config-file.schema.json";
+
+/// The JSON Schema (draft 2020-12) of the config-file.
+pub fn schema() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<ConfigFile>().to_value();
+    close_objects(&mut schema);
+    if let Value::Object(map) = &mut schema {
+        map.insert("$id".to_owned(), SCHEMA_ID.into());
+        map.insert("title".to_owned(), "emts config-file".into());
+    }
+    schema
+}
+
+/// The schema as it is printed: indented, with a line break at its end.
+pub fn schema_text() -> String {
+    let mut text = format!("{:#}", schema());
+    text.push('\n');
+    text
+}
+
+/// JSON pointers of all leaves, `*` standing for a list index or a free key. A list of texts is one leaf.
+pub fn schema_leaves() -> Vec<String> {
+    let root = schema();
+    let mut leaves = vec![];
+    collect(&root, &root, String::new(), &mut leaves);
+    leaves.sort();
+    leaves.dedup();
+    leaves
+}
+
+/// Follows `$ref` into `$defs`.
+pub(crate) fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    let mut at = schema;
+    while let Some(target) = at.get("$ref").and_then(Value::as_str) {
+        match target
+            .strip_prefix('#')
+            .and_then(|pointer| root.pointer(pointer))
+        {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    at
+}
+
+/// The alternatives of a schema, itself when it has none; `null` is left out.
+pub(crate) fn alternatives<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+    let schema = resolve(root, schema);
+    let lists = ["anyOf", "oneOf"];
+    match lists.iter().find_map(|key| schema.get(key)?.as_array()) {
+        Some(list) => list
+            .iter()
+            .flat_map(|item| alternatives(root, item))
+            .filter(|item| item.get("type").and_then(Value::as_str) != Some("null"))
+            .collect(),
+        None => vec![schema],
+    }
+}
+
+/// Whether a schema takes values of a JSON type.
+pub(crate) fn takes(schema: &Value, kind: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(name)) => name == kind,
+        Some(Value::Array(names)) => names.iter().any(|name| name == kind),
+        _ => false,
+    }
+}
+
+fn collect(root: &Value, schema: &Value, path: String, leaves: &mut Vec<String>) {
+    let choices = alternatives(root, schema);
+    let mut inner = false;
+    for choice in &choices {
+        if let Some(properties) = choice.get("properties").and_then(Value::as_object) {
+            inner = true;
+            for (name, property) in properties {
+                collect(root, property, format!("{path}/{name}"), leaves);
+            }
+        } else if let Some(values @ Value::Object(_)) = choice.get("additionalProperties") {
+            inner = true;
+            collect(root, values, format!("{path}/*"), leaves);
+        } else if let Some(items) = choice.get("items")
+            && alternatives(root, items)
+                .iter()
+                .any(|item| takes(item, "object"))
+        {
+            inner = true;
+            collect(root, items, format!("{path}/*"), leaves);
+        }
+    }
+    if !inner && !path.is_empty() {
+        leaves.push(path);
+    }
+}
+
+/// Says for editors what the reader enforces: an object with fixed keys takes no others.
+fn close_objects(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            close(map);
+            map.values_mut().for_each(close_objects);
+        }
+        Value::Array(list) => list.iter_mut().for_each(close_objects),
+        _ => {}
+    }
+}
+
+fn close(map: &mut Map<String, Value>) {
+    let is_object_schema = map.get("type").is_some_and(|kind| kind == "object")
+        && map.get("properties").is_some_and(Value::is_object);
+    if is_object_schema && !map.contains_key("additionalProperties") {
+        map.insert("additionalProperties".to_owned(), false.into());
+    }
+}

@@ -1,0 +1,495 @@
+//! Names and arguments of Kubernetes and K3s, by the rules of the API server, the kubelet and K3s' own flags.
+
+use super::network::{check_host_port, is_host};
+use super::{Complaint, TextValue, display_text, text_value};
+
+/// Declares a newtype over its own text.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(String);
+    )+
+        text_value!($($name),+);
+        display_text!($($name),+);
+    };
+}
+
+texts!(
+    /// Version of the config-file's format.
+    ConfigVersion,
+    /// A K3s release, such as `v1.33.5+k3s1`.
+    K3sVersion,
+    /// One argument of a Kubernetes component: `key=value`, with or without `--` before it.
+    ComponentArg,
+    /// A packaged component of K3s that can be left out.
+    ComponentName,
+    /// A DNS domain in lower case.
+    DomainName,
+    /// `key=value` of a node label.
+    NodeLabel,
+    /// Name of the node.
+    NodeName,
+    /// `key=value:Effect` of a node taint.
+    NodeTaint,
+    /// A TCP port.
+    Port,
+    /// Registry that the system images come from, without scheme.
+    RegistryPrefix,
+    /// A host name or address for the API server's certificate.
+    SubjectAltName,
+);
+
+impl TextValue for ConfigVersion {
+    const FORMAT: &'static str = "config-version";
+    const DESCRIPTION: &'static str = "Version of the config-file's format: 1.0.";
+    const EXAMPLES: &'static [&'static str] = &["1.0"];
+    const PATTERN: &'static str = r"^1(\.0)?$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if !["1.0", "1"].contains(&text) {
+            return Err(Complaint::new(
+                "config-version",
+                format!("the config-file has format version `{text}`; this tool reads 1.0"),
+            )
+            .help("write `version: 1.0`"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl K3sVersion {
+    /// Whether two texts name the same release, with or without the leading `v`.
+    pub fn same_as(&self, other: &str) -> bool {
+        let bare = |text: &str| text.strip_prefix('v').unwrap_or(text).to_owned();
+        bare(&self.0) == bare(other)
+    }
+}
+
+impl TextValue for K3sVersion {
+    const FORMAT: &'static str = "k3s-version";
+    const DESCRIPTION: &'static str =
+        "A K3s release. It is fixed by the OS image, so it is best left out.";
+    const EXAMPLES: &'static [&'static str] = &["v1.33.5+k3s1"];
+    const PATTERN: &'static str = r"^v?[0-9]+\.[0-9]+(\.[0-9]+)?([-+][0-9A-Za-z.+-]+)?$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bare = text.strip_prefix('v').unwrap_or(text);
+        let core = bare.split(['-', '+']).next().unwrap_or_default();
+        let numbers: Vec<_> = core.split('.').collect();
+        let all_numbers = numbers.iter().all(|part| part.parse::<u32>().is_ok());
+        let rest_fine = bare[core.len()..]
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c));
+        if !(2..=3).contains(&numbers.len()) || !all_numbers || !rest_fine {
+            return Err(
+                Complaint::new("k3s-version", format!("`{text}` is not a K3s version"))
+                    .help("leave `version` out: the OS image fixes it"),
+            );
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ComponentArg {
+    /// Key and value as the component gets them: one leading `--` is dropped, no `=` means `true`.
+    pub fn key_value(&self) -> (&str, &str) {
+        let bare = self.0.strip_prefix("--").unwrap_or(&self.0);
+        bare.split_once('=').unwrap_or((bare, "true"))
+    }
+
+    /// Whether it is written with a `=`.
+    pub fn has_value(&self) -> bool {
+        self.0.contains('=')
+    }
+}
+
+impl TextValue for ComponentArg {
+    const FORMAT: &'static str = "component-arg";
+    const DESCRIPTION: &'static str = "An argument as key=value; a leading -- is allowed.";
+    const EXAMPLES: &'static [&'static str] = &["max-pods=250", "--v=2"];
+    const PATTERN: &'static str = r"^(--)?[A-Za-z][A-Za-z0-9._-]*([+-]?=.*)?$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bad = |message: String| Complaint::new("component-arg", message);
+        if text.trim().is_empty() {
+            return Err(
+                bad("an empty argument: the component would not start".to_owned())
+                    .help("remove the list element"),
+            );
+        }
+        if text.starts_with('-') && !text.starts_with("--") {
+            return Err(bad(format!(
+                "`{text}` has a single dash, which K3s does not strip"
+            ))
+            .help(format!("write {}", text.trim_start_matches('-'))));
+        }
+        let bare = text.strip_prefix("--").unwrap_or(text);
+        let key = bare.split('=').next().unwrap_or_default();
+        if let Some((name, value)) = key.split_once(char::is_whitespace) {
+            return Err(bad(format!(
+                "`{text}` has a space before any `=`: K3s would take it all as a flag's name"
+            ))
+            .help(format!("write {name}={}", value.trim())));
+        }
+        let name = key.strip_suffix(['+', '-']).unwrap_or(key);
+        let named = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if !named {
+            return Err(bad(format!("`{text}` does not begin with a flag's name"))
+                .help("write key=value, such as max-pods=250"));
+        }
+        if text.chars().any(|c| c.is_control()) {
+            return Err(bad(
+                "an argument cannot have a line break or control character".to_owned(),
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ComponentName {
+    /// What `disable` of K3s knows, and the proposal's spelling for the cloud controller.
+    pub const KNOWN: &'static [&'static str] = &[
+        "coredns",
+        "servicelb",
+        "traefik",
+        "local-storage",
+        "metrics-server",
+        "runtimes",
+        Self::CLOUD_CONTROLLER,
+    ];
+    /// The proposal's name for the embedded cloud controller; K3s has a switch of its own for it.
+    pub const CLOUD_CONTROLLER: &'static str = "cloudController";
+}
+
+impl TextValue for ComponentName {
+    const FORMAT: &'static str = "component-name";
+    const DESCRIPTION: &'static str = "A packaged component of K3s that is left out.";
+    const EXAMPLES: &'static [&'static str] = &["traefik", "servicelb"];
+    const PATTERN: &'static str =
+        r"^(coredns|servicelb|traefik|local-storage|metrics-server|runtimes|cloudController)$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if Self::KNOWN.contains(&text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let switches = [
+            "cloud-controller",
+            "helm-controller",
+            "network-policy",
+            "kube-proxy",
+        ];
+        let help = if switches.contains(&text.trim_start_matches("disable-")) {
+            format!(
+                "K3s has a switch for it: `disable-{}: true` in a file below /etc/rancher/k3s/config.yaml.d",
+                text.trim_start_matches("disable-")
+            )
+        } else {
+            match crate::text::closest(text, Self::KNOWN.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("known components: {}", Self::KNOWN.join(", ")),
+            }
+        };
+        Err(Complaint::new(
+            "unknown-component",
+            format!("K3s has no packaged component `{text}` and would ignore it"),
+        )
+        .help(help))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TextValue for DomainName {
+    const FORMAT: &'static str = "domain-name";
+    const DESCRIPTION: &'static str = "A DNS domain in lower case.";
+    const EXAMPLES: &'static [&'static str] = &["cluster.local"];
+    const PATTERN: &'static str = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if !is_subdomain(text) {
+            return Err(Complaint::new(
+                "domain-name",
+                format!("`{text}` is not a DNS domain in lower case"),
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl NodeLabel {
+    /// Key and value.
+    pub fn key_value(&self) -> (&str, &str) {
+        self.0.split_once('=').unwrap_or((&self.0, ""))
+    }
+}
+
+impl TextValue for NodeLabel {
+    const FORMAT: &'static str = "node-label";
+    const DESCRIPTION: &'static str = "A node label as key=value.";
+    const EXAMPLES: &'static [&'static str] = &["site.example.com/zone=plant-7"];
+    const PATTERN: &'static str = r"^[A-Za-z0-9./_-]+=[A-Za-z0-9._-]*$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bad = |reason: String| {
+            Complaint::new(
+                "node-label",
+                format!("`{text}` is not a node label: {reason}"),
+            )
+            .help("write key=value, such as site.example.com/zone=plant-7")
+        };
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| bad("there is no `=`".to_owned()))?;
+        check_qualified_name(key).map_err(bad)?;
+        check_label_value(value).map_err(bad)?;
+        if let Some((prefix, _)) = key.split_once('/')
+            && is_reserved_prefix(prefix)
+            && !KUBELET_LABELS.contains(&key)
+            && !is_kubelet_prefix(prefix)
+        {
+            return Err(bad(format!(
+                "the kubelet may not set labels of `{prefix}` and would refuse to start"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Labels below kubernetes.io and k8s.io that a kubelet may set on itself (kubelet's own list).
+const KUBELET_LABELS: &[&str] = &[
+    "kubernetes.io/hostname",
+    "kubernetes.io/arch",
+    "kubernetes.io/os",
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/os",
+    "beta.kubernetes.io/instance-type",
+    "node.kubernetes.io/instance-type",
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.kubernetes.io/zone",
+    "failure-domain.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+];
+
+fn is_reserved_prefix(prefix: &str) -> bool {
+    ["kubernetes.io", "k8s.io"]
+        .iter()
+        .any(|domain| prefix == *domain || prefix.ends_with(&format!(".{domain}")))
+}
+
+fn is_kubelet_prefix(prefix: &str) -> bool {
+    ["kubelet.kubernetes.io", "node.kubernetes.io"]
+        .iter()
+        .any(|domain| prefix == *domain || prefix.ends_with(&format!(".{domain}")))
+}
+
+impl TextValue for NodeName {
+    const FORMAT: &'static str = "node-name";
+    const DESCRIPTION: &'static str = "Name of the node: a DNS name in lower case.";
+    const EXAMPLES: &'static [&'static str] = &["edge-node-1"];
+    const PATTERN: &'static str = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if !is_subdomain(text) {
+            return Err(
+                Complaint::new("node-name", format!("`{text}` is not a node name"))
+                    .help("use lower-case letters, digits, `-` and `.`, at most 253 characters"),
+            );
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TextValue for NodeTaint {
+    const FORMAT: &'static str = "node-taint";
+    const DESCRIPTION: &'static str = "A node taint as key=value:Effect or key:Effect.";
+    const EXAMPLES: &'static [&'static str] = &["dedicated=vision:NoSchedule"];
+    const PATTERN: &'static str =
+        r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bad = |reason: String| {
+            Complaint::new(
+                "node-taint",
+                format!("`{text}` is not a node taint: {reason}"),
+            )
+            .help("write key=value:Effect; Effect is NoSchedule, PreferNoSchedule or NoExecute")
+        };
+        let (rest, effect) = text
+            .rsplit_once(':')
+            .ok_or_else(|| bad("there is no `:`".to_owned()))?;
+        if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
+            return Err(bad(format!("`{effect}` is not an effect")));
+        }
+        let (key, value) = rest.split_once('=').unwrap_or((rest, ""));
+        check_qualified_name(key).map_err(bad)?;
+        check_label_value(value).map_err(bad)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Port {
+    /// The number, 1 to 65535.
+    pub fn number(&self) -> u16 {
+        self.0.parse().unwrap_or_default()
+    }
+}
+
+impl TextValue for Port {
+    const FORMAT: &'static str = "port";
+    const DESCRIPTION: &'static str = "A TCP port, 1 to 65535; quotes are not needed.";
+    const EXAMPLES: &'static [&'static str] = &["6443"];
+    const PATTERN: &'static str = r"^[1-9][0-9]{0,4}$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let fine = text
+            .parse::<u16>()
+            .is_ok_and(|port| port.to_string() == text && port > 0);
+        if !fine {
+            return Err(Complaint::new(
+                "port",
+                format!("`{text}` is not a port from 1 to 65535"),
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TextValue for RegistryPrefix {
+    const FORMAT: &'static str = "registry-prefix";
+    const DESCRIPTION: &'static str =
+        "Registry for the system images: host[:port][/path], no scheme.";
+    const EXAMPLES: &'static [&'static str] = &["registry.example.com:5000"];
+    const PATTERN: &'static str = r"^[A-Za-z0-9][A-Za-z0-9._:/\[\]-]*[A-Za-z0-9]$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bad = |reason: &str| {
+            Complaint::new(
+                "registry-prefix",
+                format!("`{text}` is not a registry: {reason}"),
+            )
+            .help("write host[:port][/path], such as registry.example.com:5000")
+        };
+        if text.contains("://") {
+            return Err(bad("it has a scheme"));
+        }
+        let (host, path) = text.split_once('/').unwrap_or((text, "x"));
+        check_host_port(host).map_err(|reason| bad(&reason))?;
+        let path_fine = path.split('/').all(|part| {
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+        });
+        if !path_fine {
+            return Err(bad(
+                "its path is not lower-case names with `/` between, or it ends in `/`",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TextValue for SubjectAltName {
+    const FORMAT: &'static str = "subject-alt-name";
+    const DESCRIPTION: &'static str = "A host name or address for the API server's certificate.";
+    const EXAMPLES: &'static [&'static str] = &["k3s.example.com"];
+    const PATTERN: &'static str = r"^[A-Za-z0-9*._:-]+$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        if text.parse::<std::net::IpAddr>().is_err() && !is_host(name) {
+            return Err(Complaint::new(
+                "subject-alt-name",
+                format!("`{text}` is neither a host name nor an IP address"),
+            )
+            .help("one name or address per list element"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// RFC 1123 subdomain as Kubernetes checks it.
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253
+        && is_host(text)
+        && !text.ends_with('.')
+        && !text.contains('_')
+        && !text.chars().any(|c| c.is_ascii_uppercase())
+}
+
+fn check_qualified_name(key: &str) -> Result<(), String> {
+    let name = match key.split_once('/') {
+        Some((prefix, _)) if !is_subdomain(prefix) => {
+            return Err(format!("the prefix `{prefix}` is not a DNS domain"));
+        }
+        Some((_, name)) => name,
+        None => key,
+    };
+    if name.is_empty() || name.len() > 63 || !is_label_text(name) {
+        return Err(format!("the key `{key}` is not valid"));
+    }
+    Ok(())
+}
+
+fn check_label_value(value: &str) -> Result<(), String> {
+    if value.len() > 63 || !(value.is_empty() || is_label_text(value)) {
+        return Err(format!("the value `{value}` is not valid"));
+    }
+    Ok(())
+}
+
+fn is_label_text(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}

@@ -1,0 +1,299 @@
+//! Reads YAML events into a [`Tree`] within fixed limits, so that no input can make it hang or eat the memory.
+
+use super::tree::{Entry, Kind, Node, NodeId, Tree};
+use granit_parser::{Event, Parser, ScalarStyle, Span, options};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+/// Largest input in bytes: room for a thousand files of 10 KiB, with a margin.
+pub const MAX_BYTES: usize = 32 << 20;
+/// Deepest nesting of sequences and mappings.
+pub const MAX_DEPTH: usize = 64;
+/// Most nodes after every alias is expanded.
+pub const MAX_NODES: usize = 200_000;
+
+/// Why a document could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct LoadError {
+    /// Stable code of the diagnostic.
+    pub code: &'static str,
+    /// What was seen.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Where, as a byte range.
+    pub span: Range<usize>,
+}
+
+impl LoadError {
+    fn new(code: &'static str, span: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            help: None,
+            span,
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Reads one YAML document. Duplicate keys are returned beside the tree, since the rest can still be checked.
+///
+/// # Errors
+/// Bad syntax, no document or several, an unknown tag, a key that is no scalar, a limit exceeded.
+pub fn load(source: &str) -> Result<(Tree, Vec<LoadError>), LoadError> {
+    if source.len() > MAX_BYTES {
+        return Err(LoadError::new(
+            "too-large",
+            0..0,
+            format!(
+                "the config-file has {} bytes; the limit is {MAX_BYTES}",
+                source.len()
+            ),
+        ));
+    }
+    if let Some(at) = source.find('\0') {
+        return Err(LoadError::new(
+            "yaml-syntax",
+            at..at + 1,
+            "a NUL character is not allowed in YAML",
+        ));
+    }
+    let mut loader = Loader::default();
+    let parse_options = options! { emit_comments: false };
+    for next in Parser::new_from_str_with_options(source, parse_options) {
+        let (event, span) = next.map_err(|error| syntax_error(source, &error))?;
+        let range = byte_range(source, &span);
+        loader.event(event, range)?;
+    }
+    let root = loader.root.ok_or_else(|| {
+        LoadError::new("empty", 0..0, "the config-file has no content")
+            .help("start from the sample configs/config-file.yaml")
+    })?;
+    Ok((
+        Tree::new(source.to_owned(), loader.nodes, root),
+        loader.duplicates,
+    ))
+}
+
+fn syntax_error(source: &str, error: &granit_parser::ScanError) -> LoadError {
+    let at = error
+        .marker()
+        .byte_offset()
+        .unwrap_or_default()
+        .min(source.len());
+    LoadError::new(
+        "yaml-syntax",
+        at..at,
+        format!("not valid YAML: {}", error.info()),
+    )
+}
+
+fn byte_range(source: &str, span: &Span) -> Range<usize> {
+    let range = span.byte_range().unwrap_or(0..0);
+    let start = range.start.min(source.len());
+    // Block scalars end after their line breaks; a diagnostic must not point past the text.
+    let end = range.end.clamp(start, source.len());
+    start..start + source[start..end].trim_end().len()
+}
+
+/// An open collection while its children are read.
+struct Frame {
+    id: NodeId,
+    anchor: usize,
+    key: Option<(String, Range<usize>)>,
+    seen: HashSet<String>,
+    weight: usize,
+}
+
+#[derive(Default)]
+struct Loader {
+    nodes: Vec<Node>,
+    /// Nodes a node stands for with aliases expanded, itself included.
+    weights: Vec<usize>,
+    anchors: HashMap<usize, NodeId>,
+    stack: Vec<Frame>,
+    root: Option<NodeId>,
+    documents: usize,
+    duplicates: Vec<LoadError>,
+}
+
+impl Loader {
+    fn event(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), LoadError> {
+        if let Some(tag) = event.tag()
+            && !tag.is_yaml_core_schema()
+        {
+            return Err(LoadError::new(
+                "yaml-tag",
+                span,
+                format!("the YAML tag {} has no meaning here", tag.original()),
+            ));
+        }
+        match event {
+            Event::DocumentStart(..) => self.document(span),
+            Event::Scalar(text, style, anchor, _) => {
+                self.scalar(text.into_owned(), style, anchor, span)
+            }
+            Event::SequenceStart(_, anchor, _) => self.open(Kind::Sequence(vec![]), anchor, span),
+            Event::MappingStart(_, anchor, _) => self.open(Kind::Mapping(vec![]), anchor, span),
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => {
+                let id = self.anchors.get(&anchor).copied().ok_or_else(|| {
+                    LoadError::new("yaml-alias", span.clone(), "an alias inside its own anchor")
+                })?;
+                self.place(id, span)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn document(&mut self, span: Range<usize>) -> Result<(), LoadError> {
+        self.documents += 1;
+        if self.documents > 1 {
+            return Err(LoadError::new(
+                "several-documents",
+                span,
+                "a second YAML document begins here; the config-file is one document",
+            ));
+        }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: String,
+        style: ScalarStyle,
+        anchor: usize,
+        span: Range<usize>,
+    ) -> Result<(), LoadError> {
+        if let Some(frame) = self.stack.last_mut()
+            && frame.key.is_none()
+            && matches!(self.nodes[frame.id.0].kind, Kind::Mapping(_))
+        {
+            if !frame.seen.insert(text.clone()) {
+                self.duplicates.push(
+                    LoadError::new(
+                        "duplicate-key",
+                        span.clone(),
+                        format!("the key `{text}` occurs twice in this mapping"),
+                    )
+                    .help("keep one of them"),
+                );
+            }
+            frame.key = Some((text, span));
+            return Ok(());
+        }
+        let plain = style == ScalarStyle::Plain;
+        let id = self.push(Kind::Scalar { text, plain }, span.clone());
+        self.anchor(anchor, id);
+        self.place(id, span)
+    }
+
+    fn open(&mut self, kind: Kind, anchor: usize, span: Range<usize>) -> Result<(), LoadError> {
+        self.refuse_complex_key(&span)?;
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(LoadError::new(
+                "too-deep",
+                span,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
+        }
+        let id = self.push(kind, span);
+        self.stack.push(Frame {
+            id,
+            anchor,
+            key: None,
+            seen: HashSet::new(),
+            weight: 1,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), LoadError> {
+        let Some(frame) = self.stack.pop() else {
+            return Ok(());
+        };
+        self.weights[frame.id.0] = frame.weight;
+        let end = self.last_child_end(frame.id);
+        let span = &mut self.nodes[frame.id.0].span;
+        span.end = span.end.max(end);
+        let span = span.clone();
+        self.anchor(frame.anchor, frame.id);
+        self.place(frame.id, span)
+    }
+
+    fn last_child_end(&self, id: NodeId) -> usize {
+        let node = &self.nodes[id.0];
+        match &node.kind {
+            Kind::Sequence(items) => items.last().map_or(0, |item| self.nodes[item.0].span.end),
+            Kind::Mapping(entries) => entries.last().map_or(0, |entry| {
+                self.nodes[entry.value.0].span.end.max(entry.key_span.end)
+            }),
+            Kind::Scalar { .. } => 0,
+        }
+    }
+
+    fn refuse_complex_key(&self, span: &Range<usize>) -> Result<(), LoadError> {
+        match self.stack.last() {
+            Some(frame)
+                if frame.key.is_none()
+                    && matches!(self.nodes[frame.id.0].kind, Kind::Mapping(_)) =>
+            {
+                Err(LoadError::new(
+                    "yaml-key",
+                    span.clone(),
+                    "a key must be plain text, not an alias, a list or a mapping",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hangs a finished node into the collection that is open.
+    fn place(&mut self, id: NodeId, span: Range<usize>) -> Result<(), LoadError> {
+        let weight = self.weights[id.0];
+        let Some(frame) = self.stack.last_mut() else {
+            self.root = Some(id);
+            return Ok(());
+        };
+        frame.weight = frame.weight.saturating_add(weight);
+        if frame.weight > MAX_NODES {
+            return Err(LoadError::new(
+                "too-large",
+                span,
+                format!("more than {MAX_NODES} values once aliases are expanded"),
+            ));
+        }
+        let parent = frame.id;
+        match &mut self.nodes[parent.0].kind {
+            Kind::Sequence(items) => items.push(id),
+            Kind::Mapping(entries) => match frame.key.take() {
+                Some((key, key_span)) => entries.push(Entry {
+                    key,
+                    key_span,
+                    value: id,
+                }),
+                None => return self.refuse_complex_key(&span),
+            },
+            Kind::Scalar { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, kind: Kind, span: Range<usize>) -> NodeId {
+        self.nodes.push(Node { kind, span });
+        self.weights.push(1);
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn anchor(&mut self, anchor: usize, id: NodeId) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, id);
+        }
+    }
+}
