@@ -1,0 +1,10 @@
+//! The machine's serial consoles: followed while they grow, their lines kept,
+//! the installer's markers and signs of trouble picked out.
+
+mod badness;
+mod marker;
+mod watch;
+
+pub use badness::{BADNESS, Badness, BadnessPattern, Gravity, find_badness};
+pub use marker::{Marker, MarkerState, STEPS};
+pub use watch::{Console, ConsoleState};

@@ -1,0 +1,152 @@
+//! What a virtual machine consists of, in the terms of the person who wants one.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::accel::Accelerator;
+use crate::firmware::Firmware;
+
+/// An amount of memory in MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Mebibytes(pub u32);
+
+/// How a disk is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bus {
+    /// An NVMe controller with one namespace.
+    Nvme,
+    /// AHCI, as an internal disk.
+    Sata,
+    /// virtio-blk.
+    Virtio,
+    /// USB mass storage on the xHCI controller, as a removable stick.
+    Usb,
+}
+
+/// How a disk's bytes are stored in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFormat {
+    /// The file is the disk.
+    Raw,
+    /// QEMU's own format, used for overlays.
+    Qcow2,
+}
+
+impl DiskFormat {
+    /// The name that QEMU has for it.
+    #[must_use]
+    pub fn driver(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+}
+
+/// One disk of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Unique in the machine; QEMU's node and device names come from it.
+    pub name: String,
+    /// The file that holds its content.
+    pub file: PathBuf,
+    /// The file's format.
+    pub format: DiskFormat,
+    /// The bus it hangs on.
+    pub bus: Bus,
+    /// The serial number that the guest sees.
+    pub serial: String,
+}
+
+/// What the machine's network card reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// An address and SSH from the host, no way out and no gateway.
+    Restricted,
+    /// The host's network behind address translation.
+    Open,
+    /// No network card.
+    None,
+}
+
+/// A virtual machine as it is wanted. `plan` turns it into a command line.
+#[derive(Debug, Clone)]
+pub struct VmConfig {
+    pub(crate) name: String,
+    pub(crate) accelerator: Accelerator,
+    pub(crate) cpus: u8,
+    pub(crate) memory: Mebibytes,
+    pub(crate) firmware: Firmware,
+    pub(crate) disks: Vec<Disk>,
+    pub(crate) network: Network,
+    pub(crate) logs: PathBuf,
+    pub(crate) sockets: PathBuf,
+    pub(crate) qemu: PathBuf,
+}
+
+impl VmConfig {
+    /// A q35 machine with 2 CPUs, 4 GiB and no disk. Its serial logs go to
+    /// `logs`, its control socket to `sockets` (a short path: the kernel takes
+    /// at most 107 bytes for a socket's name).
+    #[must_use]
+    pub fn new(name: &str, firmware: Firmware, logs: &Path, sockets: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            accelerator: Accelerator::Tcg,
+            cpus: 2,
+            memory: Mebibytes(4096),
+            firmware,
+            disks: Vec::new(),
+            network: Network::Restricted,
+            logs: logs.to_owned(),
+            sockets: sockets.to_owned(),
+            qemu: PathBuf::from("qemu-system-x86_64"),
+        }
+    }
+
+    /// Chooses how guest code is executed.
+    #[must_use]
+    pub fn accelerator(mut self, accelerator: Accelerator) -> Self {
+        self.accelerator = accelerator;
+        self
+    }
+
+    /// Sets the number of CPUs.
+    #[must_use]
+    pub fn cpus(mut self, cpus: u8) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// Sets the size of the memory.
+    #[must_use]
+    pub fn memory(mut self, memory: Mebibytes) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Adds a disk. The order is the order of the devices on their buses.
+    #[must_use]
+    pub fn disk(mut self, disk: Disk) -> Self {
+        self.disks.push(disk);
+        self
+    }
+
+    /// Sets what the network card reaches.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Takes another QEMU executable than the one in `PATH`.
+    #[must_use]
+    pub fn qemu(mut self, program: &Path) -> Self {
+        self.qemu = program.to_owned();
+        self
+    }
+}

@@ -1,0 +1,139 @@
+//! Disk images of the machine: empty targets, overlays, parts read back.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+use thiserror::Error;
+
+/// Why a disk image could not be made or read.
+#[derive(Debug, Error)]
+pub enum DiskError {
+    /// `qemu-img` is not there or could not be started.
+    #[error(
+        "cannot start qemu-img to {doing}; install the package qemu-utils (`cargo xtask setup` does)"
+    )]
+    Start {
+        /// What it was to do.
+        doing: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// `qemu-img` failed.
+    #[error("cannot {doing}: qemu-img said: {stderr}")]
+    Failed {
+        /// What it was to do.
+        doing: String,
+        /// Its standard error.
+        stderr: String,
+    },
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+}
+
+/// Makes an empty raw disk of `bytes`, sparse.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn create_empty_disk(path: &Path, bytes: u64) -> Result<(), DiskError> {
+    Ok(fs_err::File::create(path)?.set_len(bytes)?)
+}
+
+/// Makes a qcow2 overlay over a raw image, which itself stays as it is.
+///
+/// # Errors
+/// `qemu-img` is missing or fails.
+pub fn create_overlay(backing: &Path, overlay: &Path) -> Result<(), DiskError> {
+    let backing = fs_err::canonicalize(backing)?;
+    let doing = format!("make an overlay over {}", backing.display());
+    let args: [&OsStr; 8] = [
+        "create".as_ref(),
+        "-q".as_ref(),
+        "-f".as_ref(),
+        "qcow2".as_ref(),
+        "-F".as_ref(),
+        "raw".as_ref(),
+        "-b".as_ref(),
+        backing.as_os_str(),
+    ];
+    qemu_img(&doing, args.into_iter().chain([overlay.as_os_str()]))
+}
+
+/// Copies `sectors` of 512 bytes from `first` on out of a qcow2 image into a
+/// raw file. The machine must not run.
+///
+/// # Errors
+/// `qemu-img` is missing or fails.
+pub fn extract_range(image: &Path, first: u64, sectors: u64, out: &Path) -> Result<(), DiskError> {
+    let doing = format!("read {sectors} sectors of {}", image.display());
+    // qemu-img dd counts `count` from the start of the input, not from `skip`.
+    let words = [
+        "dd".to_owned(),
+        "-f".to_owned(),
+        "qcow2".to_owned(),
+        "-O".to_owned(),
+        "raw".to_owned(),
+        "bs=512".to_owned(),
+        format!("skip={first}"),
+        format!("count={}", first + sectors),
+        format!("if={}", image.display()),
+        format!("of={}", out.display()),
+    ];
+    qemu_img(&doing, words.iter().map(OsStr::new))
+}
+
+fn qemu_img<'a>(doing: &str, args: impl Iterator<Item = &'a OsStr>) -> Result<(), DiskError> {
+    let output = Command::new("qemu-img")
+        .args(args)
+        .output()
+        .map_err(|source| DiskError::Start {
+            doing: doing.to_owned(),
+            source,
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(DiskError::Failed {
+        doing: doing.to_owned(),
+        stderr,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlay_reads_as_its_backing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let raw = folder.path().join("usb.img");
+        let mut content = vec![0u8; 1 << 20];
+        content[1024..1029].copy_from_slice(b"hello");
+        fs_err::write(&raw, content).unwrap();
+        let overlay = folder.path().join("usb.qcow2");
+        create_overlay(&raw, &overlay).unwrap();
+        let part = folder.path().join("part.img");
+        extract_range(&overlay, 2, 3, &part).unwrap();
+        let read = fs_err::read(&part).unwrap();
+        assert_eq!((&read[..5], read.len()), (b"hello".as_slice(), 3 * 512));
+    }
+
+    #[test]
+    fn a_missing_backing_file_is_named() {
+        let error =
+            create_overlay(Path::new("/nowhere/usb.img"), Path::new("/nowhere/o")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/usb.img"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_disk_is_sparse() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk.raw");
+        create_empty_disk(&path, 1 << 34).unwrap();
+        let metadata = fs_err::metadata(&path).unwrap();
+        assert_eq!((metadata.len(), metadata.blocks()), (1 << 34, 0));
+    }
+}

@@ -1,0 +1,431 @@
+//! A machine resolved to data: QEMU's command line and the paths it writes to.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::config::{Bus, Disk, Network, VmConfig};
+use crate::accel::Accelerator;
+
+/// The longest name of a Unix socket, in bytes (`sun_path` without its NUL).
+const SOCKET_NAME_LIMIT: usize = 107;
+
+/// Why a machine cannot be built as described.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// Two disks have one name.
+    #[error("two disks of the machine are named `{0}`; give each a name of its own")]
+    DuplicateDisk(String),
+    /// A file is not there.
+    #[error("{what} {path} does not exist; {advice}")]
+    Missing {
+        /// The part of the machine.
+        what: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The folder for sockets has too long a name.
+    #[error(
+        "the socket {0} has a name of more than {SOCKET_NAME_LIMIT} bytes; set TMPDIR to a shorter path"
+    )]
+    LongSocket(PathBuf),
+}
+
+/// A serial port and the file that QEMU writes its output to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerialLog {
+    /// The guest's name of the port, such as `ttyS0`.
+    pub port: &'static str,
+    /// The file with its output.
+    pub path: PathBuf,
+}
+
+/// All that is needed to start the machine, as a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmPlan {
+    /// The machine's name.
+    pub name: String,
+    /// QEMU's executable.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// The control socket that QEMU makes.
+    pub qmp_socket: PathBuf,
+    /// The serial ports' outputs.
+    pub serial_logs: Vec<SerialLog>,
+    /// QEMU's own messages.
+    pub qemu_log: PathBuf,
+    /// True when SSH of the guest is forwarded from the host.
+    pub forwards_ssh: bool,
+}
+
+impl VmConfig {
+    /// Resolves the machine.
+    ///
+    /// # Errors
+    /// Missing files, names used twice, a socket path that is too long.
+    pub fn plan(&self) -> Result<VmPlan, PlanError> {
+        self.check()?;
+        let qmp_socket = self.sockets.join("qmp.sock");
+        if qmp_socket.as_os_str().len() > SOCKET_NAME_LIMIT {
+            return Err(PlanError::LongSocket(qmp_socket));
+        }
+        let serial_logs: Vec<SerialLog> = ["ttyS0", "ttyS1"]
+            .map(|port| SerialLog {
+                port,
+                path: self.logs.join(format!("serial-{port}.log")),
+            })
+            .into();
+        let mut args = Args::default();
+        self.push_base(&mut args);
+        self.push_firmware(&mut args);
+        for disk in &self.disks {
+            push_disk(&mut args, disk);
+        }
+        self.push_network(&mut args);
+        push_consoles(&mut args, &serial_logs);
+        args.pair(
+            "-chardev",
+            format!(
+                "socket,id=qmp,path={},server=on,wait=off",
+                escape(&qmp_socket)
+            ),
+        );
+        args.pair("-mon", "chardev=qmp,mode=control");
+        Ok(VmPlan {
+            name: self.name.clone(),
+            program: self.qemu.clone(),
+            args: args.0,
+            qmp_socket,
+            serial_logs,
+            qemu_log: self.logs.join("qemu.log"),
+            forwards_ssh: self.network != Network::None,
+        })
+    }
+
+    fn check(&self) -> Result<(), PlanError> {
+        let missing = |what, path: &Path, advice| PlanError::Missing {
+            what,
+            path: path.to_owned(),
+            advice,
+        };
+        for (what, path) in [
+            ("the firmware's code", &self.firmware.code),
+            ("the firmware's variable file", &self.firmware.vars),
+        ] {
+            if !path.is_file() {
+                return Err(missing(
+                    what,
+                    path,
+                    "install the package ovmf (`cargo xtask setup` does)",
+                ));
+            }
+        }
+        for (at, disk) in self.disks.iter().enumerate() {
+            if self.disks[..at].iter().any(|other| other.name == disk.name) {
+                return Err(PlanError::DuplicateDisk(disk.name.clone()));
+            }
+            if !disk.file.exists() {
+                return Err(missing(
+                    "the disk image",
+                    &disk.file,
+                    "build it first (`cargo xtask e2e` does)",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn push_base(&self, args: &mut Args) {
+        for flag in ["-nodefaults", "-no-user-config"] {
+            args.flag(flag);
+        }
+        args.pair("-name", &self.name);
+        args.pair("-machine", "q35");
+        let (accel, cpu) = match self.accelerator {
+            Accelerator::Kvm => ("kvm", "host"),
+            Accelerator::Tcg => ("tcg,thread=multi", "max"),
+        };
+        args.pair("-accel", accel);
+        args.pair("-cpu", cpu);
+        args.pair("-smp", self.cpus.to_string());
+        args.pair("-m", self.memory.0.to_string());
+        args.pair("-object", "rng-random,id=rng0,filename=/dev/urandom");
+        args.pair("-device", "virtio-rng-pci,rng=rng0");
+        args.pair("-display", "none");
+        args.pair("-device", "VGA,id=screen");
+        args.pair("-device", "qemu-xhci,id=xhci");
+    }
+
+    fn push_firmware(&self, args: &mut Args) {
+        args.pair(
+            "-drive",
+            format!(
+                "if=pflash,unit=0,format=raw,readonly=on,file={}",
+                escape(&self.firmware.code)
+            ),
+        );
+        args.pair(
+            "-drive",
+            format!(
+                "if=pflash,unit=1,format=raw,file={}",
+                escape(&self.firmware.vars)
+            ),
+        );
+    }
+
+    fn push_network(&self, args: &mut Args) {
+        let restrict = match self.network {
+            Network::None => return,
+            Network::Restricted => "on",
+            Network::Open => "off",
+        };
+        // Port 0: QEMU binds a free port itself, so no port is chosen and lost before it is bound.
+        args.pair(
+            "-netdev",
+            format!("user,id=net0,restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22"),
+        );
+        // Without an option ROM: the firmware's own driver is enough, and iPXE writes to the consoles.
+        args.pair("-device", "virtio-net-pci,netdev=net0,romfile=");
+    }
+}
+
+/// No disk has a `bootindex`: the boot order is the firmware's own.
+fn push_disk(args: &mut Args, disk: &Disk) {
+    let Disk {
+        name,
+        file,
+        format,
+        bus,
+        serial,
+    } = disk;
+    let driver = format.driver();
+    args.pair(
+        "-blockdev",
+        format!(
+            "driver={driver},node-name={name},discard=unmap,file.driver=file,file.filename={}",
+            escape(file)
+        ),
+    );
+    let device = match bus {
+        Bus::Nvme => format!("nvme,id={name}-device,drive={name},serial={serial}"),
+        Bus::Sata => format!("ide-hd,id={name}-device,drive={name},serial={serial}"),
+        Bus::Virtio => format!("virtio-blk-pci,id={name}-device,drive={name},serial={serial}"),
+        Bus::Usb => format!(
+            "usb-storage,id={name}-device,bus=xhci.0,drive={name},serial={serial},removable=on"
+        ),
+    };
+    args.pair("-device", device);
+}
+
+fn push_consoles(args: &mut Args, logs: &[SerialLog]) {
+    for SerialLog { port, path } in logs {
+        args.pair(
+            "-chardev",
+            format!("file,id={port},path={},append=on", escape(path)),
+        );
+        args.pair("-serial", format!("chardev:{port}"));
+    }
+}
+
+impl VmPlan {
+    /// The command line as a shell script that starts the same machine by hand.
+    #[must_use]
+    pub fn to_script(&self) -> String {
+        let mut script = format!(
+            "#!/bin/sh\n# The virtual machine `{}` as it was run. Its disks are there only when the run was kept (--keep).\nset -e\nmkdir -p {}\nexec {}",
+            self.name,
+            quote(
+                &self
+                    .qmp_socket
+                    .parent()
+                    .unwrap_or(Path::new("."))
+                    .to_string_lossy()
+            ),
+            quote(&self.program.to_string_lossy()),
+        );
+        for arg in &self.args {
+            let separator = if arg.starts_with('-') { " \\\n  " } else { " " };
+            script.push_str(separator);
+            script.push_str(&quote(arg));
+        }
+        script.push('\n');
+        script
+    }
+}
+
+/// A path inside a QEMU option list, where a comma is written twice.
+fn escape(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+/// A word for a POSIX shell.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[derive(Default)]
+struct Args(Vec<String>);
+
+impl Args {
+    fn flag(&mut self, flag: &str) {
+        self.0.push(flag.to_owned());
+    }
+
+    fn pair(&mut self, option: &str, value: impl Into<String>) {
+        self.0.push(option.to_owned());
+        self.0.push(value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firmware::Firmware;
+    use crate::machine::{DiskFormat, Mebibytes};
+
+    fn config(folder: &Path) -> VmConfig {
+        let code = folder.join("code.fd");
+        let vars = folder.join("vars.fd");
+        fs_err::write(&code, "").unwrap();
+        fs_err::write(&vars, "").unwrap();
+        VmConfig::new("test", Firmware { code, vars }, folder, folder)
+    }
+
+    fn disk(folder: &Path, name: &str, bus: Bus) -> Disk {
+        let file = folder.join(format!("{name},1.img"));
+        fs_err::write(&file, "").unwrap();
+        Disk {
+            name: name.into(),
+            file,
+            format: DiskFormat::Raw,
+            bus,
+            serial: "S1".into(),
+        }
+    }
+
+    #[test]
+    fn no_device_has_a_bootindex() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = config(folder.path())
+            .disk(disk(folder.path(), "usb", Bus::Usb))
+            .disk(disk(folder.path(), "target", Bus::Nvme))
+            .plan()
+            .unwrap();
+        assert!(
+            !plan.args.iter().any(|arg| arg.contains("bootindex")),
+            "{:?}",
+            plan.args
+        );
+    }
+
+    #[test]
+    fn the_stick_is_removable_and_the_target_has_its_serial_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = config(folder.path())
+            .disk(disk(folder.path(), "usb", Bus::Usb))
+            .disk(disk(folder.path(), "target", Bus::Nvme))
+            .plan()
+            .unwrap();
+        let has = |text: &str| plan.args.iter().any(|arg| arg == text);
+        assert!(
+            has("usb-storage,id=usb-device,bus=xhci.0,drive=usb,serial=S1,removable=on"),
+            "{:?}",
+            plan.args
+        );
+        assert!(
+            has("nvme,id=target-device,drive=target,serial=S1"),
+            "{:?}",
+            plan.args
+        );
+    }
+
+    #[test]
+    fn commas_in_paths_are_written_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = config(folder.path())
+            .disk(disk(folder.path(), "target", Bus::Nvme))
+            .plan()
+            .unwrap();
+        assert!(
+            plan.args.iter().any(|arg| arg.ends_with("target,,1.img")),
+            "{:?}",
+            plan.args
+        );
+    }
+
+    #[test]
+    fn the_restricted_network_cuts_the_guest_off_and_leaves_the_port_to_qemu() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = config(folder.path()).plan().unwrap();
+        assert!(
+            plan.args
+                .contains(&"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22".to_owned())
+        );
+        let plan = config(folder.path()).network(Network::None).plan().unwrap();
+        assert!(!plan.args.contains(&"-netdev".to_owned()) && !plan.forwards_ssh);
+    }
+
+    #[test]
+    fn kvm_takes_the_hosts_cpu() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = config(folder.path())
+            .accelerator(Accelerator::Kvm)
+            .memory(Mebibytes(512))
+            .cpus(1)
+            .plan()
+            .unwrap();
+        let line = plan.args.join(" ");
+        assert!(
+            line.contains("-accel kvm -cpu host -smp 1 -m 512"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn refuses_two_disks_of_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let twice = disk(folder.path(), "target", Bus::Nvme);
+        let error = config(folder.path())
+            .disk(twice.clone())
+            .disk(twice)
+            .plan()
+            .unwrap_err();
+        assert_eq!(error, PlanError::DuplicateDisk("target".into()));
+    }
+
+    #[test]
+    fn names_missing_firmware_and_the_package_that_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let firmware = Firmware {
+            code: "/nowhere/OVMF_CODE_4M.fd".into(),
+            vars: "/nowhere/vars.fd".into(),
+        };
+        let error = VmConfig::new("test", firmware, folder.path(), folder.path())
+            .plan()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("/nowhere/OVMF_CODE_4M.fd") && error.contains("ovmf"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_script_quotes_what_a_shell_would_take_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = config(folder.path()).plan().unwrap();
+        plan.args = vec!["-name".into(), "it's one".into()];
+        assert!(
+            plan.to_script().contains(r"-name 'it'\''s one'"),
+            "{}",
+            plan.to_script()
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! A machine that runs: started from its plan, watched, taken down in order.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::process::Command;
+
+use super::group::ProcessGroup;
+use super::plan::VmPlan;
+use crate::qmp::{Qmp, QmpError};
+
+/// How long QEMU may take to open its control socket.
+const START: Duration = Duration::from_secs(30);
+/// How long QEMU may take to end after it was asked to.
+const QUIT: Duration = Duration::from_secs(10);
+/// How many of QEMU's last messages a failure quotes.
+const QUOTED_LINES: usize = 8;
+
+/// Why a machine could not be started or taken down.
+#[derive(Debug, Error)]
+pub enum MachineError {
+    /// QEMU could not be started.
+    #[error(
+        "cannot start {program}; install the package qemu-system-x86 (`cargo xtask setup` does)"
+    )]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// QEMU ended by itself.
+    #[error(transparent)]
+    Died(#[from] Death),
+    /// The control socket did not open.
+    #[error(
+        "QEMU did not open its control socket {socket} within {START:?}; its messages are in {log}"
+    )]
+    NoControl {
+        /// The socket.
+        socket: PathBuf,
+        /// The file with QEMU's messages.
+        log: PathBuf,
+    },
+    /// The control channel failed.
+    #[error("QEMU's control channel failed")]
+    Qmp(#[from] QmpError),
+    /// The forwarded port is not in QEMU's answer.
+    #[error("QEMU does not tell the port that it forwards to the guest's SSH; it said: {0}")]
+    NoPort(String),
+    /// Processes were left.
+    #[error(
+        "processes of the machine `{0}` survive its end; look for qemu-system-x86_64 in the process list"
+    )]
+    Survivors(String),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+}
+
+/// QEMU's end while the machine was still wanted.
+#[derive(Debug, Clone, Error)]
+#[error("QEMU ended ({status}); its last messages: {messages}")]
+pub struct Death {
+    /// The exit status in words.
+    pub status: String,
+    /// The end of QEMU's messages.
+    pub messages: String,
+}
+
+/// A running machine. Dropped, it is killed with all its processes.
+#[derive(Debug)]
+pub struct RunningVm {
+    plan: VmPlan,
+    group: ProcessGroup,
+    /// The control channel.
+    pub qmp: Qmp,
+}
+
+impl RunningVm {
+    /// Starts the machine of `plan` and opens its control channel, whose
+    /// messages go to `qmp_log`. Call it from a thread that lives as long as
+    /// the machine (see [`ProcessGroup::spawn`]).
+    ///
+    /// # Errors
+    /// QEMU is missing, ends at once, or does not answer.
+    pub async fn start(plan: VmPlan, qmp_log: &Path) -> Result<Self, MachineError> {
+        let group = spawn(&plan)?;
+        let connect = async {
+            let mut poll = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                poll.tick().await;
+                if let Ok(stream) = tokio::net::UnixStream::connect(&plan.qmp_socket).await {
+                    return Qmp::new(stream, qmp_log).await;
+                }
+            }
+        };
+        let qmp = tokio::select! {
+            qmp = connect => qmp,
+            status = group.ended() => return Err(death(&plan, status).into()),
+            () = tokio::time::sleep(START) => {
+                return Err(MachineError::NoControl { socket: plan.qmp_socket.clone(), log: plan.qemu_log.clone() });
+            }
+        };
+        match qmp {
+            Ok(qmp) => Ok(Self { plan, group, qmp }),
+            // A channel that breaks at once mostly means that QEMU is about to end: its reason says more.
+            Err(error) => match tokio::time::timeout(Duration::from_secs(2), group.ended()).await {
+                Ok(status) => Err(death(&plan, status).into()),
+                Err(_) => Err(error.into()),
+            },
+        }
+    }
+
+    /// The plan it was started from.
+    #[must_use]
+    pub fn plan(&self) -> &VmPlan {
+        &self.plan
+    }
+
+    /// Waits for QEMU's end. Never ends before.
+    pub async fn died(&self) -> Death {
+        let status = self.group.ended().await;
+        death(&self.plan, status)
+    }
+
+    /// The port of the host's loopback that leads to the guest's SSH.
+    ///
+    /// # Errors
+    /// QEMU does not answer, or forwards no port.
+    pub async fn ssh_port(&self) -> Result<u16, MachineError> {
+        let text = self.qmp.monitor("info usernet").await?;
+        forwarded_port(&text).ok_or(MachineError::NoPort(text))
+    }
+
+    /// Ends the machine: asks QEMU, then kills what is left.
+    ///
+    /// # Errors
+    /// Something of it survives.
+    pub async fn stop(self) -> Result<(), MachineError> {
+        if self.group.status().is_none() && self.qmp.quit().await.is_ok() {
+            let _ = tokio::time::timeout(QUIT, self.group.ended()).await;
+        }
+        self.kill().await
+    }
+
+    /// Ends the machine at once, as a power cut: nothing is flushed.
+    ///
+    /// # Errors
+    /// Something of it survives.
+    pub async fn kill(self) -> Result<(), MachineError> {
+        if self.group.kill().await {
+            return Ok(());
+        }
+        Err(MachineError::Survivors(self.plan.name.clone()))
+    }
+}
+
+fn spawn(plan: &VmPlan) -> Result<ProcessGroup, MachineError> {
+    let log = fs_err::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&plan.qemu_log)?;
+    let log = log.into_parts().0;
+    // setpriv (util-linux) lets the kernel end QEMU when this process is killed.
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(&plan.program)
+        .args(&plan.args);
+    command
+        .stdout(Stdio::from(log.try_clone()?))
+        .stderr(Stdio::from(log));
+    ProcessGroup::spawn(command).map_err(|source| MachineError::Start {
+        program: plan.program.clone(),
+        source,
+    })
+}
+
+fn death(plan: &VmPlan, status: Option<ExitStatus>) -> Death {
+    let status = status.map_or_else(|| "status unknown".to_owned(), |status| status.to_string());
+    let text = fs_err::read(&plan.qemu_log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(QUOTED_LINES)..].join(" | ");
+    let messages = if tail.is_empty() {
+        "none".to_owned()
+    } else {
+        tail
+    };
+    Death { status, messages }
+}
+
+/// The host's port in the answer to `info usernet`: the line of the forward has
+/// protocol and state, descriptor, source address, source port, ...
+fn forwarded_port(text: &str) -> Option<u16> {
+    let line = text
+        .lines()
+        .find(|line| line.contains("TCP[HOST_FORWARD]"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_forwarded_port_in_the_monitors_table() {
+        let text = "Hub -1 (n0):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n  TCP[HOST_FORWARD]  10       127.0.0.1 45643       10.0.2.15    22     0     0\r\n";
+        assert_eq!(forwarded_port(text), Some(45643));
+    }
+
+    #[test]
+    fn a_table_without_a_forward_has_no_port() {
+        assert_eq!(forwarded_port("Hub -1 (n0):\r\n"), None);
+    }
+}

@@ -1,0 +1,11 @@
+//! The firmware's variables as they are in the machine's variable store file.
+//!
+//! The crates that exist read a running system's variables (efivar) or rewrite
+//! whole firmware images; this reads one file, in the layout of the UEFI PI
+//! specification and EDK II's `VariableFormat.h`, and nothing more.
+
+mod boot;
+mod store;
+
+pub use boot::{BootEntry, BootVariables, DevicePathNode};
+pub use store::{NvramError, Variable, read_store};
