@@ -1,0 +1,298 @@
+//! Reading images from an OCI image layout (a folder or a tar of one) or a docker-archive tar.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use oci_spec::image as spec;
+use serde::de::DeserializeOwned;
+
+use super::archive::Members;
+use super::{Blob, Error, Result, canonical};
+
+/// The annotation that holds an image's canonical reference in `index.json`.
+pub const REFERENCE_ANNOTATION: &str = spec::ANNOTATION_REF_NAME;
+/// containerd's and BuildKit's annotation for the full name; theirs has only the tag in the other.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// Indexes inside indexes deeper than this are refused.
+const MAX_INDEX_DEPTH: u32 = 4;
+
+/// A single-platform image: its configuration and its layers, ready to be read.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Canonical reference.
+    pub reference: String,
+    /// `sha256:<hex>` that changes with any change of the image: the manifest's digest (for
+    /// docker-archives the configuration's).
+    pub digest: String,
+    /// The image configuration.
+    pub config: spec::ImageConfiguration,
+    /// Layers, the lowest first.
+    pub layers: Vec<Blob>,
+    /// What makes up the image as stored, for volumes of the format `oci`.
+    pub stored: Stored,
+}
+
+/// An image's documents as they are in its layout.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The descriptor in `index.json`; `None` for a docker-archive.
+    pub root: Option<spec::Descriptor>,
+    /// The index that the descriptor leads to; `None` for a bare manifest.
+    pub index: Option<(spec::ImageIndex, Blob)>,
+}
+
+/// Where the bytes of a layout are.
+#[derive(Debug)]
+enum Store {
+    Folder,
+    Tar(Members),
+}
+
+/// Images in one folder or file.
+#[derive(Debug)]
+pub struct Layout {
+    path: PathBuf,
+    store: Store,
+    /// Canonical reference to the descriptors that bear it (several for several platforms).
+    roots: BTreeMap<String, Vec<spec::Descriptor>>,
+    /// Images of a docker-archive, which has no descriptors.
+    archived: BTreeMap<String, Image>,
+}
+
+impl Layout {
+    /// Opens a layout folder, a tar of one, or a docker-archive tar (`docker save`).
+    ///
+    /// # Errors
+    /// [`Error::NotALayout`], [`Error::Json`], [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let store = if path.is_dir() {
+            Store::Folder
+        } else {
+            Store::Tar(Members::read(&path)?)
+        };
+        let mut layout = Self {
+            path,
+            store,
+            roots: BTreeMap::new(),
+            archived: BTreeMap::new(),
+        };
+        match (
+            layout.member("index.json"),
+            layout.member("manifest.json"),
+            &layout.store,
+        ) {
+            (Some(index), _, _) => layout.read_index(&index)?,
+            (None, Some(manifest), Store::Tar(members)) => {
+                layout.archived = super::archive::docker_images(&layout.path, members, &manifest)?;
+            }
+            _ => {
+                return Err(Error::NotALayout {
+                    path: layout.path,
+                    seen: "it has no index.json".into(),
+                });
+            }
+        }
+        Ok(layout)
+    }
+
+    /// The canonical references of all images, sorted.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        self.roots
+            .keys()
+            .chain(self.archived.keys())
+            .map(String::as_str)
+    }
+
+    /// The linux/amd64 image with this canonical reference, if the layout has the name.
+    ///
+    /// A reference with a digest matches its exact spelling first, then an image whose index or
+    /// manifest has that digest.
+    ///
+    /// # Errors
+    /// [`Error::Platform`], [`Error::MissingBlob`], [`Error::Damaged`], [`Error::Json`].
+    pub fn find(&self, reference: &str) -> Result<Option<Image>> {
+        if let Some(image) = self.archived.get(reference) {
+            return Ok(Some(image.clone()));
+        }
+        match self.descriptors(reference) {
+            Some(descriptors) => self.resolve(reference, &descriptors).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn descriptors(&self, reference: &str) -> Option<Vec<spec::Descriptor>> {
+        if let Some(exact) = self.roots.get(reference) {
+            return Some(exact.clone());
+        }
+        let (name, digest) = reference.split_once('@')?;
+        let same_repository = |known: &str| {
+            known == name
+                || known
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with([':', '@']))
+        };
+        let found: Vec<_> = (self.roots.iter())
+            .filter(|(known, _)| same_repository(known))
+            .flat_map(|(_, descriptors)| descriptors)
+            .filter(|descriptor| descriptor.digest().as_ref() == digest)
+            .cloned()
+            .collect();
+        (!found.is_empty()).then_some(found)
+    }
+
+    fn read_index(&mut self, blob: &Blob) -> Result<()> {
+        let index: spec::ImageIndex = self.decode("index.json", &blob.read()?)?;
+        for descriptor in index.manifests() {
+            let annotations = descriptor.annotations().clone().unwrap_or_default();
+            for key in [REFERENCE_ANNOTATION, CONTAINERD_NAME] {
+                let Some(name) = annotations.get(key).and_then(|name| canonical(name).ok()) else {
+                    continue;
+                };
+                let known = self.roots.entry(name).or_default();
+                if !known.contains(descriptor) {
+                    known.push(descriptor.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&self, reference: &str, descriptors: &[spec::Descriptor]) -> Result<Image> {
+        let mut platforms = Vec::new();
+        for root in descriptors {
+            let mut stored = Stored {
+                root: Some(root.clone()),
+                index: None,
+            };
+            let Some(manifest) = self.pick(root, &mut stored, &mut platforms, 0)? else {
+                continue;
+            };
+            let image = self.load(reference, &manifest, stored)?;
+            let seen = format!("{}/{}", image.config.os(), image.config.architecture());
+            if seen == "linux/amd64" {
+                return Ok(image);
+            }
+            platforms.push(seen);
+        }
+        Err(Error::Platform {
+            reference: reference.into(),
+            platforms,
+        })
+    }
+
+    /// Follows a descriptor to the manifest for linux/amd64.
+    fn pick(
+        &self,
+        descriptor: &spec::Descriptor,
+        stored: &mut Stored,
+        platforms: &mut Vec<String>,
+        depth: u32,
+    ) -> Result<Option<spec::Descriptor>> {
+        if !is_index(descriptor.media_type()) {
+            return Ok(Some(descriptor.clone()));
+        }
+        if depth == MAX_INDEX_DEPTH {
+            return Err(Error::Unsupported {
+                what: format!("an image index nested more than {MAX_INDEX_DEPTH} deep"),
+                hint: "refer to the inner index".into(),
+            });
+        }
+        let blob = self.blob(descriptor.digest().as_ref())?;
+        let index: spec::ImageIndex = self.decode(descriptor.digest().as_ref(), &blob.read()?)?;
+        if stored.index.is_none() {
+            stored.index = Some((index.clone(), blob));
+        }
+        for candidate in index.manifests() {
+            if let Some(platform) = candidate.platform() {
+                let name = format!("{}/{}", platform.os(), platform.architecture());
+                if name != "linux/amd64" {
+                    platforms.push(name);
+                    continue;
+                }
+            }
+            if let Some(found) = self.pick(candidate, stored, platforms, depth + 1)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn load(
+        &self,
+        reference: &str,
+        descriptor: &spec::Descriptor,
+        stored: Stored,
+    ) -> Result<Image> {
+        let digest = descriptor.digest().to_string();
+        let manifest: spec::ImageManifest = self.decode(&digest, &self.blob(&digest)?.read()?)?;
+        let config = manifest.config().digest().to_string();
+        let config: spec::ImageConfiguration =
+            self.decode(&config, &self.blob(&config)?.read()?)?;
+        let layers = (manifest.layers().iter())
+            .map(|layer| self.blob(layer.digest().as_ref()))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Image {
+            reference: reference.into(),
+            digest,
+            config,
+            layers,
+            stored,
+        })
+    }
+
+    /// The blob with this digest (`sha256:<hex>`).
+    ///
+    /// # Errors
+    /// [`Error::MissingBlob`]; [`Error::Unsupported`] for other algorithms.
+    pub fn blob(&self, digest: &str) -> Result<Blob> {
+        let hex = digest
+            .strip_prefix("sha256:")
+            .ok_or_else(|| Error::Unsupported {
+                what: format!("the digest {digest}"),
+                hint: "only sha256 digests are read".into(),
+            })?;
+        let missing = || Error::MissingBlob {
+            digest: digest.into(),
+            path: self.path.clone(),
+        };
+        let mut blob = self
+            .member(&format!("blobs/sha256/{hex}"))
+            .ok_or_else(missing)?;
+        blob.digest = Some(digest.into());
+        Ok(blob)
+    }
+
+    fn member(&self, name: &str) -> Option<Blob> {
+        match &self.store {
+            Store::Tar(members) => members.blob(&self.path, name),
+            Store::Folder => {
+                let path = self.path.join(name);
+                let size = path
+                    .metadata()
+                    .ok()
+                    .filter(std::fs::Metadata::is_file)?
+                    .len();
+                Some(Blob {
+                    path,
+                    offset: 0,
+                    size,
+                    digest: None,
+                })
+            }
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(&self, what: &str, data: &[u8]) -> Result<T> {
+        serde_json::from_slice(data).map_err(|source| Error::Json {
+            what: what.into(),
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+fn is_index(media_type: &spec::MediaType) -> bool {
+    *media_type == spec::MediaType::ImageIndex
+        || media_type.as_ref() == "application/vnd.docker.distribution.manifest.list.v2+json"
+}

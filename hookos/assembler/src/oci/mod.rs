@@ -1,0 +1,23 @@
+//! OCI images on disk: reading and writing image layouts, reference names, layers.
+//!
+//! Sources of the formats: OCI image-spec 1.1 (image layout, manifest, config, layer) and, for
+//! names and lookup, LinuxKit's cache (exact match on the canonical reference).
+
+mod archive;
+mod blob;
+mod digest;
+mod error;
+mod layer;
+mod layout;
+mod reference;
+mod source;
+mod writer;
+
+pub use blob::Blob;
+pub use digest::{HashingReader, HashingWriter, sha256_hex};
+pub use error::{Error, Result};
+pub use layer::{Content, Entry, Kind, T0, write_tar};
+pub use layout::{Image, Layout, REFERENCE_ANNOTATION, Stored};
+pub use reference::canonical;
+pub use source::ImageSource;
+pub use writer::{Compression, ImageConfig, ImageSpec, LayerInput, LayoutWriter};

@@ -1,0 +1,271 @@
+//! Writing an OCI image layout.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use oci_spec::image as spec;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Entry, Error, HashingWriter, REFERENCE_ANNOTATION, Result, canonical, sha256_hex, write_tar,
+};
+
+/// containerd's name annotation; `linuxkit cache import` registers images by this one only.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// How layers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Plain tar.
+    None,
+    /// zstd at this level (1 to 19); output does not depend on the number of cores.
+    Zstd(i32),
+}
+
+/// The execution defaults of an image.
+#[derive(Clone, Debug, Default)]
+pub struct ImageConfig {
+    /// `Entrypoint`.
+    pub entrypoint: Vec<String>,
+    /// `Cmd`.
+    pub cmd: Vec<String>,
+    /// `Env`, each `NAME=value`.
+    pub env: Vec<String>,
+    /// `WorkingDir`; empty for none.
+    pub working_dir: String,
+    /// `Labels`; LinuxKit reads `org.mobyproject.config`.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Where a layer's content comes from. A tar is stored byte for byte as it is read, so an image is
+/// as reproducible as the tars given.
+pub enum LayerInput<'a> {
+    /// An uncompressed tar file.
+    Tar(PathBuf),
+    /// An uncompressed tar, for instance from a pipe.
+    Reader(Box<dyn Read + 'a>),
+    /// Entries, written in this order.
+    Entries(Vec<Entry>),
+}
+
+/// An image to be added to a layout.
+pub struct ImageSpec<'a> {
+    /// Its name; stored in canonical form.
+    pub reference: String,
+    /// Execution defaults.
+    pub config: ImageConfig,
+    /// Layers, the lowest first.
+    pub layers: Vec<LayerInput<'a>>,
+    /// How the layers are stored.
+    pub compression: Compression,
+}
+
+/// Adds images to a layout folder; the same images in the same order give the same bytes.
+///
+/// Each image is an index with one linux/amd64 manifest, as LinuxKit's cache wants it.
+pub struct LayoutWriter {
+    dir: PathBuf,
+    images: Vec<Value>,
+}
+
+impl LayoutWriter {
+    /// Opens the layout in `dir`, or makes an empty one.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or its `index.json` cannot be read.
+    pub fn create(dir: impl Into<PathBuf>) -> Result<Self> {
+        let dir = dir.into();
+        fs_err::create_dir_all(dir.join("blobs/sha256"))?;
+        fs_err::write(dir.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#)?;
+        let path = dir.join("index.json");
+        let mut writer = Self {
+            dir,
+            images: Vec::new(),
+        };
+        if path.exists() {
+            let index: Value =
+                serde_json::from_slice(&fs_err::read(&path)?).map_err(|source| Error::Json {
+                    what: "index.json".into(),
+                    path: writer.dir.clone(),
+                    source,
+                })?;
+            writer.images = index["manifests"].as_array().cloned().unwrap_or_default();
+        } else {
+            writer.write_index()?;
+        }
+        Ok(writer)
+    }
+
+    /// Adds an image, replacing one of the same name, and returns the digest of its index
+    /// (`sha256:<hex>`). The layout is complete again when this returns.
+    ///
+    /// # Errors
+    /// A reference that is not one, a layer that cannot be read, a folder that cannot be written.
+    pub fn add_image(&mut self, image: ImageSpec<'_>) -> Result<String> {
+        let reference = canonical(&image.reference)?;
+        let mut layers = Vec::new();
+        let mut diff_ids = Vec::new();
+        for input in image.layers {
+            let (descriptor, diff_id) = self.add_layer(input, image.compression)?;
+            layers.push(descriptor);
+            diff_ids.push(format!("sha256:{diff_id}"));
+        }
+        let config = self.add_json(
+            &spec::MediaType::ImageConfig,
+            &config_json(&image.config, &diff_ids),
+        )?;
+        let manifest = self.add_json(
+            &spec::MediaType::ImageManifest,
+            &json!({
+                "schemaVersion": 2,
+                "mediaType": spec::MediaType::ImageManifest.as_ref(),
+                "config": config,
+                "layers": layers,
+            }),
+        )?;
+        let index = self.add_json(&spec::MediaType::ImageIndex, &index_json(manifest))?;
+        let digest = index["digest"].as_str().unwrap_or_default().to_owned();
+        self.register(&reference, index)?;
+        Ok(digest)
+    }
+
+    fn register(&mut self, reference: &str, mut index: Value) -> Result<()> {
+        index["annotations"] =
+            json!({ CONTAINERD_NAME: reference, REFERENCE_ANNOTATION: reference });
+        let name = |image: &Value| {
+            image["annotations"][REFERENCE_ANNOTATION]
+                .as_str()
+                .map(str::to_owned)
+        };
+        self.images
+            .retain(|image| name(image).as_deref() != Some(reference));
+        self.images.push(index);
+        self.images.sort_by_key(name);
+        self.write_index()
+    }
+
+    fn write_index(&self) -> Result<()> {
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": spec::MediaType::ImageIndex.as_ref(),
+            "manifests": self.images,
+        });
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(&pretty(&index))?;
+        persist(file, &self.dir.join("index.json"))
+    }
+
+    /// Stores a layer; returns its descriptor and the hex SHA-256 of the uncompressed tar.
+    fn add_layer(
+        &self,
+        input: LayerInput<'_>,
+        compression: Compression,
+    ) -> Result<(Value, String)> {
+        let file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        let stored = HashingWriter::new(io::BufWriter::new(file));
+        let (diff_id, stored, media_type) = match compression {
+            Compression::None => {
+                let mut plain = HashingWriter::new(stored);
+                write_layer(input, &mut plain)?;
+                let (stored, diff_id, _) = plain.finish();
+                (diff_id, stored, spec::MediaType::ImageLayer)
+            }
+            Compression::Zstd(level) => {
+                let mut plain = HashingWriter::new(crate::compress::zstd_encoder(stored, level)?);
+                write_layer(input, &mut plain)?;
+                let (encoder, diff_id, _) = plain.finish();
+                (diff_id, encoder.finish()?, spec::MediaType::ImageLayerZstd)
+            }
+        };
+        let (buffered, hex, size) = stored.finish();
+        let file = buffered
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        persist(file, &self.blob_path(&hex))?;
+        Ok((descriptor(&media_type, &hex, size), diff_id))
+    }
+
+    fn add_json(&self, media_type: &spec::MediaType, value: &Value) -> Result<Value> {
+        let data = value.to_string().into_bytes();
+        let hex = sha256_hex(&data);
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(&data)?;
+        persist(file, &self.blob_path(&hex))?;
+        Ok(descriptor(media_type, &hex, data.len() as u64))
+    }
+
+    fn blob_path(&self, hex: &str) -> PathBuf {
+        self.dir.join("blobs/sha256").join(hex)
+    }
+}
+
+fn write_layer(input: LayerInput<'_>, out: &mut impl Write) -> Result<()> {
+    match input {
+        LayerInput::Tar(path) => {
+            io::copy(&mut fs_err::File::open(path)?, out)?;
+        }
+        LayerInput::Reader(mut reader) => {
+            io::copy(&mut reader, out)?;
+        }
+        LayerInput::Entries(entries) => write_tar(&entries, &mut *out)?,
+    }
+    Ok(())
+}
+
+/// Temporary files are 0600; what is in a layout is for everybody to read.
+fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.as_file()
+        .set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.persist(path).map_err(|error| {
+        io::Error::new(
+            error.error.kind(),
+            format!("writing {}: {}", path.display(), error.error),
+        )
+    })?;
+    Ok(())
+}
+
+fn descriptor(media_type: &spec::MediaType, hex: &str, size: u64) -> Value {
+    json!({ "mediaType": media_type.as_ref(), "digest": format!("sha256:{hex}"), "size": size })
+}
+
+fn index_json(mut manifest: Value) -> Value {
+    manifest["platform"] = json!({ "architecture": "amd64", "os": "linux" });
+    json!({
+        "schemaVersion": 2,
+        "mediaType": spec::MediaType::ImageIndex.as_ref(),
+        "manifests": [manifest],
+    })
+}
+
+/// The image configuration, its keys in a fixed order (the types of `oci-spec` hold labels in a
+/// hash map, whose order differs from run to run).
+fn config_json(config: &ImageConfig, diff_ids: &[String]) -> Value {
+    let mut execution = Map::new();
+    let mut list = |key: &str, items: &[String]| {
+        if !items.is_empty() {
+            execution.insert(key.into(), json!(items));
+        }
+    };
+    list("Env", &config.env);
+    list("Entrypoint", &config.entrypoint);
+    list("Cmd", &config.cmd);
+    if !config.working_dir.is_empty() {
+        execution.insert("WorkingDir".into(), json!(config.working_dir));
+    }
+    if !config.labels.is_empty() {
+        execution.insert("Labels".into(), json!(config.labels));
+    }
+    json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": execution,
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+    })
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
