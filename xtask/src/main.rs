@@ -1,2 +1,96 @@
-//! Skeleton.
-fn main() {}
+//! `cargo xtask`: builds, installs in a virtual machine, verifies, tests and cleans up.
+
+mod build;
+mod commands;
+mod digest;
+mod host;
+mod process;
+mod profile;
+mod progress;
+mod stages;
+mod store;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Exit code after Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// Builds the edge installer and proves it in a virtual machine.
+///
+/// `cargo xtask e2e` goes from an empty machine to a report on a verified Kubernetes node.
+/// `cargo xtask test` runs everything that CI runs. Both install missing Debian packages first.
+///
+/// Build steps are stages. Their outputs are kept in $XDG_CACHE_HOME/emts (else ~/.cache/emts)
+/// under the digest of their inputs, so that what did not change is not built again.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything, install it in a VM from a USB image, verify the node
+    E2e(commands::e2e::Arguments),
+    /// Run everything that CI runs: formatting, lints, unit and shell tests, then e2e of the sample
+    Test(commands::test::Arguments),
+    /// Build stages without running a VM, and print where their outputs are
+    Build(commands::stages::BuildArguments),
+    /// List the stages: state, size, last duration; or say why one would be built
+    Stages(commands::stages::ListArguments),
+    /// Remove old outputs from the stage store
+    Clean(commands::clean::Arguments),
+    /// Install what the host lacks, with apt
+    Setup(commands::setup::Arguments),
+    /// Say what the host has and lacks
+    Doctor,
+    /// The body of a stage, in a process of its own
+    #[command(hide = true)]
+    BuildStage {
+        /// Stage name
+        name: String,
+        /// File with the stage's context
+        request: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:?}");
+            ExitCode::from(if process::interrupted() { INTERRUPTED } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let root = checkout()?;
+    if let Command::BuildStage { name, request } = &command {
+        build::build_stage(name, request)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    process::handle_interrupts()?;
+    match command {
+        Command::E2e(arguments) => commands::e2e::run(&root, &arguments),
+        Command::Test(arguments) => commands::test::run(&root, &arguments),
+        Command::Build(arguments) => commands::stages::build(&root, &arguments),
+        Command::Stages(arguments) => commands::stages::list(&root, &arguments),
+        Command::Clean(arguments) => commands::clean::run(&arguments),
+        Command::Setup(arguments) => commands::setup::run(&arguments),
+        Command::Doctor => Ok(if host::report() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::BuildStage { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The folder of the workspace that this program was built from.
+fn checkout() -> Result<PathBuf> {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = PathBuf::from(manifest).parent().context("the crate xtask is a member of a workspace")?.to_owned();
+    Ok(root)
+}

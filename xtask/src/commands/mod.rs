@@ -1,0 +1,7 @@
+//! One file per command.
+
+pub mod clean;
+pub mod e2e;
+pub mod setup;
+pub mod stages;
+pub mod test;

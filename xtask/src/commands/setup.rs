@@ -1,0 +1,23 @@
+//! `cargo xtask setup`: installs what the host lacks.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::host;
+
+/// What `setup` takes.
+#[derive(Args)]
+pub struct Arguments {
+    /// Install without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Installs the missing Debian packages.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    host::install(arguments.yes)?;
+    println!("the host has all that is needed");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,179 @@
+//! `cargo xtask stages` and `cargo xtask build`: the stage graph, seen and built.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::build;
+use crate::host;
+use crate::progress;
+use crate::stages::{self, Options, Stage};
+use crate::store::{Entry, Key, Store};
+
+/// The parts of the build that can be replaced; shared by several commands.
+#[derive(Args, Clone, Default)]
+pub struct Parts {
+    /// Folder with a real K3s release: `k3s`, `install.sh`, `k3s-airgap-images-amd64.tar.zst`
+    #[arg(long, value_name = "DIR")]
+    pub k3s_dir: Option<PathBuf>,
+    /// OS image to install: raw, or raw compressed by zstd, gzip or xz
+    #[arg(long, value_name = "FILE")]
+    pub os_image: Option<PathBuf>,
+}
+
+impl Parts {
+    /// The parts with absolute paths, and the config-file of the USB stick.
+    pub fn options(&self, config_file: Option<PathBuf>) -> Result<Options> {
+        let absolute = |path: &Option<PathBuf>| -> Result<Option<PathBuf>> {
+            path.as_ref().map(|path| Ok(fs_err::canonicalize(path)?)).transpose()
+        };
+        Ok(Options { k3s_dir: absolute(&self.k3s_dir)?, os_image: absolute(&self.os_image)?, config_file })
+    }
+}
+
+/// What `build` takes.
+#[derive(Args)]
+pub struct BuildArguments {
+    /// Stage to build; without it, all that a release has
+    stage: Vec<String>,
+    /// The config-file of the stage `usb`
+    #[arg(long, value_name = "FILE", default_value = "configs/config-file.yaml")]
+    config_file: PathBuf,
+    #[command(flatten)]
+    parts: Parts,
+}
+
+/// Builds stages and prints their output folders.
+pub fn build(root: &Path, arguments: &BuildArguments) -> Result<ExitCode> {
+    host::ensure()?;
+    let mut wanted = Vec::new();
+    for name in &arguments.stage {
+        wanted.push(stages::find(name)?.name);
+    }
+    if wanted.is_empty() {
+        wanted.push("bundle");
+    }
+    let config = fs_err::canonicalize(&arguments.config_file)?;
+    let options = arguments.parts.options(Some(config))?;
+    let outputs = build::produce(root, &Store::of_user()?, &options, &wanted)?;
+    for name in wanted {
+        println!("{name}: {}", outputs.folder(name)?.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `stages` takes.
+#[derive(Args)]
+pub struct ListArguments {
+    /// Say which inputs of this stage changed since its last build
+    #[arg(long, value_name = "STAGE")]
+    explain: Option<String>,
+    /// The config-file of the stage `usb`
+    #[arg(long, value_name = "FILE", default_value = "configs/config-file.yaml")]
+    config_file: PathBuf,
+    #[command(flatten)]
+    parts: Parts,
+}
+
+/// Lists the stages, or explains one.
+pub fn list(root: &Path, arguments: &ListArguments) -> Result<ExitCode> {
+    let store = Store::of_user()?;
+    let options = arguments.parts.options(fs_err::canonicalize(&arguments.config_file).ok())?;
+    if let Some(name) = &arguments.explain {
+        stages::find(name)?;
+    }
+    println!("store: {}", store.root().display());
+    let mut outputs = BTreeMap::new();
+    for stage in stages::ALL {
+        let state = State::of(stage, root, &store, &options, &outputs)?;
+        if let State::Ready(entry) = &state {
+            outputs.insert(stage.name.to_owned(), entry.output.clone());
+        }
+        match &arguments.explain {
+            None => println!("{}", line(stage, &state, store.median_seconds(stage.name))),
+            Some(name) if name == stage.name => explain(stage, &state, &store)?,
+            Some(_) => {}
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+enum State {
+    /// In the store.
+    Ready(Box<Entry>),
+    /// To be built: its inputs.
+    Absent(BTreeMap<String, String>),
+    /// Unknown until these stages are built.
+    Waiting(Vec<&'static str>),
+}
+
+impl State {
+    fn of(
+        stage: &Stage,
+        root: &Path,
+        store: &Store,
+        options: &Options,
+        outputs: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let waits: Vec<_> = stage.needs.iter().copied().filter(|need| !outputs.contains_key(*need)).collect();
+        if !waits.is_empty() {
+            return Ok(Self::Waiting(waits));
+        }
+        let inputs = stage.input_digests(root, options, outputs)?;
+        let found = store.lookup(&Key { name: stage.name.into(), inputs: inputs.clone() })?;
+        Ok(found.map_or(Self::Absent(inputs), |(_, entry)| Self::Ready(Box::new(entry))))
+    }
+}
+
+fn line(stage: &Stage, state: &State, usual: Option<f64>) -> String {
+    let (word, size) = match state {
+        State::Ready(entry) => ("ready", progress::bytes(entry.size)),
+        State::Absent(_) => ("to build", String::new()),
+        State::Waiting(_) => ("waiting", String::new()),
+    };
+    let usual = usual.map_or(String::new(), progress::short);
+    format!("{:<20} {word:<9} {size:>12} {usual:>12}  {}", stage.name, stage.summary)
+}
+
+fn explain(stage: &Stage, state: &State, store: &Store) -> Result<()> {
+    match state {
+        State::Ready(_) => println!("{}: ready, nothing changed", stage.name),
+        State::Waiting(needs) => println!("{}: known when these are built: {}", stage.name, needs.join(", ")),
+        State::Absent(now) => {
+            let entries = store.entries()?;
+            let Some((_, last, _)) = entries.iter().find(|(_, entry, _)| entry.name == stage.name) else {
+                println!("{}: never built", stage.name);
+                return Ok(());
+            };
+            println!("{}: to build, these inputs differ from the last build:", stage.name);
+            for name in changed(&last.inputs, now) {
+                println!("  {name}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn changed<'a>(before: &'a BTreeMap<String, String>, now: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = before.keys().chain(now.keys()).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| before.get(*name) != now.get(*name));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explains_changed_new_and_dropped_inputs() {
+        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
+        let before: BTreeMap<_, _> = map(&[("same", "1"), ("edited", "1"), ("dropped", "1")]);
+        let now = map(&[("same", "1"), ("edited", "2"), ("new", "1")]);
+        assert_eq!(changed(&before, &now), ["dropped", "edited", "new"]);
+    }
+}

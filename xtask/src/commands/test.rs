@@ -1,0 +1,92 @@
+//! `cargo xtask test`: everything that CI runs.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use walkdir::WalkDir;
+
+use crate::commands::e2e;
+use crate::{host, process, progress};
+
+/// What `test` takes.
+#[derive(Args)]
+pub struct Arguments {
+    /// Leave out the installation in a VM; says so at the end
+    #[arg(long)]
+    no_e2e: bool,
+}
+
+/// Runs all checks in order of their cost; the first failure ends the run.
+pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    host::ensure()?;
+    step("formatting", cargo(root, &["fmt", "--all", "--check"]))?;
+    step("lints", cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    step("unit and integration tests", cargo(root, &["test", "--workspace", "--locked"]))?;
+    step("API documentation", documentation(root))?;
+    let scripts = shell_scripts(root)?;
+    let mut shellcheck = Command::new("shellcheck");
+    shellcheck.current_dir(root).arg("--external-sources").args(&scripts);
+    step("shellcheck", shellcheck)?;
+    let mut bats = Command::new("bats");
+    bats.current_dir(root).args(["--recursive", "hookos/tests"]);
+    step("shell tests", bats)?;
+    let go_module = root.join("vm-tests/reference-node/refk3s");
+    step("Go formatting", gofmt(&go_module))?;
+    step("Go vet", go(&go_module, &["vet", "./..."]))?;
+    step("Go tests", go(&go_module, &["test", "./..."]))?;
+    if arguments.no_e2e {
+        println!("e2e: not run, as asked by --no-e2e");
+        return Ok(ExitCode::SUCCESS);
+    }
+    e2e::run(root, &e2e::Arguments::of_sample())
+}
+
+fn step(name: &str, mut command: Command) -> Result<()> {
+    println!("--- {name}: {}", process::display(&command));
+    let begun = Instant::now();
+    process::run(&mut command).with_context(|| name.to_owned())?;
+    println!("--- {name}: passed in {}", progress::short(begun.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).args(arguments);
+    command
+}
+
+fn documentation(root: &Path) -> Command {
+    let mut command = cargo(root, &["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    command
+}
+
+fn go(module: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("go");
+    command.current_dir(module).args(arguments).env("CGO_ENABLED", "0");
+    command
+}
+
+/// gofmt lists unformatted files but ends with 0 all the same.
+fn gofmt(module: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.current_dir(module).args(["-c", "files=$(gofmt -l .); [ -z \"$files\" ] || { echo \"$files\"; exit 1; }"]);
+    command
+}
+
+fn shell_scripts(root: &Path) -> Result<Vec<String>> {
+    let mut scripts = Vec::new();
+    for entry in WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(|entry| entry.file_name() != "target") {
+        let entry = entry?;
+        if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "sh") {
+            scripts.push(entry.path().strip_prefix(root)?.display().to_string());
+        }
+    }
+    if scripts.is_empty() {
+        bail!("found no shell script to check below {}", root.display());
+    }
+    Ok(scripts)
+}

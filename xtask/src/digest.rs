@@ -1,0 +1,104 @@
+//! SHA-256 of files, folders and lists of inputs: what names an entry of the stage store.
+
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+/// Lower-case hexadecimal text of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub fn of_text(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// SHA-256 of a file's content, in hexadecimal; read in blocks of 1 MiB.
+pub fn of_file(path: &Path) -> Result<String> {
+    let mut file = fs_err::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&block[..read]);
+    }
+}
+
+/// SHA-256 of a file, or of a folder's names, executable bits, link targets and contents.
+///
+/// Folders named `target` or beginning with a dot are left out: they hold what tools make.
+pub fn of_path(path: &Path) -> Result<String> {
+    let meta = fs_err::metadata(path)?;
+    if meta.is_file() {
+        return of_file(path);
+    }
+    let mut hasher = Sha256::new();
+    let entries = WalkDir::new(path)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_tool_output(entry));
+    for entry in entries {
+        let entry = entry.with_context(|| format!("reading the folder {}", path.display()))?;
+        let name = entry.path().strip_prefix(path)?.display().to_string();
+        let line = if entry.file_type().is_dir() {
+            format!("dir {name}\n")
+        } else if entry.file_type().is_symlink() {
+            format!("link {name} {}\n", fs_err::read_link(entry.path())?.display())
+        } else if entry.file_type().is_file() {
+            let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
+            format!("file {name} {executable} {}\n", of_file(entry.path())?)
+        } else {
+            bail!("{} is neither file, folder nor link", entry.path().display());
+        };
+        hasher.update(line.as_bytes());
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+fn is_tool_output(entry: &walkdir::DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    entry.file_type().is_dir() && (name == "target" || name.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_changes_with_content_name_and_executable_bit() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("a");
+        fs_err::write(&file, "1")?;
+        let first = of_path(dir.path())?;
+        fs_err::write(&file, "2")?;
+        let second = of_path(dir.path())?;
+        fs_err::set_permissions(&file, PermissionsExt::from_mode(0o755))?;
+        let third = of_path(dir.path())?;
+        fs_err::rename(&file, dir.path().join("b"))?;
+        let fourth = of_path(dir.path())?;
+        let all = [&first, &second, &third, &fourth];
+        for (index, digest) in all.iter().enumerate() {
+            assert!(!all[..index].contains(digest), "state {index} repeats an earlier digest");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_does_not_change_with_what_tools_make_in_it() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        fs_err::write(dir.path().join("a"), "1")?;
+        let before = of_path(dir.path())?;
+        fs_err::create_dir(dir.path().join("target"))?;
+        fs_err::write(dir.path().join("target/b"), "2")?;
+        assert_eq!(before, of_path(dir.path())?);
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! What the host has to have, which Debian package brings it, and its installation.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+
+/// Something the project needs from the host.
+#[derive(Debug)]
+pub struct Need {
+    /// Debian package that brings it.
+    pub package: &'static str,
+    /// A program to be found in PATH, `/usr/sbin` or `/sbin`, or an absolute path.
+    pub provides: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+}
+
+const fn need(package: &'static str, provides: &'static str, purpose: &'static str) -> Need {
+    Need { package, provides, purpose }
+}
+
+/// All needs, in the order in which `doctor` lists them.
+pub const NEEDS: &[Need] = &[
+    need("mmdebstrap", "mmdebstrap", "root file systems of the reference parts"),
+    need("binutils", "objcopy", "unified kernel images"),
+    need("systemd-boot-efi", "/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "unified kernel images"),
+    need("e2fsprogs", "mke2fs", "ext4 partitions"),
+    need("dosfstools", "mkfs.vfat", "FAT partitions"),
+    need("mtools", "mcopy", "files in FAT partitions"),
+    need("gdisk", "sgdisk", "partition tables"),
+    need("fdisk", "sfdisk", "partition tables"),
+    need("zstd", "zstd", "compressed images"),
+    need("xz-utils", "xz", "compressed images"),
+    need("jq", "jq", "JSON in the installer's scripts"),
+    need("qemu-system-x86", "qemu-system-x86_64", "the virtual machine"),
+    need("qemu-utils", "qemu-img", "the virtual machine's disks"),
+    need("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd", "the virtual machine's UEFI firmware"),
+    need("openssh-client", "ssh-keygen", "the key pair of a test run"),
+    need("libssl-dev", "/usr/include/openssl/ssl.h", "building the SSH client of the tests"),
+    need("pkg-config", "pkg-config", "building the SSH client of the tests"),
+    need("cpio", "cpio", "tests that unpack an initrd"),
+    need("shellcheck", "shellcheck", "checks of shell scripts"),
+    need("bats", "bats", "tests of shell scripts"),
+    need("cloud-init", "cloud-init", "tests of the generated cloud-config"),
+    need("openssl", "openssl", "tests of password hashes and certificates"),
+];
+
+/// Programs that the project cannot install by itself, with the advice when one is missing.
+const TOOLCHAINS: &[(&str, &str)] = &[
+    ("cc", "apt-get install gcc"),
+    ("go", "Go 1.24 or later from https://go.dev/dl/"),
+];
+
+impl Need {
+    /// Whether it is there.
+    pub fn met(&self) -> bool {
+        if self.provides.starts_with('/') {
+            return Path::new(self.provides).exists();
+        }
+        in_path(self.provides)
+    }
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|dir| dir.join(program).is_file())
+}
+
+/// What is missing.
+pub fn missing() -> Vec<&'static Need> {
+    NEEDS.iter().filter(|need| !need.met()).collect()
+}
+
+/// Toolchains that are missing, each with where to get it.
+pub fn missing_toolchains() -> Vec<&'static (&'static str, &'static str)> {
+    TOOLCHAINS.iter().filter(|(program, _)| !in_path(program)).collect()
+}
+
+/// Prints what the host has and lacks; returns whether all is there.
+pub fn report() -> bool {
+    for (program, advice) in TOOLCHAINS {
+        let state = if in_path(program) { "ok".to_owned() } else { format!("MISSING: {advice}") };
+        println!("{program:<24} toolchain          {state}");
+    }
+    for need in NEEDS {
+        let state = if need.met() { "ok" } else { "MISSING" };
+        let name = need.provides.rsplit('/').next().unwrap_or(need.provides);
+        println!("{name:<24} {:<18} {state:<8} {}", need.package, need.purpose);
+    }
+    missing().is_empty() && missing_toolchains().is_empty()
+}
+
+/// Installs what is missing with apt. Asks on a terminal unless `yes`.
+pub fn install(yes: bool) -> Result<()> {
+    if let Some((program, advice)) = missing_toolchains().first() {
+        bail!("{program} is missing and is not installed by this command: {advice}");
+    }
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    if !in_path("apt-get") {
+        bail!("this host has no apt-get; install what these Debian packages bring: {}", packages.join(" "));
+    }
+    println!("Debian packages to install: {}", packages.join(" "));
+    if !yes && !confirmed()? {
+        bail!("nothing was installed; `cargo xtask setup --yes` installs without a question");
+    }
+    apt(&["update", "--quiet"])?;
+    let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
+    arguments.extend(&packages);
+    apt(&arguments)?;
+    match self::missing().first() {
+        None => Ok(()),
+        Some(need) => bail!("{} is still missing after its package {} was installed", need.provides, need.package),
+    }
+}
+
+/// `install` for commands that only need the set-up to be there: without a terminal nobody can be asked.
+pub fn ensure() -> Result<()> {
+    install(!std::io::stdin().is_terminal())
+}
+
+fn confirmed() -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("no terminal to ask on: `cargo xtask setup --yes` installs without a question");
+    }
+    print!("Install them with apt-get? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    // `env` carries the setting through sudo, which clears the environment.
+    let mut command: Command = process::privileged("env");
+    command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments);
+    process::run(&mut command).context("installing Debian packages")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_need_is_met_by_a_program_or_a_file_and_by_nothing_else() {
+        assert!(need("bash", "sh", "").met());
+        assert!(need("bash", "/bin/sh", "").met());
+        assert!(!need("bash", "no-such-program-at-all", "").met());
+        assert!(!need("bash", "/no/such/file", "").met());
+    }
+}

@@ -1,0 +1,160 @@
+//! Running other programs: process groups that die with this process, and Ctrl-C in two steps.
+//!
+//! The first Ctrl-C (or SIGTERM, SIGHUP) asks every running group to end, the second kills it.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How often a running child is looked at.
+const POLL: Duration = Duration::from_millis(20);
+/// How long a group may take to end after SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_secs(10);
+
+static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn groups() -> MutexGuard<'static, BTreeSet<i32>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes over Ctrl-C, SIGTERM and SIGHUP; called once at start.
+pub fn handle_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| {
+        let earlier = INTERRUPTS.fetch_add(1, Ordering::SeqCst);
+        let signal = if earlier == 0 { Signal::TERM } else { Signal::KILL };
+        if earlier == 0 {
+            eprintln!("\ninterrupted: ending what runs (once more: kill it)");
+        }
+        for group in groups().iter() {
+            signal_group(*group, signal);
+        }
+    })
+    .context("taking over Ctrl-C")
+}
+
+/// Whether the user has asked to stop.
+pub fn interrupted() -> bool {
+    INTERRUPTS.load(Ordering::SeqCst) > 0
+}
+
+fn signal_group(group: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(group) {
+        // The group may have ended by itself in the meantime.
+        let _ = kill_process_group(pid, signal);
+    }
+}
+
+/// A child in a process group of its own, which does not outlive this value.
+#[derive(Debug)]
+pub struct Group {
+    child: Child,
+    id: i32,
+}
+
+impl Group {
+    /// Starts `command` as the leader of a new process group, without standard input.
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .spawn()
+            .with_context(|| format!("starting {name}"))?;
+        let id = i32::try_from(child.id()).context("a process id that does not fit")?;
+        groups().insert(id);
+        Ok(Self { child, id })
+    }
+
+    /// Waits for the leader, calling `tick` at every look.
+    pub fn wait(&mut self, mut tick: impl FnMut()) -> Result<ExitStatus> {
+        let mut asked_at = None;
+        loop {
+            if let Some(status) = self.child.try_wait().context("waiting for a child process")? {
+                return Ok(status);
+            }
+            if interrupted() && asked_at.get_or_insert_with(Instant::now).elapsed() > GRACE {
+                signal_group(self.id, Signal::KILL);
+            }
+            tick();
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Whatever the leader left behind ends here too.
+        signal_group(self.id, Signal::KILL);
+        let _ = self.child.wait();
+        groups().remove(&self.id);
+    }
+}
+
+/// Runs `command` with its output on this terminal; an error unless it ends with 0.
+pub fn run(command: &mut Command) -> Result<()> {
+    let name = display(command);
+    let status = Group::spawn(command)?.wait(|| {})?;
+    expect_success(status, &name)
+}
+
+/// An error that tells how `name` ended, unless it ended with 0.
+pub fn expect_success(status: ExitStatus, name: &str) -> Result<()> {
+    if interrupted() {
+        bail!("interrupted while running {name}");
+    }
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        (Some(code), _) => bail!("{name} ended with exit code {code}"),
+        (None, signal) => bail!("{name} was ended by signal {}", signal.unwrap_or_default()),
+    }
+}
+
+/// A command line for people to read.
+pub fn display(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// A command for `program` with root rights: as it is for root, else through `sudo`.
+pub fn privileged(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_does_not_outlive_its_value() -> Result<()> {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & sleep 600"]);
+        let group = Group::spawn(&mut command)?;
+        let id = Pid::from_raw(group.id).context("a process id")?;
+        drop(group);
+        // The background child is reaped by init; until then it may be seen as a zombie.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while rustix::process::test_kill_process_group(id).is_ok() {
+            assert!(Instant::now() < deadline, "the process group still lives");
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_failure_names_the_command_and_its_exit_code() {
+        let error = run(Command::new("sh").args(["-c", "exit 3"])).expect_err("exit 3 is a failure");
+        assert_eq!(error.to_string(), "sh -c exit 3 ended with exit code 3");
+    }
+}

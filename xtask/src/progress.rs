@@ -1,0 +1,67 @@
+//! What a person sees while commands work: one live line on a terminal, plain lines elsewhere.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One running piece of work.
+#[derive(Debug)]
+pub struct Progress {
+    name: String,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Announces `name`; `usual` is its median time so far, in seconds.
+    pub fn begin(name: &str, usual: Option<f64>) -> Self {
+        let usual = usual.map_or(String::new(), |seconds| format!(" (usually {})", short(seconds)));
+        let bar = ProgressBar::new_spinner();
+        if bar.is_hidden() {
+            println!("{name}: running{usual}");
+            return Self { name: name.into(), bar: None };
+        }
+        let style = ProgressStyle::with_template("{spinner} {prefix}: {elapsed} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        bar.set_style(style);
+        bar.set_prefix(name.to_owned());
+        bar.set_message(usual);
+        Self { name: name.into(), bar: Some(bar) }
+    }
+
+    /// Redraws the live line.
+    pub fn tick(&self) {
+        if let Some(bar) = &self.bar {
+            bar.tick();
+        }
+    }
+
+    /// Replaces the live line by its outcome.
+    pub fn end(self, outcome: &str, took: Duration) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        println!("{}: {outcome} in {}", self.name, short(took.as_secs_f64()));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Seconds for people: `4.2 s`, `3 min 10 s`.
+pub fn short(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = Duration::from_secs_f64(seconds).as_secs();
+    format!("{} min {} s", whole / 60, whole % 60)
+}
+
+/// Bytes for people: `0 B`, `12 MiB`.
+pub fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}

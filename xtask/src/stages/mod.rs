@@ -1,0 +1,145 @@
+//! The build as a list of stages: each has named inputs, other stages it needs, and one output folder.
+
+mod bootstrapper_image;
+mod bundle;
+mod hookos;
+mod k3s;
+mod node_image;
+mod reference_images;
+mod static_binary;
+mod usb;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+
+/// The parts that a user may choose instead of the profile's own.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Options {
+    /// Folder with `k3s`, `install.sh`, `k3s-airgap-images-amd64.tar.zst` instead of refk3s.
+    pub k3s_dir: Option<PathBuf>,
+    /// OS image (raw, or raw compressed by zstd, gzip or xz) instead of the reference one.
+    pub os_image: Option<PathBuf>,
+    /// The config-file that the USB stick carries.
+    pub config_file: Option<PathBuf>,
+}
+
+/// One named input of a stage.
+#[derive(Debug)]
+pub enum Input {
+    /// A file or folder; its content counts, and its path below the checkout is its name.
+    Path(PathBuf),
+    /// A named text, such as a compiler's version.
+    Value(&'static str, String),
+}
+
+/// What a stage's build function gets.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Context {
+    /// The checkout.
+    pub root: PathBuf,
+    /// The empty folder to fill.
+    pub out: PathBuf,
+    /// A folder for temporary files.
+    pub scratch: PathBuf,
+    /// Output folders of the needed stages.
+    pub needs: BTreeMap<String, PathBuf>,
+    /// The user's choices.
+    pub options: Options,
+}
+
+impl Context {
+    /// Output folder of a stage that this one needs.
+    pub fn need(&self, stage: &str) -> Result<&Path> {
+        let path = self.needs.get(stage).with_context(|| format!("the stage {stage} is not among the needed ones"))?;
+        Ok(path)
+    }
+}
+
+/// A build step.
+pub struct Stage {
+    /// Name, as commands and the store show it.
+    pub name: &'static str,
+    /// One line for `cargo xtask stages`.
+    pub summary: &'static str,
+    /// Stages whose outputs it reads.
+    pub needs: &'static [&'static str],
+    /// Everything else that its output depends on.
+    pub inputs: fn(root: &Path, options: &Options) -> Result<Vec<Input>>,
+    /// Fills the output folder.
+    pub build: fn(&Context) -> Result<()>,
+}
+
+/// All stages; each comes after those that it needs.
+pub const ALL: &[Stage] = &[
+    static_binary::BOOTSTRAPPER,
+    static_binary::HOOKOS_INIT,
+    reference_images::STAGE,
+    bootstrapper_image::STAGE,
+    hookos::STAGE,
+    k3s::STAGE,
+    node_image::STAGE,
+    bundle::STAGE,
+    usb::STAGE,
+];
+
+/// The stage called `name`.
+pub fn find(name: &str) -> Result<&'static Stage> {
+    ALL.iter().find(|stage| stage.name == name).with_context(|| {
+        let names: Vec<_> = ALL.iter().map(|stage| stage.name).collect();
+        format!("there is no stage {name}; the stages are {}", names.join(", "))
+    })
+}
+
+impl Stage {
+    /// Input names and digests, the needed stages' outputs among them.
+    pub fn input_digests(
+        &self,
+        root: &Path,
+        options: &Options,
+        outputs: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut digests = BTreeMap::new();
+        for input in (self.inputs)(root, options).with_context(|| format!("looking at the inputs of {}", self.name))? {
+            let (name, value) = match input {
+                Input::Value(name, value) => (name.to_owned(), value),
+                Input::Path(path) => {
+                    let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+                    (name, digest::of_path(&path)?)
+                }
+            };
+            digests.insert(name, value);
+        }
+        for need in self.needs {
+            let output = outputs.get(*need).with_context(|| format!("{} comes before {need}", self.name))?;
+            digests.insert(format!("stage {need}"), output.clone());
+        }
+        Ok(digests)
+    }
+}
+
+/// Inputs that are files or folders of the checkout.
+fn sources(root: &Path, paths: &[&str]) -> Vec<Input> {
+    paths.iter().map(|path| Input::Path(root.join(path))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_comes_after_what_it_needs() {
+        let mut seen = Vec::new();
+        for stage in ALL {
+            assert!(!seen.contains(&stage.name), "{} is there twice", stage.name);
+            for need in stage.needs {
+                assert!(seen.contains(need), "{} needs {need}, which comes later", stage.name);
+            }
+            seen.push(stage.name);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Stages `bootstrapper` and `hookos-init`: static binaries of workspace members.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::{Context, Input, Options, Stage, sources};
+use crate::process;
+
+/// No musl target is needed: glibc links into a static position-independent executable.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+pub const BOOTSTRAPPER: Stage = Stage {
+    name: "bootstrapper",
+    summary: "cluster-bootstrapper, a static binary",
+    needs: &[],
+    inputs: |root, _: &Options| inputs(root, "bootstrapper"),
+    build: |context| build(context, "cluster-bootstrapper"),
+};
+
+pub const HOOKOS_INIT: Stage = Stage {
+    name: "hookos-init",
+    summary: "PID 1 of the reference HookOS, a static binary",
+    needs: &[],
+    inputs: |root, _: &Options| inputs(root, "hookos/init"),
+    build: |context| build(context, "hookos-init"),
+};
+
+fn inputs(root: &Path, member: &str) -> Result<Vec<Input>> {
+    let mut inputs = sources(root, &["Cargo.toml", "Cargo.lock", "xtask/src/stages/static_binary.rs"]);
+    inputs.extend(sources(root, &[&format!("{member}/src"), &format!("{member}/Cargo.toml")]));
+    let version = Command::new("rustc").arg("--version").output().context("asking rustc for its version")?;
+    inputs.push(Input::Value("rustc", String::from_utf8_lossy(&version.stdout).trim().to_owned()));
+    Ok(inputs)
+}
+
+fn build(context: &Context, package: &str) -> Result<()> {
+    let root = &context.root;
+    let target = root.join("target");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(root)
+        .args(["build", "--locked", "--profile", "dist", "--target", TARGET, "--package", package])
+        .arg("--target-dir")
+        .arg(&target)
+        .env("RUSTFLAGS", rust_flags(root));
+    process::run(&mut command)?;
+    fs_err::copy(target.join(TARGET).join("dist").join(package), context.out.join(package))?;
+    Ok(())
+}
+
+/// Static, and without the paths of this machine, so that any machine makes the same bytes.
+fn rust_flags(root: &Path) -> String {
+    let mut flags = format!("-C target-feature=+crt-static --remap-path-prefix={}=emts", root.display());
+    let home = std::env::var("HOME").unwrap_or_default();
+    let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
+    flags.push_str(&format!(" --remap-path-prefix={cargo}=cargo"));
+    flags
+}
