@@ -166,10 +166,7 @@ fn docker_layers(
     let mut layers = Vec::new();
     for (name, diff_id) in image.layers.iter().zip(config.rootfs().diff_ids()) {
         let mut blob = member(name)?;
-        let mut magic = [0; 2];
-        let have = blob.open()?.read(&mut magic)?;
-        let plain = have < 2 || !matches!(magic, [0x1f, 0x8b] | [0x28, 0xb5]);
-        blob.digest = plain.then(|| diff_id.clone());
+        blob.digest = blob.is_plain()?.then(|| diff_id.clone());
         layers.push(blob);
     }
     Ok(layers)

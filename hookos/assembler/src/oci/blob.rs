@@ -63,6 +63,16 @@ impl Blob {
         outcome
     }
 
+    /// Whether the bytes are stored uncompressed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_plain(&self) -> Result<bool> {
+        let mut magic = Vec::new();
+        self.open()?.take(4).read_to_end(&mut magic)?;
+        Ok(!is_gzip(&magic) && !is_zstd(&magic))
+    }
+
     fn check(&self, hex: &str, len: u64) -> Result<()> {
         let damaged = |actual: String| Error::Damaged {
             expected: self
@@ -84,22 +94,25 @@ impl Blob {
     }
 }
 
+fn is_gzip(magic: &[u8]) -> bool {
+    magic.starts_with(&[0x1f, 0x8b])
+}
+
+fn is_zstd(magic: &[u8]) -> bool {
+    magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+}
+
 /// Undoes the compression that the first bytes tell of.
 fn decoder<'a>(mut source: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let mut magic = [0u8; 4];
-    let mut have = 0;
-    while have < magic.len() {
-        match source.read(&mut magic[have..])? {
-            0 => break,
-            n => have += n,
-        }
-    }
-    let magic = magic[..have].to_vec();
-    let kind = magic.clone();
+    let mut magic = Vec::new();
+    (&mut source).take(4).read_to_end(&mut magic)?;
+    let (gzip, zstd) = (is_gzip(&magic), is_zstd(&magic));
     let source = io::Cursor::new(magic).chain(source);
-    Ok(match kind.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(source)),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(source)?),
-        _ => Box::new(source),
+    Ok(if gzip {
+        Box::new(flate2::read::MultiGzDecoder::new(source))
+    } else if zstd {
+        Box::new(zstd::Decoder::new(source)?)
+    } else {
+        Box::new(source)
     })
 }

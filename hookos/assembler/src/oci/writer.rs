@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use oci_spec::image as spec;
 use serde_json::{Map, Value, json};
@@ -153,7 +153,7 @@ impl LayoutWriter {
         });
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
         file.write_all(&pretty(&index))?;
-        persist(file, &self.dir.join("index.json"))
+        Ok(crate::files::persist(file, &self.dir.join("index.json"))?)
     }
 
     /// Stores a layer; returns its descriptor and the hex SHA-256 of the uncompressed tar.
@@ -182,7 +182,7 @@ impl LayoutWriter {
         let file = buffered
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
-        persist(file, &self.blob_path(&hex))?;
+        crate::files::persist(file, &self.blob_path(&hex))?;
         Ok((descriptor(&media_type, &hex, size), diff_id))
     }
 
@@ -191,7 +191,7 @@ impl LayoutWriter {
         let hex = sha256_hex(&data);
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
         file.write_all(&data)?;
-        persist(file, &self.blob_path(&hex))?;
+        crate::files::persist(file, &self.blob_path(&hex))?;
         Ok(descriptor(media_type, &hex, data.len() as u64))
     }
 
@@ -210,20 +210,6 @@ fn write_layer(input: LayerInput<'_>, out: &mut impl Write) -> Result<()> {
         }
         LayerInput::Entries(entries) => write_tar(&entries, &mut *out)?,
     }
-    Ok(())
-}
-
-/// Temporary files are 0600; what is in a layout is for everybody to read.
-fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| {
-        io::Error::new(
-            error.error.kind(),
-            format!("writing {}: {}", path.display(), error.error),
-        )
-    })?;
     Ok(())
 }
 
