@@ -1,0 +1,166 @@
+//! The files `kernel` and `kernel.tar` of a LinuxKit kernel image, out of Debian's kernel package.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tar::EntryType;
+
+use super::definition::Kernel;
+use super::root::{RootTar, new_header};
+use super::selection::Pattern;
+use crate::process;
+
+/// Adds `kernel` and `kernel.tar` to the image. `debian` is the tar of the kernel's packages.
+pub fn write(debian: &Path, kernel: &Kernel, scratch: &Path, image: &mut RootTar) -> Result<()> {
+    let root = scratch.join("kernel-root");
+    unpack(debian, &root)?;
+    let modules = Modules::find(&root)?;
+    modules.depmod(&root)?;
+    let chosen = modules.chosen(&Pattern::list(&kernel.modules)?)?;
+    modules.remove_others(&chosen)?;
+    modules.depmod(&root)?;
+    let tar = scratch.join("kernel.tar");
+    pack(&root, &modules.dir, &tar)?;
+    image.file_from("kernel", 0o644, &root.join("boot").join(format!("vmlinuz-{}", modules.version)))?;
+    image.file_from("kernel.tar", 0o644, &tar)
+}
+
+/// Unpacks kernel and modules only.
+fn unpack(debian: &Path, root: &Path) -> Result<()> {
+    fs_err::create_dir_all(root)?;
+    let mut archive = tar::Archive::new(File::open(debian)?);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.to_string_lossy().into_owned();
+        let path = path.trim_start_matches("./");
+        if path.starts_with("boot/vmlinuz-") || path.starts_with("lib/modules/") {
+            entry.unpack_in(root).with_context(|| format!("unpacking {path}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The modules of one kernel version.
+struct Modules {
+    version: String,
+    dir: PathBuf,
+}
+
+impl Modules {
+    fn find(root: &Path) -> Result<Self> {
+        let mut versions = Vec::new();
+        for entry in fs_err::read_dir(root.join("lib/modules"))? {
+            versions.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        let [version] = &versions[..] else {
+            bail!("the packages have modules of the kernels {versions:?}; one kernel is needed");
+        };
+        Ok(Self { version: version.clone(), dir: root.join("lib/modules").join(version) })
+    }
+
+    /// Writes the index files that modprobe reads.
+    fn depmod(&self, root: &Path) -> Result<()> {
+        process::run(Command::new("/sbin/depmod").arg("--basedir").arg(root).arg(&self.version))
+    }
+
+    /// Paths, as in modules.dep, of the modules that match and all that they need.
+    fn chosen(&self, patterns: &[Pattern]) -> Result<BTreeSet<String>> {
+        let needs = dependencies(&fs_err::read_to_string(self.dir.join("modules.dep"))?);
+        for pattern in patterns {
+            let found = needs.keys().any(|path| matches(pattern, path));
+            ensure!(found, "no module of {} matches {pattern:?}", self.version);
+        }
+        Ok(closure(&needs, |path| patterns.iter().any(|pattern| matches(pattern, path))))
+    }
+
+    fn remove_others(&self, chosen: &BTreeSet<String>) -> Result<()> {
+        for path in files_below(&self.dir)? {
+            let name = path.strip_prefix(&self.dir)?.to_string_lossy().into_owned();
+            if name.ends_with(".ko") && !chosen.contains(&name) {
+                fs_err::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Module paths are relative to the version's folder, patterns to the folder `kernel` in it.
+fn matches(pattern: &Pattern, path: &str) -> bool {
+    path.strip_prefix("kernel/").is_some_and(|path| pattern.matches(path))
+}
+
+/// modules.dep: a module, a colon, the modules that it needs.
+fn dependencies(modules_dep: &str) -> BTreeMap<&str, Vec<&str>> {
+    let lines = modules_dep.lines().filter_map(|line| line.split_once(':'));
+    lines.map(|(module, needs)| (module, needs.split_whitespace().collect())).collect()
+}
+
+fn closure(needs: &BTreeMap<&str, Vec<&str>>, wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let mut open: Vec<&str> = needs.keys().copied().filter(|path| wanted(path)).collect();
+    let mut closed = BTreeSet::new();
+    while let Some(path) = open.pop() {
+        if closed.insert(path.to_owned()) {
+            open.extend(needs.get(path).into_iter().flatten());
+        }
+    }
+    closed
+}
+
+/// Packs lib/modules, in order, uncompressed as LinuxKit wants it.
+fn pack(root: &Path, modules: &Path, out: &Path) -> Result<()> {
+    let mut tar = tar::Builder::new(BufWriter::new(File::create(out)?));
+    let mut folders = BTreeSet::new();
+    for path in files_below(modules)? {
+        let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
+        for (at, _) in name.match_indices('/') {
+            if folders.insert(name[..at].to_owned()) {
+                let mut header = new_header(EntryType::Directory, 0o755);
+                tar.append_data(&mut header, format!("{}/", &name[..at]), std::io::empty())?;
+            }
+        }
+        let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+        let mut header = new_header(EntryType::Regular, 0o644);
+        header.set_size(file.metadata()?.len());
+        tar.append_data(&mut header, &name, file)?;
+    }
+    tar.into_inner()?.flush()?;
+    Ok(())
+}
+
+/// All regular files below a folder, sorted.
+fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(dir).sort_by_file_name() {
+        let entry = entry?;
+        if entry.file_type().is_file() {
+            files.push(entry.into_path());
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEP: &str = "kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko kernel/lib/crc16.ko\n\
+        kernel/fs/jbd2/jbd2.ko:\nkernel/lib/crc16.ko:\nkernel/sound/snd.ko:\n";
+
+    #[test]
+    fn what_a_module_needs_comes_along() {
+        let pattern = Pattern::parse("fs/ext4/").unwrap();
+        let chosen = closure(&dependencies(DEP), |path| matches(&pattern, path));
+        let names: Vec<&str> = chosen.iter().map(String::as_str).collect();
+        assert_eq!(names, ["kernel/fs/ext4/ext4.ko", "kernel/fs/jbd2/jbd2.ko", "kernel/lib/crc16.ko"]);
+    }
+
+    #[test]
+    fn patterns_begin_below_the_kernel_folder() {
+        assert!(matches(&Pattern::parse("fs/").unwrap(), "kernel/fs/jbd2/jbd2.ko"));
+        assert!(!matches(&Pattern::parse("kernel/").unwrap(), "kernel/fs/jbd2/jbd2.ko"));
+    }
+}
