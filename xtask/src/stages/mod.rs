@@ -82,6 +82,7 @@ pub const ALL: &[Stage] = &[
     bootstrapper_image::STAGE,
     hookos::STAGE,
     k3s::STAGE,
+    node_image::ROOT_STAGE,
     node_image::STAGE,
     bundle::STAGE,
     usb::STAGE,

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Makes the node's root file system and its initramfs from the unpacked packages.
+#
+# usage: assemble-root.sh BASE.tar K3S-DIR OUT-DIR
+# Needs root's view of file ownership: run as root or under fakeroot.
+# Environment: ROOT_UUID, UUID of the file system.
+# In OUT-DIR: root.ext4, vmlinuz, initrd.img, kernel-version.
+set -Eeuo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+base=$(realpath "$1") k3s=$(realpath "$2") out=$(realpath "$3")
+# mke2fs and depmod are not in the PATH of an ordinary user.
+export PATH=$PATH:/usr/sbin:/sbin
+
+# Free space besides what the files need, in MiB: enough to boot the image as it is, without
+# the installer having grown the file system.
+readonly slack_mib=256
+
+tree=$out/tree
+initramfs=$out/initramfs
+
+main() {
+    mkdir "$tree" "$initramfs"
+    unpack
+    add_files
+    link_units
+    forget_identity
+    add_k3s
+    make_initramfs
+    make_filesystem
+    rm -rf "$tree" "$initramfs"
+}
+
+unpack() {
+    tar --extract --file="$base" --directory="$tree" --numeric-owner --exclude='./dev/*'
+    local kernels=("$tree"/boot/vmlinuz-*)
+    if [ ${#kernels[@]} -ne 1 ] || [ ! -f "${kernels[0]}" ]; then
+        echo "assemble-root.sh: packages.txt has to bring exactly one kernel, seen: ${kernels[*]##*/}" >&2
+        exit 1
+    fi
+    kernel=${kernels[0]##*/vmlinuz-}
+    cp "$tree/boot/vmlinuz-$kernel" "$out/vmlinuz"
+    echo "$kernel" > "$out/kernel-version"
+    # The kernel boots from the ESP; nothing reads it here.
+    rm -rf "${tree:?}"/boot/* "$tree"/vmlinuz* "$tree"/initrd.img*
+}
+
+add_files() {
+    local path mode
+    while IFS= read -r -d '' path; do
+        # Modes of our own: a checkout's umask must not decide who may write on the node.
+        mode=644
+        [ ! -x "$here/rootfs/$path" ] || mode=755
+        install -D -o 0 -g 0 -m "$mode" "$here/rootfs/$path" "$tree/$path"
+    done < <(cd "$here/rootfs" && find . -type f -print0)
+    # What DHCP said, readable for pods too; see rootfs/etc/systemd/resolved.conf.d.
+    ln -sfn ../run/systemd/resolve/resolv.conf "$tree/etc/resolv.conf"
+    # Debian has runc in /usr/sbin only; the second name is the sample's custom runtime.
+    ln -s ../sbin/runc "$tree/usr/bin/custom-container-runtime"
+}
+
+# want TARGET UNIT: the target starts the unit.
+want() {
+    mkdir -p "$tree/etc/systemd/system/$1.wants"
+    ln -sfn "/lib/systemd/system/$2" "$tree/etc/systemd/system/$1.wants/$2"
+}
+
+mask() {
+    local unit
+    for unit; do
+        ln -sfn /dev/null "$tree/etc/systemd/system/$unit"
+    done
+}
+
+link_units() {
+    local system=$tree/etc/systemd/system
+    want multi-user.target systemd-networkd.service
+    want network-online.target systemd-networkd-wait-online.service
+    want sockets.target systemd-networkd.socket
+    ln -sfn /lib/systemd/system/systemd-networkd.service \
+        "$system/dbus-org.freedesktop.network1.service"
+    mkdir -p "$system/ssh.service.wants"
+    ln -sfn /etc/systemd/system/ssh-host-keys.service "$system/ssh.service.wants/ssh-host-keys.service"
+
+    # cloud-init always runs here: no need to search for signs of a cloud at every boot.
+    want multi-user.target cloud-init.target
+    mkdir -p "$tree/etc/systemd/system-generators"
+    ln -s /dev/null "$tree/etc/systemd/system-generators/cloud-init-generator"
+    # Through this alias cloud-init's units would hold back sshd.
+    rm "$system/sshd.service"
+    rm "$system/cloud-init.target.wants/cloud-init-hotplugd.socket"
+
+    # A getty hangs up other writers of its line: the kernel console belongs to the kernel.
+    mask serial-getty@ttyS0.service
+    # Periodic work that a node under test does not need.
+    mask fstrim.timer dpkg-db-backup.timer apt-daily.timer apt-daily-upgrade.timer \
+        man-db.timer e2scrub_all.timer e2scrub_reap.service
+    # No state to carry over, no hardware for it, or no use without a seat.
+    mask systemd-pstore.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
+        systemd-hwdb-update.service systemd-journal-catalog-update.service \
+        systemd-binfmt.service systemd-networkd-wait-online@.service keyboard-setup.service \
+        console-setup.service
+}
+
+forget_identity() {
+    rm -f "$tree"/etc/ssh/ssh_host_*
+    # Empty, not absent: systemd fills it in and does not take the boot for a first one, which
+    # would reset all units to their presets.
+    : > "$tree/etc/machine-id"
+    rm -f "$tree/var/lib/dbus/machine-id" "$tree/var/lib/systemd/random-seed"
+    ln -s /etc/machine-id "$tree/var/lib/dbus/machine-id"
+    sed -i 's/^root:[^:]*:/root:*:/' "$tree/etc/shadow"
+    rm -rf "${tree:?}"/{var/lib/apt/lists,var/cache/apt,var/log,tmp,run}/*
+}
+
+add_k3s() {
+    install -D -o 0 -g 0 -m 755 "$k3s/k3s" "$tree/usr/local/bin/k3s"
+    install -D -o 0 -g 0 -m 755 "$k3s/install.sh" "$tree/opt/install.sh"
+    install -D -o 0 -g 0 -m 644 "$k3s/version" "$tree/usr/local/lib/emts/k3s-version"
+    install -D -o 0 -g 0 -m 644 "$k3s/k3s-airgap-images-amd64.tar.zst" \
+        "$tree/var/lib/rancher/k3s/agent/images/k3s-airgap-images-amd64.tar.zst"
+}
+
+# The modules of initramfs/modules.txt that this kernel has, with what they need.
+module_files() {
+    local name
+    sed 's/#.*//' "$here/initramfs/modules.txt" | while read -r name; do
+        [ -n "$name" ] || continue
+        modprobe --dirname="$tree" --set-version="$kernel" --show-depends "$name" 2> /dev/null || true
+    done | sed -n "s|^insmod $tree/||p" | cut -d' ' -f1 | sort -u
+}
+
+make_initramfs() {
+    local file
+    mkdir -p "$initramfs"/{bin,dev,proc,sys,root}
+    install -m 755 "$here/initramfs/init" "$initramfs/init"
+    install -m 755 "$tree/bin/busybox" "$initramfs/bin/busybox"
+    module_files | while read -r file; do
+        install -D -m 644 "$tree/$file" "$initramfs/$file"
+    done
+    cp "$tree/lib/modules/$kernel"/modules.{builtin,builtin.modinfo,order} \
+        "$initramfs/lib/modules/$kernel/"
+    depmod --basedir="$initramfs" "$kernel"
+    find "$initramfs" -exec touch --no-dereference --date=@0 {} +
+    (cd "$initramfs" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
+        cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) |
+        zstd --quiet -15 > "$out/initrd.img"
+}
+
+make_filesystem() {
+    local used_kib files
+    used_kib=$(du --summarize --apparent-size --block-size=1K "$tree" | cut -f1)
+    files=$(find "$tree" | wc -l)
+    # 4 KiB of rounding and 256 bytes of inode per file, 64 MiB of journal, 6 % for block maps.
+    local need_mib=$(((used_kib + files * 5) * 106 / 100 / 1024 + 64 + slack_mib))
+    truncate --size="${need_mib}M" "$out/root.ext4"
+    local features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg
+    features+=,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
+    # Named one by one: e2fsprogs 1.47 turns on features that older kernels and tools refuse.
+    mke2fs -q -F -t ext4 -b 4096 -I 256 -m 1 -L rootfs -U "$ROOT_UUID" \
+        -O "none,$features" \
+        -E "hash_seed=$ROOT_UUID,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" \
+        -J size=64 -d "$tree" "$out/root.ext4"
+}
+
+main

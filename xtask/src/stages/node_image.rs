@@ -1,0 +1,190 @@
+//! Stage `node-image`: the bootable disk image of the node, and `os-image.json`, which describes it.
+//!
+//! Its content is defined in `vm-tests/reference-node/`; the packages come from the stage
+//! `node-root`. No loop device is used, and nothing but `node-root` needs root rights.
+
+mod apt_sources;
+mod disk;
+mod inspect;
+mod manifest;
+mod root;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Context, Input, Options, Stage, sources};
+use crate::process;
+
+pub use manifest::{IMAGE, MANIFEST};
+pub use root::STAGE as ROOT_STAGE;
+
+/// Where the image's content is defined, below the checkout.
+const SOURCE: &str = "vm-tests/reference-node";
+/// The K3s files that go into the image.
+const K3S_FILES: [&str; 4] = [
+    "k3s",
+    "install.sh",
+    "k3s-airgap-images-amd64.tar.zst",
+    "version",
+];
+
+/// The stage.
+pub const STAGE: Stage = Stage {
+    name: "node-image",
+    summary: "os-image.raw.zst: Debian, systemd, cloud-init and K3s on a GPT disk",
+    needs: &["node-root", "k3s"],
+    inputs: stage_inputs,
+    build: build_stage,
+};
+
+fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
+    let mut inputs = sources(
+        root,
+        &[
+            "xtask/src/stages/node_image.rs",
+            "xtask/src/stages/node_image/disk.rs",
+            "xtask/src/stages/node_image/manifest.rs",
+            "xtask/src/stages/node_image/inspect.rs",
+            "hookos/assembler/src/uki.rs",
+            "vm-tests/reference-node/assemble-root.sh",
+            "vm-tests/reference-node/boot",
+            "vm-tests/reference-node/initramfs",
+            "vm-tests/reference-node/rootfs",
+        ],
+    );
+    inputs.extend(options.os_image.clone().map(Input::Path));
+    Ok(inputs)
+}
+
+fn build_stage(context: &Context) -> Result<()> {
+    let k3s = context.need("k3s")?;
+    if let Some(image) = &context.options.os_image {
+        return inspect::accept(image, k3s_version(k3s).ok().as_deref(), &context.out);
+    }
+    let inputs = NodeImageInputs {
+        source: context.root.join(SOURCE),
+        base: context.need("node-root")?.join(root::ARCHIVE),
+        k3s: k3s.to_owned(),
+        scratch: context.scratch.clone(),
+    };
+    build(&inputs, &context.out)
+}
+
+/// What the image is made of.
+#[derive(Debug)]
+pub struct NodeImageInputs {
+    /// The folder `vm-tests/reference-node`.
+    pub source: PathBuf,
+    /// The archive that the stage `node-root` made.
+    pub base: PathBuf,
+    /// Folder with `k3s`, `install.sh`, `k3s-airgap-images-amd64.tar.zst` and `version`.
+    pub k3s: PathBuf,
+    /// Folder for temporary files, of about 2 GiB.
+    pub scratch: PathBuf,
+}
+
+/// Makes `os-image.raw.zst` and `os-image.json` in the folder `out`.
+pub fn build(inputs: &NodeImageInputs, out: &Path) -> Result<()> {
+    require_k3s(&inputs.k3s)?;
+    let version = k3s_version(&inputs.k3s)?;
+    let work = tempfile::tempdir_in(&inputs.scratch)?;
+    assemble_root(inputs, work.path())?;
+    let raw = work.path().join("os-image.raw");
+    disk::make(&inputs.source, work.path(), &raw)?;
+    manifest::write(
+        &mut fs_err::File::open(&raw)?,
+        Some(fs_err::metadata(&raw)?.len()),
+        &manifest::Description {
+            name: "emts-reference-node",
+            k3s_version: Some(&version),
+            reference: true,
+        },
+        out,
+    )
+}
+
+/// All missing K3s files in one message.
+fn require_k3s(dir: &Path) -> Result<()> {
+    let missing: Vec<_> = K3S_FILES
+        .iter()
+        .filter(|name| !dir.join(name).is_file())
+        .copied()
+        .collect();
+    if !missing.is_empty() {
+        bail!(
+            "the K3s folder {} lacks {}; a K3s release has them under these names \
+             (`version` is one line such as v1.33.5+k3s1)",
+            dir.display(),
+            missing.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn k3s_version(dir: &Path) -> Result<String> {
+    let path = dir.join("version");
+    let text = fs_err::read_to_string(&path)?;
+    let version = text.trim();
+    let well_formed =
+        version.starts_with('v') && version.contains('+') && !version.contains(char::is_whitespace);
+    if !well_formed {
+        bail!(
+            "{} holds {version:?}; expected one line such as v1.33.5+k3s1",
+            path.display()
+        );
+    }
+    Ok(version.to_owned())
+}
+
+/// Fills `work` with the root file system, kernel and initramfs.
+fn assemble_root(inputs: &NodeImageInputs, work: &Path) -> Result<()> {
+    let script = inputs.source.join("assemble-root.sh");
+    // The tree has to belong to root inside the image; a user gets that view from fakeroot.
+    let mut command = if rustix::process::geteuid().is_root() {
+        Command::new(script)
+    } else {
+        let mut command = Command::new("fakeroot");
+        command.arg("--").arg(script);
+        command
+    };
+    command
+        .arg(&inputs.base)
+        .arg(&inputs.k3s)
+        .arg(work)
+        .env("ROOT_UUID", disk::ROOT_UUID);
+    process::run(&mut command).context("assembling the node's root file system")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_k3s_files_are_named_all_at_once() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        fs_err::write(dir.path().join("k3s"), "")?;
+        fs_err::write(dir.path().join("version"), "")?;
+        let message = require_k3s(dir.path())
+            .expect_err("two files are missing")
+            .to_string();
+        assert!(
+            message.contains("lacks install.sh, k3s-airgap-images-amd64.tar.zst;"),
+            "{message}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_version_file_with_anything_but_a_version_is_refused() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        fs_err::write(dir.path().join("version"), "v1.33.13+refk3s1\n")?;
+        assert_eq!(k3s_version(dir.path())?, "v1.33.13+refk3s1");
+        for wrong in ["", "1.33.5", "k3s version v1.33.5+k3s1"] {
+            fs_err::write(dir.path().join("version"), wrong)?;
+            assert!(k3s_version(dir.path()).is_err(), "accepted {wrong:?}");
+        }
+        Ok(())
+    }
+}
