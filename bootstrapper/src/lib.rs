@@ -41,8 +41,10 @@
 mod check;
 pub mod diagnostic;
 pub mod edit;
+pub mod install;
 pub mod k3s;
 pub mod model;
+pub mod password;
 pub mod schema;
 mod text;
 pub mod values;
@@ -110,6 +112,29 @@ pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
         config: config.filter(|_| !found.has_errors()),
         diagnostics: found.into_sorted(),
         tree: Some(tree),
+    }
+}
+
+/// Reads a config-file from its bytes, which must be UTF-8.
+pub fn parse_bytes(bytes: &[u8], options: &ParseOptions) -> Parsed {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return parse(text, options),
+        Err(error) => error,
+    };
+    let at = error.valid_up_to();
+    let text = String::from_utf8_lossy(bytes);
+    let mut found = Diagnostics::default();
+    let error = LoadError {
+        code: "not-utf-8",
+        message: "the config-file is not UTF-8 text".to_owned(),
+        help: Some("save it in UTF-8".to_owned()),
+        span: at..at,
+    };
+    report(&mut found, &text, error);
+    Parsed {
+        config: None,
+        diagnostics: found.into_sorted(),
+        tree: None,
     }
 }
 

@@ -1,3 +1,246 @@
-//! cluster-bootstrapper on the command line.
+//! cluster-bootstrapper on the command line: arguments in, files and exit codes out.
+//! Exit 0 is success, 1 a wrong config-file, 2 wrong usage, 3 a file that cannot be read or written.
 
-fn main() {}
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cluster_bootstrapper::diagnostic::{Diagnostic, Severity, to_json};
+use cluster_bootstrapper::install::{Owners, Root, install};
+use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::{ParseOptions, Parsed, k3s, parse_bytes, schema};
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Converts the config-file of a standalone edge node.
+///
+/// Without a command: converts the Kubernetes section to a cloud-init configuration, as in
+/// `cluster-bootstrapper -config-file config-file -out k8s.cfg`.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    convert: Option<Convert>,
+}
+
+#[derive(Debug, Args)]
+struct Convert {
+    /// The config-file; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    config_file: PathBuf,
+    /// The K3s version in the OS image; a `version` in the config-file that differs is an error.
+    #[arg(long, value_name = "VERSION")]
+    k3s_version: Option<String>,
+    /// Treat warnings as errors.
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Where the cloud-init configuration is written, mode 0600; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Input {
+    /// The config-file; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    config_file: PathBuf,
+    /// The K3s version in the OS image; a `version` in the config-file that differs is an error.
+    #[arg(long, value_name = "VERSION")]
+    k3s_version: Option<String>,
+    /// Treat warnings as errors.
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the operating system section (users, SSH keys, proxy, host name) into a root tree.
+    Install {
+        #[command(flatten)]
+        input: Input,
+        /// The folder that is the target's `/`.
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+    },
+    /// Check a config-file and report all that is wrong with it.
+    Validate {
+        #[command(flatten)]
+        input: Input,
+        /// Form of the report: for people on standard error, or JSON on standard output.
+        #[arg(long, value_enum, default_value_t = Output::Human)]
+        output: Output,
+    },
+    /// Print the JSON Schema of the config-file.
+    Schema,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Human,
+    Json,
+}
+
+/// How a run can end that is not success.
+const WRONG_CONFIG: u8 = 1;
+const WRONG_IO: u8 = 3;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse_from(std::env::args_os().map(go_style));
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(WRONG_IO)
+        }
+    }
+}
+
+/// Go programs take `-out`; the proposal calls this one so.
+fn go_style(arg: OsString) -> OsString {
+    match arg.to_str() {
+        Some(text)
+            if text.len() > 2
+                && text.starts_with('-')
+                && text[1..].starts_with(|c: char| c.is_ascii_lowercase()) =>
+        {
+            format!("-{text}").into()
+        }
+        _ => arg,
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    match (cli.command, cli.convert) {
+        (Some(Command::Install { input, root }), _) => run_install(&input, &root),
+        (Some(Command::Validate { input, output }), _) => validate(&input, output),
+        (Some(Command::Schema), _) => {
+            print(&schema::schema_text())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (None, Some(convert)) => run_convert(convert),
+        (None, None) => {
+            use clap::CommandFactory as _;
+            Cli::command()
+                .error(
+                    clap::error::ErrorKind::MissingRequiredArgument,
+                    "give -config-file FILE and -out FILE, or a command",
+                )
+                .exit()
+        }
+    }
+}
+
+fn run_convert(convert: Convert) -> Result<ExitCode> {
+    let input = Input {
+        config_file: convert.config_file,
+        k3s_version: convert.k3s_version,
+        deny_warnings: convert.deny_warnings,
+    };
+    let Some(config) = accepted(&input)? else {
+        return Ok(ExitCode::from(WRONG_CONFIG));
+    };
+    let text = k3s::first_boot(config.k3s())
+        .context("converting the Kubernetes section")?
+        .cloud_config();
+    if convert.out == Path::new("-") {
+        print(&text)?;
+    } else {
+        write_whole(&convert.out, text.as_bytes())
+            .with_context(|| format!("writing {}", convert.out.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_install(input: &Input, root: &Path) -> Result<ExitCode> {
+    let Some(config) = accepted(input)? else {
+        return Ok(ExitCode::from(WRONG_CONFIG));
+    };
+    let tree = Root::open(root, Owners::Set)?;
+    install(&config, &tree)
+        .with_context(|| format!("configuring the operating system in {}", root.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn validate(input: &Input, output: Output) -> Result<ExitCode> {
+    let (text, parsed) = read(input)?;
+    match output {
+        Output::Json => print(&to_json(&parsed.diagnostics))?,
+        Output::Human => report(&input.config_file, &text, &parsed.diagnostics),
+    }
+    if refused(input, &parsed) {
+        return Ok(ExitCode::from(WRONG_CONFIG));
+    }
+    if output == Output::Human {
+        print(&format!("{}: valid\n", input.config_file.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a config-file and reports on it; `None` when it must not be used.
+fn accepted(input: &Input) -> Result<Option<ConfigFile>> {
+    let (text, parsed) = read(input)?;
+    report(&input.config_file, &text, &parsed.diagnostics);
+    let refused = refused(input, &parsed);
+    Ok(parsed.config.filter(|_| !refused))
+}
+
+fn refused(input: &Input, parsed: &Parsed) -> bool {
+    let warned = parsed
+        .diagnostics
+        .iter()
+        .any(|d| d.severity == Severity::Warning);
+    parsed.has_errors() || (input.deny_warnings && warned)
+}
+
+fn read(input: &Input) -> Result<(String, Parsed)> {
+    let path = &input.config_file;
+    let bytes = if path == Path::new("-") {
+        let mut bytes = vec![];
+        let limit = cluster_bootstrapper::yaml::MAX_BYTES as u64 + 1;
+        std::io::stdin()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    let bytes = bytes.with_context(|| format!("reading the config-file {}", path.display()))?;
+    let options = ParseOptions {
+        k3s_version: input.k3s_version.clone(),
+    };
+    let parsed = parse_bytes(&bytes, &options);
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), parsed))
+}
+
+fn report(path: &Path, text: &str, diagnostics: &[Diagnostic]) {
+    let stderr = std::io::stderr();
+    let colour = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    for diagnostic in diagnostics {
+        let shown = diagnostic.render(&path.display().to_string(), text, colour);
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(&stderr, "{shown}");
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("writing to standard output")
+}
+
+/// Writes beside and renames: the file is there whole, mode 0600, or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".k8s-")
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    std::fs::File::open(folder)?.sync_all()
+}

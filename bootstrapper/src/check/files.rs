@@ -69,5 +69,6 @@ impl Meaning<'_> {
 /// Files that the conversion writes for its own work.
 fn is_reserved(file: &File) -> bool {
     let path = file.path.as_str();
-    path.starts_with("/etc/emts/") || path.starts_with("/etc/systemd/system/k3s.service.d/10-emts")
+    path.starts_with("/etc/rancher/emts/")
+        || path.starts_with("/etc/systemd/system/k3s.service.d/10-emts")
 }

@@ -12,7 +12,7 @@ pub use kubernetes::{
     NodeTaint, Port, RegistryPrefix, SubjectAltName,
 };
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
-pub use paths::{Command, FileMode, FileOwner, GuestPath, InstallScriptPath};
+pub use paths::{Command, FileMode, FileOwner, GENERATED_CONFIG, GuestPath, InstallScriptPath};
 
 /// Why a text is not a valid value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -190,7 +190,7 @@ impl TextValue for ProxyUrl {
         }
         if let Some(c) = text
             .chars()
-            .find(|c| !c.is_ascii_graphic() || "\"'`\\$".contains(*c))
+            .find(|c| !c.is_ascii_graphic() || "\"'`\\$#".contains(*c))
         {
             return Err(bad(&format!(
                 "it has the character {c:?}; write it percent-encoded"

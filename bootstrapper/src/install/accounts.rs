@@ -1,0 +1,284 @@
+//! Accounts of the root tree: passwd, shadow, group, gshadow, subuid and subgid, homes, SSH keys, sudo.
+
+use super::InstallError;
+use super::root::{Access, Root};
+use crate::model::{OperatingSystem, User};
+use crate::password::shadow_hash;
+use crate::values::{SshKey, UserName};
+
+const PASSWD: &str = "/etc/passwd";
+const SHADOW: &str = "/etc/shadow";
+const GROUP: &str = "/etc/group";
+const GSHADOW: &str = "/etc/gshadow";
+/// First user id that is not the system's (login.defs UID_MIN), and the one after the last.
+const LOGIN_UIDS: std::ops::Range<u32> = 1000..60000;
+/// Subordinate ids a user gets (login.defs SUB_UID_COUNT) and the first of them (SUB_UID_MIN).
+const SUB_IDS: u32 = 65536;
+const FIRST_SUB_ID: u32 = 100_000;
+
+pub(super) fn install(os: &OperatingSystem, root: &Root) -> Result<(), InstallError> {
+    let mut table = Accounts::read(root)?;
+    let mut people = vec![];
+    for user in &os.users {
+        people.push(table.user(user, root)?);
+    }
+    table.write(root)?;
+    let keys = os.ssh_keys();
+    if people.is_empty() && !keys.is_empty() {
+        people.push(table.person("root")?);
+    }
+    for person in &people {
+        home(person, root)?;
+        authorized_keys(person, &keys, root)?;
+        sudo(person, root)?;
+    }
+    Ok(())
+}
+
+/// What is needed of an account after it is in the tables.
+struct Person {
+    name: String,
+    home: String,
+    access: Access,
+}
+
+/// A table of lines with `:` between the fields, the first of which is the name.
+struct Table {
+    path: &'static str,
+    lines: Vec<String>,
+    access: Access,
+    changed: bool,
+    missing: bool,
+}
+
+impl Table {
+    fn read(root: &Root, path: &'static str, mode: u32) -> Result<Self, InstallError> {
+        let found = root.read(path)?;
+        let missing = found.is_none();
+        let (text, access) = found.unwrap_or((String::new(), Access::root(mode)));
+        Ok(Self {
+            path,
+            lines: text.lines().map(str::to_owned).collect(),
+            access,
+            changed: false,
+            missing,
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<Vec<String>> {
+        let line = self.lines.iter().find(|line| name_of(line) == name)?;
+        Some(line.split(':').map(str::to_owned).collect())
+    }
+
+    fn set(&mut self, fields: &[String]) {
+        let line = fields.join(":");
+        let name = name_of(&line).to_owned();
+        match self.lines.iter_mut().find(|line| name_of(line) == name) {
+            Some(old) if *old == line => return,
+            Some(old) => *old = line,
+            None => self.lines.push(line),
+        }
+        self.changed = true;
+    }
+
+    fn ids(&self, field: usize) -> Vec<u32> {
+        let id = |line: &String| line.split(':').nth(field)?.parse().ok();
+        self.lines.iter().filter_map(id).collect()
+    }
+
+    fn write(&self, root: &Root) -> Result<(), InstallError> {
+        if !self.changed {
+            return Ok(());
+        }
+        let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        Ok(root.write(self.path, text.as_bytes(), self.access)?)
+    }
+}
+
+fn name_of(line: &str) -> &str {
+    line.split(':').next().unwrap_or_default()
+}
+
+struct Accounts {
+    passwd: Table,
+    shadow: Table,
+    group: Table,
+    gshadow: Table,
+    subuid: Table,
+    subgid: Table,
+}
+
+impl Accounts {
+    fn read(root: &Root) -> Result<Self, InstallError> {
+        Ok(Self {
+            passwd: Table::read(root, PASSWD, 0o644)?,
+            shadow: Table::read(root, SHADOW, 0o640)?,
+            group: Table::read(root, GROUP, 0o644)?,
+            gshadow: Table::read(root, GSHADOW, 0o640)?,
+            subuid: Table::read(root, "/etc/subuid", 0o644)?,
+            subgid: Table::read(root, "/etc/subgid", 0o644)?,
+        })
+    }
+
+    fn write(&self, root: &Root) -> Result<(), InstallError> {
+        let tables = [
+            &self.group,
+            &self.gshadow,
+            &self.shadow,
+            &self.subuid,
+            &self.subgid,
+            &self.passwd,
+        ];
+        tables.iter().try_for_each(|table| table.write(root))
+    }
+
+    /// Puts a user into the tables.
+    fn user(&mut self, user: &User, root: &Root) -> Result<Person, InstallError> {
+        let name = &user.username;
+        if self.passwd.find(name.as_str()).is_none() {
+            self.create(name, root)?;
+        }
+        let person = self.person(name.as_str())?;
+        if !name.is_root() && !LOGIN_UIDS.contains(&person.access.uid) {
+            return Err(InstallError::SystemAccount {
+                name: name.to_string(),
+                uid: person.access.uid,
+            });
+        }
+        self.password(user)?;
+        Ok(person)
+    }
+
+    fn create(&mut self, name: &UserName, root: &Root) -> Result<(), InstallError> {
+        let (id, group) = self.free_ids(name);
+        let shell = if root.exists("/bin/bash")? {
+            "/bin/bash"
+        } else {
+            "/bin/sh"
+        };
+        let fields = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        let (uid, gid) = (id.to_string(), group.to_string());
+        if self.group.find(name.as_str()).is_none() {
+            self.group.set(&fields(&[name.as_str(), "x", &gid, ""]));
+        }
+        if !self.gshadow.missing && self.gshadow.find(name.as_str()).is_none() {
+            self.gshadow.set(&fields(&[name.as_str(), "!", "", ""]));
+        }
+        let (home, name) = (format!("/home/{name}"), name.as_str());
+        self.passwd
+            .set(&fields(&[name, "x", &uid, &gid, "", &home, shell]));
+        for table in [&mut self.subuid, &mut self.subgid] {
+            if !table.missing && table.find(name).is_none() {
+                let start = next_sub_id(table);
+                table.set(&fields(&[name, &start.to_string(), &SUB_IDS.to_string()]));
+            }
+        }
+        Ok(())
+    }
+
+    /// A user id that is free as user and as group, and the group: one of the user's name when it is there.
+    fn free_ids(&self, name: &UserName) -> (u32, u32) {
+        let existing = self.group.find(name.as_str());
+        let existing = existing.and_then(|fields| fields.get(2)?.parse::<u32>().ok());
+        let (uids, gids) = (self.passwd.ids(2), self.group.ids(2));
+        let free = LOGIN_UIDS
+            .into_iter()
+            .find(|id| !uids.contains(id) && !gids.contains(id))
+            .unwrap_or(LOGIN_UIDS.end);
+        (free, existing.unwrap_or(free))
+    }
+
+    fn password(&mut self, user: &User) -> Result<(), InstallError> {
+        let name = user.username.as_str();
+        let existing = self.shadow.find(name);
+        let old = existing.as_ref().and_then(|fields| fields.get(1)).cloned();
+        let hash = match &user.password {
+            Some(password) => shadow_hash(password, old.as_deref())?,
+            // `*` is no hash of any password, and sshd does not take it for a locked account as it does `!`.
+            None => old.unwrap_or_else(|| "*".to_owned()),
+        };
+        let mut fields = existing.unwrap_or_else(|| {
+            ["", "", "", "0", "99999", "7", "", "", ""]
+                .map(str::to_owned)
+                .to_vec()
+        });
+        fields.resize(9, String::new());
+        fields[0] = name.to_owned();
+        fields[1] = hash;
+        self.shadow.set(&fields);
+        Ok(())
+    }
+
+    fn person(&self, name: &str) -> Result<Person, InstallError> {
+        let bad = |field| InstallError::Line {
+            file: PASSWD,
+            name: name.to_owned(),
+            field,
+        };
+        let fields = self.passwd.find(name).ok_or_else(|| bad("entry"))?;
+        let number = |at: usize| fields.get(at).and_then(|id| id.parse::<u32>().ok());
+        let home = fields
+            .get(5)
+            .filter(|home| home.starts_with('/') && home.len() > 1);
+        Ok(Person {
+            name: name.to_owned(),
+            home: home.ok_or_else(|| bad("home folder"))?.clone(),
+            access: Access {
+                uid: number(2).ok_or_else(|| bad("user id"))?,
+                gid: number(3).ok_or_else(|| bad("group id"))?,
+                mode: 0o700,
+            },
+        })
+    }
+}
+
+fn next_sub_id(table: &Table) -> u32 {
+    let end = |line: &String| {
+        let mut fields = line.split(':').skip(1);
+        let start: u32 = fields.next()?.parse().ok()?;
+        start.checked_add(fields.next()?.parse().ok()?)
+    };
+    let last = table.lines.iter().filter_map(end).max();
+    last.unwrap_or(FIRST_SUB_ID).max(FIRST_SUB_ID)
+}
+
+fn home(person: &Person, root: &Root) -> Result<(), InstallError> {
+    if !root.exists(&person.home)? {
+        root.copy_folder("/etc/skel", &person.home, person.access)?;
+    }
+    Ok(())
+}
+
+fn authorized_keys(person: &Person, keys: &[&SshKey], root: &Root) -> Result<(), InstallError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let folder = format!("{}/.ssh", person.home);
+    let path = format!("{folder}/authorized_keys");
+    root.folder(&folder, person.access)?;
+    let mut text = root.read(&path)?.map(|(text, _)| text).unwrap_or_default();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for key in keys {
+        if !text.lines().any(|line| line.trim() == key.as_str()) {
+            text.push_str(&format!("{key}\n"));
+        }
+    }
+    let access = Access {
+        mode: 0o600,
+        ..person.access
+    };
+    Ok(root.write(&path, text.as_bytes(), access)?)
+}
+
+/// Passwordless sudo. sudo skips files whose name has a dot; user names have none.
+fn sudo(person: &Person, root: &Root) -> Result<(), InstallError> {
+    if person.access.uid == 0 {
+        return Ok(());
+    }
+    let name = &person.name;
+    let text = format!("{name} ALL=(ALL:ALL) NOPASSWD: ALL\n");
+    let path = format!("/etc/sudoers.d/90-emts-{name}");
+    Ok(root.write(&path, text.as_bytes(), Access::root(0o440))?)
+}

@@ -1,0 +1,87 @@
+//! The sample config-file as a user gets it: it is valid, its conversion is the golden file, cloud-init takes it.
+
+use cluster_bootstrapper::{ParseOptions, k3s, parse};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn sample() -> String {
+    std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample")
+}
+
+fn converted() -> String {
+    let parsed = parse(&sample(), &ParseOptions::default());
+    let shown: Vec<_> = parsed.diagnostics.iter().map(|d| &d.message).collect();
+    assert!(shown.is_empty(), "the sample has findings: {shown:?}");
+    let config = parsed.config.expect("no errors, so a config");
+    k3s::first_boot(config.k3s())
+        .expect("decoded")
+        .cloud_config()
+}
+
+#[test]
+fn converts_the_sample_to_the_golden_output() {
+    let golden = here("tests/golden/sample-k8s.cfg");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&golden, converted()).expect("writing the golden output");
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert_eq!(
+        converted(),
+        expected,
+        "run UPDATE_GOLDEN=1 cargo test -p cluster-bootstrapper --test sample, and read the difference"
+    );
+}
+
+#[test]
+fn cloud_init_accepts_the_converted_sample() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("k8s.cfg");
+    std::fs::write(&path, converted()).expect("writing k8s.cfg");
+    let run = Command::new("cloud-init")
+        .args(["schema", "--config-file"])
+        .arg(&path)
+        .output()
+        .expect(
+            "cloud-init is not installed; run: cargo xtask setup (or apt-get install cloud-init)",
+        );
+    let said =
+        String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+    assert!(
+        run.status.success(),
+        "cloud-init schema refused the output: {said}"
+    );
+}
+
+#[test]
+fn the_generated_scripts_pass_shellcheck() {
+    for name in ["default-route.sh", "install-k3s.sh"] {
+        let run = Command::new("shellcheck")
+            .arg(here("src/k3s/scripts").join(name))
+            .output()
+            .expect("shellcheck is not installed; run: cargo xtask setup (or apt-get install shellcheck)");
+        assert!(
+            run.status.success(),
+            "{}",
+            String::from_utf8_lossy(&run.stdout)
+        );
+    }
+}
+
+#[test]
+fn the_runcmd_script_is_valid_shell() {
+    let parsed = parse(&sample(), &ParseOptions::default());
+    let boot = k3s::first_boot(parsed.config.expect("valid").k3s()).expect("decoded");
+    let run = Command::new("sh")
+        .args(["-n", "-c", &boot.commands.join("\n")])
+        .output()
+        .expect("sh");
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+}
