@@ -1,0 +1,151 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"emts.dev/refk3s/internal/args"
+	"emts.dev/refk3s/internal/etcd"
+	"emts.dev/refk3s/internal/settings"
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/pflag"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/rest"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+)
+
+// APIServerArguments are K3s's defaults with the user's kube-apiserver-arg.
+func APIServerArguments(s *settings.Server) []string {
+	f, user := s.Folders, s.Flags.List("kube-apiserver-arg")
+	defaults := map[string]string{
+		"advertise-address":                  s.AdvertiseIP.String(),
+		"advertise-port":                     fmt.Sprint(s.AdvertisePort),
+		"allow-privileged":                   "true",
+		"api-audiences":                      issuer(s) + ",k3s",
+		"bind-address":                       "127.0.0.1",
+		"cert-dir":                           f.TLS("temporary-certs"),
+		"client-ca-file":                     f.TLS("client-ca.crt"),
+		"enable-admission-plugins":           "NodeRestriction",
+		"enable-aggregator-routing":          "true",
+		"enable-bootstrap-token-auth":        "true",
+		"etcd-cafile":                        f.TLS("etcd", "server-ca.crt"),
+		"etcd-certfile":                      f.TLS("etcd", "client.crt"),
+		"etcd-keyfile":                       f.TLS("etcd", "client.key"),
+		"etcd-servers":                       etcd.Endpoint,
+		"kubelet-certificate-authority":      f.TLS("server-ca.crt"),
+		"kubelet-client-certificate":         f.TLS("client-kube-apiserver.crt"),
+		"kubelet-client-key":                 f.TLS("client-kube-apiserver.key"),
+		"kubelet-preferred-address-types":    "InternalIP,ExternalIP,Hostname",
+		"profiling":                          "false",
+		"proxy-client-cert-file":             f.TLS("client-auth-proxy.crt"),
+		"proxy-client-key-file":              f.TLS("client-auth-proxy.key"),
+		"requestheader-allowed-names":        "system:auth-proxy",
+		"requestheader-client-ca-file":       f.TLS("request-header-ca.crt"),
+		"requestheader-extra-headers-prefix": "X-Remote-Extra-",
+		"requestheader-group-headers":        "X-Remote-Group",
+		"requestheader-username-headers":     "X-Remote-User",
+		"secure-port":                        fmt.Sprint(s.APIPort),
+		"service-account-issuer":             issuer(s),
+		"service-account-key-file":           f.TLS("service.key"),
+		"service-account-signing-key-file":   f.TLS("service.current.key"),
+		"service-cluster-ip-range":           settings.JoinRanges(s.Network.ServiceCIDRs),
+		"service-node-port-range":            s.Network.NodePorts.String(),
+		"storage-backend":                    "etcd3",
+		"tls-cert-file":                      f.TLS("serving-kube-apiserver.crt"),
+		"tls-private-key-file":               f.TLS("serving-kube-apiserver.key"),
+	}
+	if !args.Has(user, "authorization-config") {
+		defaults["authorization-mode"] = "Node,RBAC"
+	}
+	if !args.Has(user, "authentication-config") {
+		defaults["anonymous-auth"] = "false"
+	}
+	if !args.Has(user, "tls-cipher-suites") {
+		defaults["tls-cipher-suites"] = settings.DefaultCipherSuites
+	}
+	return args.Merge(defaults, user)
+}
+
+func issuer(s *settings.Server) string {
+	return "https://kubernetes.default.svc." + s.Network.Domain
+}
+
+// APIServer is a prepared API server.
+type APIServer struct {
+	// Handler answers requests as the API server does, for the listener that users reach.
+	Handler http.Handler
+	run     func(context.Context) error
+}
+
+// NewAPIServer builds the API server; etcd has to run already.
+func NewAPIServer(ctx context.Context, s *settings.Server) (*APIServer, error) {
+	arguments := APIServerArguments(s)
+	logrus.Infof("Running kube-apiserver %s", line(arguments))
+	config, advertisePort, err := apiServerConfig(ctx, arguments)
+	if err != nil {
+		return nil, err
+	}
+	serving := config.KubeAPIs.ControlPlane.Generic.SecureServing
+	serving.Listener = advertised{Listener: serving.Listener, port: advertisePort}
+	completed, err := config.Complete()
+	if err != nil {
+		return nil, err
+	}
+	chain, err := app.CreateServerChain(completed)
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := chain.PrepareRun()
+	if err != nil {
+		return nil, err
+	}
+	return &APIServer{Handler: chain.GenericAPIServer.Handler, run: prepared.Run}, nil
+}
+
+// Run serves until ctx ends.
+func (a *APIServer) Run(ctx context.Context) error { return a.run(ctx) }
+
+func apiServerConfig(ctx context.Context, arguments []string) (*app.Config, int, error) {
+	rest.SetDefaultWarningHandler(rest.NoWarnings{})
+	opts := options.NewServerRunOptions()
+	sets := opts.Flags()
+	options.AddCustomGlobalFlags(sets.FlagSet("generic"))
+	var advertisePort int
+	err := parse("kube-apiserver", sets, arguments, func(flags *pflag.FlagSet) {
+		flags.IntVar(&advertisePort, "advertise-port", 6443, "The port under which the service `kubernetes` reaches this API server.")
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := opts.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
+		return nil, 0, err
+	}
+	completed, err := opts.Complete(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if errs := completed.Validate(); len(errs) != 0 {
+		return nil, 0, utilerrors.NewAggregate(errs)
+	}
+	config, err := app.NewConfig(completed)
+	return config, advertisePort, err
+}
+
+// advertised is a listener that names another port than its own. The API
+// server publishes its listener's port as the endpoint of the service
+// `kubernetes`; it listens on loopback only, behind the port that users reach.
+type advertised struct {
+	net.Listener
+	port int
+}
+
+// Addr returns the listener's address with the advertised port.
+func (a advertised) Addr() net.Addr {
+	if address, ok := a.Listener.Addr().(*net.TCPAddr); ok {
+		return &net.TCPAddr{IP: address.IP, Zone: address.Zone, Port: a.port}
+	}
+	return a.Listener.Addr()
+}

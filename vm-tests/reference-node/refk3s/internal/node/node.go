@@ -1,0 +1,221 @@
+// Package node completes the node object after the kubelet registered it: role
+// labels, K3s's annotations, the network configuration for its pod range and,
+// with the cloud controller on, its addresses.
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"emts.dev/refk3s/internal/agent"
+	"emts.dev/refk3s/internal/args"
+	"emts.dev/refk3s/internal/settings"
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+)
+
+const (
+	rolePrefix         = "node-role.kubernetes.io/"
+	uninitializedTaint = "node.cloudprovider.kubernetes.io/uninitialized"
+	// retryAfter is the pause after a failed watch or patch.
+	retryAfter = time.Second
+)
+
+// Keeper does the work of the package for one node.
+type Keeper struct {
+	settings *settings.Server
+	client   kubernetes.Interface
+	// networkFor is the pod range that the network was last configured for.
+	networkFor string
+}
+
+// NewKeeper returns the keeper of the node that s describes.
+func NewKeeper(s *settings.Server, client kubernetes.Interface) *Keeper {
+	return &Keeper{settings: s, client: client}
+}
+
+// Run follows the node object until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := k.follow(ctx); err != nil && ctx.Err() == nil {
+			logrus.Warnf("Node %s: %v; trying again", k.settings.NodeName, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+func (k *Keeper) follow(ctx context.Context) error {
+	nodes := k.client.CoreV1().Nodes()
+	name := fields.OneTermEqualSelector("metadata.name", k.settings.NodeName).String()
+	list, err := nodes.List(ctx, metav1.ListOptions{FieldSelector: name})
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	for index := range list.Items {
+		if err := k.complete(ctx, &list.Items[index]); err != nil {
+			return err
+		}
+	}
+	watch, err := nodes.Watch(ctx, metav1.ListOptions{FieldSelector: name, ResourceVersion: list.ResourceVersion})
+	if err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	defer watch.Stop()
+	for event := range watch.ResultChan() {
+		if node, ok := event.Object.(*corev1.Node); ok {
+			if err := k.complete(ctx, node); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) complete(ctx context.Context, node *corev1.Node) error {
+	if err := k.configureNetwork(node); err != nil {
+		return err
+	}
+	patch, err := k.metadataPatch(node)
+	if err != nil {
+		return err
+	}
+	if patch != nil {
+		if _, err := k.client.CoreV1().Nodes().Patch(ctx, node.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			return fmt.Errorf("set labels and annotations: %w", err)
+		}
+		logrus.Infof("Labels and annotations have been set successfully on node: %s", node.Name)
+	}
+	if k.settings.CloudController {
+		return k.initialize(ctx, node)
+	}
+	return nil
+}
+
+func (k *Keeper) configureNetwork(node *corev1.Node) error {
+	podCIDRs := strings.Join(node.Spec.PodCIDRs, ",")
+	if !k.settings.Bridge || podCIDRs == "" || podCIDRs == k.networkFor {
+		return nil
+	}
+	if err := agent.WriteNetwork(k.settings, node.Spec.PodCIDRs); err != nil {
+		return fmt.Errorf("network configuration: %w", err)
+	}
+	logrus.Infof("Pod network of this node is %s on the bridge cni0", podCIDRs)
+	k.networkFor = podCIDRs
+	return nil
+}
+
+// metadataPatch returns what is missing on the node, nil when nothing is.
+func (k *Keeper) metadataPatch(node *corev1.Node) ([]byte, error) {
+	labels := missing(k.labels(), node.Labels)
+	annotations, err := k.annotations()
+	if err != nil {
+		return nil, err
+	}
+	annotations = missing(annotations, node.Annotations)
+	if len(labels) == 0 && len(annotations) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels, "annotations": annotations}})
+}
+
+func (k *Keeper) labels() map[string]string {
+	labels := map[string]string{rolePrefix + "control-plane": "true", rolePrefix + "master": "true"}
+	if k.settings.ClusterInit {
+		labels[rolePrefix+"etcd"] = "true"
+	}
+	if k.settings.CloudController {
+		labels["node.kubernetes.io/instance-type"] = "k3s"
+	}
+	return labels
+}
+
+func (k *Keeper) annotations() (map[string]string, error) {
+	expanded := k.settings.Flags.Expanded
+	text, err := json.Marshal(args.Split(args.Masked(expanded)))
+	if err != nil {
+		return nil, err
+	}
+	environment, err := json.Marshal(nodeEnvironment())
+	if err != nil {
+		return nil, err
+	}
+	annotations := map[string]string{
+		"k3s.io/node-args": string(text),
+		"k3s.io/node-env":  string(environment),
+	}
+	if k.settings.CloudController {
+		annotations["k3s.io/hostname"] = k.settings.NodeName
+		annotations["k3s.io/internal-ip"] = settings.JoinAddresses(k.settings.NodeIPs)
+	}
+	return annotations, nil
+}
+
+func nodeEnvironment() map[string]string {
+	found := map[string]string{}
+	for _, pair := range os.Environ() {
+		name, text, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, "K3S_") {
+			continue
+		}
+		if strings.Contains(name, "TOKEN") || strings.Contains(name, "DATASTORE") || strings.Contains(name, "AUTH") {
+			text = "********"
+		}
+		found[name] = text
+	}
+	return found
+}
+
+func missing(wanted, have map[string]string) map[string]string {
+	absent := map[string]string{}
+	for key, text := range wanted {
+		if current, ok := have[key]; !ok || current != text {
+			absent[key] = text
+		}
+	}
+	return absent
+}
+
+// initialize does what K3s's embedded cloud controller does for a new node.
+func (k *Keeper) initialize(ctx context.Context, node *corev1.Node) error {
+	var rest []corev1.Taint
+	for _, taint := range node.Spec.Taints {
+		if taint.Key != uninitializedTaint {
+			rest = append(rest, taint)
+		}
+	}
+	if len(rest) == len(node.Spec.Taints) {
+		return nil
+	}
+	addressed := node.DeepCopy()
+	addressed.Status.Addresses = k.addresses()
+	updated, err := k.client.CoreV1().Nodes().UpdateStatus(ctx, addressed, metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("set addresses: %w", err)
+	}
+	updated.Spec.ProviderID = "k3s://" + node.Name
+	updated.Spec.Taints = rest
+	if _, err := k.client.CoreV1().Nodes().Update(ctx, updated, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("remove the taint %s: %w", uninitializedTaint, err)
+	}
+	logrus.Infof("Successfully initialized node %s with the double's cloud controller", node.Name)
+	return nil
+}
+
+func (k *Keeper) addresses() []corev1.NodeAddress {
+	var addresses []corev1.NodeAddress
+	for _, address := range k.settings.NodeIPs {
+		addresses = append(addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: address.String()})
+	}
+	return append(addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: k.settings.NodeName})
+}

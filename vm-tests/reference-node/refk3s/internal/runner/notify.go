@@ -1,0 +1,26 @@
+package runner
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+)
+
+// notifyReady tells systemd, when it waits, that the server is up.
+func notifyReady() error {
+	address := os.Getenv("NOTIFY_SOCKET")
+	if address == "" {
+		return nil
+	}
+	if strings.HasPrefix(address, "@") {
+		address = "\x00" + address[1:]
+	}
+	connection, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: address, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("tell systemd that the server is ready: %w", err)
+	}
+	defer connection.Close()
+	_, err = connection.Write([]byte("READY=1\n"))
+	return err
+}
