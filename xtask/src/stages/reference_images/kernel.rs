@@ -69,10 +69,11 @@ impl Modules {
 
     /// Paths, as in modules.dep, of the modules that match and all that they need.
     fn chosen(&self, patterns: &[Pattern]) -> Result<BTreeSet<String>> {
-        let needs = dependencies(&fs_err::read_to_string(self.dir.join("modules.dep"))?);
+        let modules_dep = fs_err::read_to_string(self.dir.join("modules.dep"))?;
+        let needs = dependencies(&modules_dep);
         for pattern in patterns {
             let found = needs.keys().any(|path| matches(pattern, path));
-            ensure!(found, "no module of {} matches {pattern:?}", self.version);
+            ensure!(found, "no module of the kernel {} matches {pattern}", self.version);
         }
         Ok(closure(&needs, |path| patterns.iter().any(|pattern| matches(pattern, path))))
     }
