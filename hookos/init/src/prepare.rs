@@ -80,7 +80,7 @@ pub fn namespaces(runtime: &Runtime, pid: u32) -> anyhow::Result<()> {
 /// Takes the root file system of a container that has ended away.
 pub fn unmount_rootfs(bundle: &Bundle) {
     if let Err(error) = unmount(bundle.rootfs(), UnmountFlags::DETACH)
-        && error != rustix::io::Errno::INVAL
+        && !matches!(error, rustix::io::Errno::INVAL | rustix::io::Errno::NOENT)
     {
         say!(
             "{}: cannot unmount {}: {error}",
