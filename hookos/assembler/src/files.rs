@@ -16,14 +16,3 @@ pub(crate) fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<
     })?;
     Ok(())
 }
-
-/// Writes `data` to `path` by a temporary file beside it.
-pub(crate) fn write(path: &Path, data: &[u8]) -> io::Result<()> {
-    let dir = path
-        .parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    io::Write::write_all(&mut file, data)?;
-    persist(file, path)
-}

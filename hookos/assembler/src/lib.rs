@@ -1,12 +1,24 @@
-//! The HookOS assembler: OCI images in, boot files out.
+//! The HookOS assembler: a LinuxKit definition and OCI images in, boot files out.
 //!
+//! * [`assemble`] makes kernel, initrd and command line.
 //! * [`oci`] reads and writes OCI image layouts.
+//! * [`linuxkit`] reads LinuxKit definitions and plans the tree they describe.
 //! * [`uki`] makes one UEFI executable of stub, kernel, initrd and command line.
 //!
 //! Nothing here needs a container engine, Go or a network.
 
+mod assemble;
+mod boot;
 mod compress;
+mod error;
 mod files;
+pub mod linuxkit;
 pub mod oci;
+mod parts;
 mod tree;
 pub mod uki;
+mod unpack;
+
+pub use assemble::{DEFAULT_LEVEL, Report, Request, assemble, check};
+pub use error::{Error, Result};
+pub use parts::Part;

@@ -16,6 +16,25 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// A file on disk, read when the layer is written.
     File(PathBuf),
+    /// A blob of an image, as it is stored.
+    Blob(super::Blob),
+}
+
+impl Content {
+    /// The size in bytes, and the content.
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub fn open(&self) -> Result<(u64, Box<dyn Read + '_>)> {
+        Ok(match self {
+            Self::Bytes(bytes) => (bytes.len() as u64, Box::new(bytes.as_slice())),
+            Self::Blob(blob) => (blob.size, Box::new(blob.open()?)),
+            Self::File(path) => {
+                let file = fs_err::File::open(path)?;
+                (file.metadata()?.len(), Box::new(file))
+            }
+        })
+    }
 }
 
 /// What an [`Entry`] is.
@@ -133,21 +152,11 @@ fn append<W: Write>(tar: &mut tar::Builder<W>, entry: &Entry) -> Result<()> {
             tar.append_link(&mut header, &entry.path, target)?;
         }
         Kind::File(content) => {
-            let (size, data) = open(content)?;
+            let (size, data) = content.open()?;
             header.set_entry_type(tar::EntryType::Regular);
             header.set_size(size);
             tar.append_data(&mut header, &entry.path, data.take(size))?;
         }
     }
     Ok(())
-}
-
-fn open(content: &Content) -> Result<(u64, Box<dyn Read + '_>)> {
-    Ok(match content {
-        Content::Bytes(bytes) => (bytes.len() as u64, Box::new(bytes.as_slice())),
-        Content::File(path) => {
-            let file = fs_err::File::open(path)?;
-            (file.metadata()?.len(), Box::new(file))
-        }
-    })
 }

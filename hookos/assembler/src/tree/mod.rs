@@ -9,4 +9,5 @@ mod sparse;
 
 pub(crate) use cpio::CpioWriter;
 pub(crate) use image::ImageTree;
+pub(crate) use paths::{clean, relative};
 pub(crate) use sink::{Entry, EntryKind, Sink, TarWriter};

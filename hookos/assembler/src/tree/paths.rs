@@ -66,9 +66,24 @@ pub fn follow(link: &str, target: &str) -> Result<String, String> {
     Ok(parts.join("/"))
 }
 
+/// The target of a relative symbolic link at `link` that leads to `target`, both cleaned names.
+pub fn relative(link: &str, target: &str) -> String {
+    let from: Vec<&str> = split(link)
+        .0
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
+    let to: Vec<&str> = target.split('/').collect();
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", from.len() - common);
+    up.chain(to[common..].iter().copied())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{clean, follow};
+    use super::{clean, follow, relative};
 
     #[test]
     fn names_are_cleaned() {
@@ -81,6 +96,12 @@ mod tests {
         for name in ["/etc/passwd", "../x", "a/../../b", "a/.."] {
             assert!(clean(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn relative_links_lead_to_their_target() {
+        assert_eq!(relative("a/b", "a/c"), "c");
+        assert_eq!(relative("a/b/c", "x/y"), "../../x/y");
     }
 
     #[test]

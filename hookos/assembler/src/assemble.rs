@@ -1,0 +1,214 @@
+//! The assembly: definition and images in, kernel, initrd and command line out.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::boot::Boot;
+use crate::linuxkit::{self, Definition, Diagnostic, Plan};
+use crate::oci::ImageSource;
+use crate::parts::{Part, Parts};
+use crate::tree::TarWriter;
+use crate::{Error, Result, unpack};
+
+/// zstd level of the initrd: higher ones cost much time and save little.
+pub const DEFAULT_LEVEL: i32 = 6;
+
+/// What to assemble, of what, and where to.
+#[derive(Debug)]
+pub struct Request {
+    /// The LinuxKit file.
+    pub definition: PathBuf,
+    /// Where its images are.
+    pub images: ImageSource,
+    /// Folder for `kernel`, `initrd.img` and `cmdline`; made if missing.
+    pub out: PathBuf,
+    /// Folder in which compressed parts are kept between builds; none: nothing is kept.
+    pub cache: Option<PathBuf>,
+    /// What `source:` of files is relative to; none: the folder of the LinuxKit file. (LinuxKit
+    /// itself takes the working directory of its process.)
+    pub base: Option<PathBuf>,
+    /// zstd level of the initrd, 1 to 19.
+    pub level: i32,
+    /// Write the whole tree as `tree.tar` too.
+    pub tar: bool,
+}
+
+impl Request {
+    /// A request with the defaults: no cache, no tar.
+    pub fn new(
+        definition: impl Into<PathBuf>,
+        images: ImageSource,
+        out: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            definition: definition.into(),
+            images,
+            out: out.into(),
+            cache: None,
+            base: None,
+            level: DEFAULT_LEVEL,
+            tar: false,
+        }
+    }
+}
+
+/// What was made.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// `kernel`; none if the definition has none.
+    pub kernel: Option<PathBuf>,
+    /// `initrd.img`.
+    pub initrd: PathBuf,
+    /// `cmdline`, without a newline; empty if there is no kernel.
+    pub cmdline: PathBuf,
+    /// `tree.tar`, if it was asked for.
+    pub tar: Option<PathBuf>,
+    /// Traps that LinuxKit walks into silently, with their place in the file.
+    pub warnings: Vec<Diagnostic>,
+    /// The parts of the initrd, in their order.
+    pub parts: Vec<Part>,
+}
+
+/// Assembles. The same definition and images give the same bytes, on any machine, at any time.
+///
+/// # Errors
+/// [`Error::Definition`] with every error of the file; [`Error::Image`] for an image that cannot
+/// be unpacked or tries to leave its root; [`Error::Kernel`]; [`Error::Io`].
+pub fn assemble(request: &Request) -> Result<Report> {
+    let (plan, mut warnings) = make_plan(request)?;
+    fs_err::create_dir_all(&request.out)?;
+    let work = tempfile::Builder::new()
+        .prefix(".assembling-")
+        .tempdir_in(&request.out)?;
+    let cache = match &request.cache {
+        Some(cache) => cache.join("parts"),
+        None => work.path().join("parts"),
+    };
+    fs_err::create_dir_all(&cache)?;
+    let mut boot = Boot::new(work.path());
+    let parts = write_initrd(
+        &plan,
+        &Parts {
+            cache: &cache,
+            level: request.level,
+        },
+        &mut boot,
+        work.path(),
+    )?;
+    for (part, piece) in parts.iter().zip(&plan.pieces) {
+        let position = unpack::position(piece);
+        warnings.extend(part.warnings.iter().map(|message| Diagnostic {
+            position,
+            message: format!("{}: {message}", part.name),
+        }));
+    }
+    let tar = request
+        .tar
+        .then(|| write_tar(&plan, work.path()))
+        .transpose()?;
+    let cmdline = match boot.file("cmdline") {
+        Some(path) => path,
+        None => {
+            let path = work.path().join("cmdline");
+            fs_err::write(&path, "")?;
+            path
+        }
+    };
+    let publish = |from: PathBuf, name: &str| -> Result<PathBuf> {
+        let to = request.out.join(name);
+        fs_err::rename(from, &to)?;
+        Ok(to)
+    };
+    Ok(Report {
+        kernel: match boot.file("kernel") {
+            Some(kernel) => Some(publish(kernel, "kernel")?),
+            None => remove_stale(&request.out.join("kernel"))?,
+        },
+        initrd: publish(work.path().join("initrd.img"), "initrd.img")?,
+        cmdline: publish(cmdline, "cmdline")?,
+        tar: match tar {
+            Some(tar) => Some(publish(tar, "tree.tar")?),
+            None => remove_stale(&request.out.join("tree.tar"))?,
+        },
+        warnings,
+        parts,
+    })
+}
+
+/// An output of an earlier build that this one does not have.
+fn remove_stale(path: &Path) -> Result<Option<PathBuf>> {
+    if path.exists() {
+        fs_err::remove_file(path)?;
+    }
+    Ok(None)
+}
+
+/// Reads and checks a definition against the images, without building anything; gives its
+/// warnings.
+///
+/// # Errors
+/// [`Error::Definition`] and [`Error::Io`].
+pub fn check(request: &Request) -> Result<Vec<Diagnostic>> {
+    make_plan(request).map(|(_, warnings)| warnings)
+}
+
+fn make_plan(request: &Request) -> Result<(Plan, Vec<Diagnostic>)> {
+    let refuse = |mut errors: Vec<Diagnostic>| {
+        errors.sort_by_key(|error| error.position);
+        Error::Definition {
+            path: request.definition.clone(),
+            diagnostics: errors,
+        }
+    };
+    let text = fs_err::read_to_string(&request.definition)?;
+    let (definition, mut warnings) = Definition::parse(&text).map_err(refuse)?;
+    let own = request.definition.parent().unwrap_or(Path::new(""));
+    let base = request.base.as_deref().unwrap_or(own);
+    let (plan, diagnostics) = linuxkit::plan(&definition, &request.images, base);
+    if !diagnostics.errors.is_empty() {
+        return Err(refuse(diagnostics.errors));
+    }
+    warnings.extend(diagnostics.warnings);
+    warnings.sort_by_key(|warning| warning.position);
+    Ok((plan, warnings))
+}
+
+fn write_initrd(plan: &Plan, parts: &Parts<'_>, boot: &mut Boot, work: &Path) -> Result<Vec<Part>> {
+    let body = work.join("initrd.body");
+    let mut file = fs_err::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .open(&body)?
+        .into_parts()
+        .0;
+    let mut made = Vec::new();
+    for piece in &plan.pieces {
+        made.push(parts.append(piece, &mut file, boot)?);
+    }
+    file.flush()?;
+    drop(file);
+    let initrd = work.join("initrd.img");
+    let Some(ucode) = boot.file("ucode.cpio") else {
+        fs_err::rename(body, initrd)?;
+        return Ok(made);
+    };
+    // Microcode stands uncompressed before all else.
+    let mut out = fs_err::File::create(initrd)?;
+    io::copy(&mut fs_err::File::open(ucode)?, &mut out)?;
+    io::copy(&mut fs_err::File::open(body)?, &mut out)?;
+    Ok(made)
+}
+
+fn write_tar(plan: &Plan, work: &Path) -> Result<PathBuf> {
+    let path = work.join("tree.tar");
+    let mut tar = TarWriter::new(BufWriter::with_capacity(
+        1 << 20,
+        fs_err::File::create(&path)?,
+    ));
+    for piece in &plan.pieces {
+        unpack::write(piece, work, &mut tar)?;
+    }
+    tar.finish()?.flush()?;
+    Ok(path)
+}

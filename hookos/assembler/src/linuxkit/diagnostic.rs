@@ -1,0 +1,59 @@
+//! Errors and warnings with their place in the YAML file.
+
+use std::fmt;
+
+/// A place in a YAML file; line and column count from 1, and are 0 where there is no place (an
+/// image's label).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line.
+    pub line: u64,
+    /// Column, in characters.
+    pub column: u64,
+}
+
+/// What is wrong, or doubtful, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where.
+    pub position: Position,
+    /// What and why.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position { line, column } = self.position;
+        if line > 0 {
+            write!(f, "{line}:{column}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Collects errors and warnings while a definition is read.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    /// What makes the definition unusable.
+    pub errors: Vec<Diagnostic>,
+    /// What LinuxKit accepts and few authors want.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Notes an error.
+    pub fn error(&mut self, position: Position, message: impl Into<String>) {
+        self.errors.push(Diagnostic {
+            position,
+            message: message.into(),
+        });
+    }
+
+    /// Notes a warning.
+    pub fn warn(&mut self, position: Position, message: impl Into<String>) {
+        self.warnings.push(Diagnostic {
+            position,
+            message: message.into(),
+        });
+    }
+}
