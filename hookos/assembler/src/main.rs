@@ -136,15 +136,9 @@ fn build(request: &Request) -> Result<()> {
         let origin = if part.cached { "cached" } else { "made" };
         println!("{:>12} {origin:<6} {}", part.size, part.name);
     }
-    for path in [
-        report.kernel.as_ref(),
-        Some(&report.initrd),
-        Some(&report.cmdline),
-        report.tar.as_ref(),
-    ] {
-        if let Some(path) = path {
-            println!("{:>12} {}", fs_err::metadata(path)?.len(), path.display());
-        }
+    let outputs = [report.kernel, Some(report.initrd), Some(report.cmdline), report.tar];
+    for path in outputs.iter().flatten() {
+        println!("{:>12} {}", fs_err::metadata(path)?.len(), path.display());
     }
     Ok(())
 }
