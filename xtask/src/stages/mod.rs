@@ -83,6 +83,7 @@ pub const ALL: &[Stage] = &[
     hookos::STAGE,
     k3s::STAGE,
     node_image::ROOT_STAGE,
+    node_image::ROOT_STAGE,
     node_image::STAGE,
     bundle::STAGE,
     usb::STAGE,

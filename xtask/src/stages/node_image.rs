@@ -17,7 +17,6 @@ use anyhow::{Context as _, Result, bail};
 use super::{Context, Input, Options, Stage, sources};
 use crate::process;
 
-pub use manifest::{IMAGE, MANIFEST};
 pub use root::STAGE as ROOT_STAGE;
 
 /// Where the image's content is defined, below the checkout.

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::bundle::{SCRIPT, USB_ARCHIVE, USER_ARCHIVE};
-use super::{Context, Input, Options, Stage, sources};
+use super::{Input, Options, Stage, sources};
 use crate::process;
 
 /// Name of the image in the stage's output.
