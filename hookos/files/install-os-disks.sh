@@ -5,10 +5,61 @@ readonly TYPE_ROOT_X86_64=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
 
 ROOT_NUMBER="" # of the root partition, once the image is written
 
+# All block devices as lsblk's JSON, with what lsblk takes from udev, which HookOS does not have:
+# partition names, signatures of file systems and RAID or LVM members, serial numbers, WWNs.
 list_disks() {
-  lsblk --json --bytes --output \
-    NAME,PATH,TYPE,SIZE,RO,RM,TRAN,MODEL,SERIAL,WWN,FSTYPE,MOUNTPOINTS,PARTLABEL,PARTUUID
+  local tree disk disks nodes tables signatures='' identities=()
+  tree=$(lsblk --json --bytes --output NAME,PATH,TYPE,SIZE,RO,RM,TRAN,MODEL,MOUNTPOINTS)
+  mapfile -t disks < <(jq -r '.blockdevices[] | select(.type == "disk" and .size > 0) | .path' <<<"$tree")
+  mapfile -t nodes < <(jq -r '.blockdevices[] | recurse(.children[]?)
+    | select((.type == "disk" or .type == "part") and .size > 0) | .path' <<<"$tree")
+  tables=$(for disk in "${disks[@]}"; do sfdisk --json "$disk" 2>/dev/null || true; done | jq -s .)
+  if ((${#nodes[@]} > 0)); then signatures=$(wipefs --json "${nodes[@]}" || true); fi
+  for disk in "${disks[@]}"; do
+    identities+=("$disk" "$(disk_serial "${disk##*/}")" "$(disk_wwn "${disk##*/}")")
+  done
+  complete_disks "$tree" "$tables" "${signatures:-null}" "${identities[@]}"
 }
+
+complete_disks() { # lsblk's, sfdisk's (as a list), wipefs' JSON, then path, serial and WWN of each disk
+  local tree=$1 tables=$2 signatures=$3
+  shift 3
+  jq --argjson tables "$tables" --argjson signatures "$signatures" '
+    ([$tables[].partitiontable.partitions[]?] | INDEX(.node)) as $partitions
+    | ([$ARGS.positional | _nwise(3) | {path: .[0], serial: .[1], wwn: .[2]}] | INDEX(.path)) as $identities
+    | def complete: .path as $path | .name as $name | . + {
+        partlabel: $partitions[$path].name,
+        partuuid: $partitions[$path].uuid,
+        signatures: [$signatures.signatures[]? | select(.device == $name) | .type],
+        serial: $identities[$path].serial,
+        wwn: $identities[$path].wwn}
+      | if .children then .children |= map(complete) else . end;
+    .blockdevices |= map(complete)' --args "$@" <<<"$tree"
+}
+
+# NVMe, MMC and virtio show the serial number as text; SCSI and SATA in the vital product data, after a
+# header of four bytes; a USB device above the disk has its own.
+disk_serial() { # kernel name
+  local dir="/sys/class/block/$1" file up
+  for file in "$dir/device/serial" "$dir/serial"; do
+    if [[ -s $file ]]; then trim <"$file"; return; fi
+  done
+  up=$(readlink -f "$dir/device" || true)
+  while [[ $up == /sys/devices/?* ]]; do
+    if [[ -s $up/serial && -e $up/idVendor ]]; then trim <"$up/serial"; return; fi
+    up=${up%/*}
+  done
+  if [[ -s $dir/device/vpd_pg80 ]]; then tail -c +5 "$dir/device/vpd_pg80" | trim; fi
+}
+
+disk_wwn() { # kernel name
+  local file
+  for file in "/sys/class/block/$1/wwid" "/sys/class/block/$1/device/wwid"; do
+    if [[ -r $file ]]; then trim <"$file"; return; fi
+  done
+}
+
+trim() { tr -d '\0' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//'; }
 
 # ---------------------------------------------------------------- choose-disk
 
@@ -21,9 +72,10 @@ rank_disks() { # bytes needed, stick's path, selector as JSON or null
     def text: (. // "") | tostring | gsub("^ +| +$"; "");
     def member: ["linux_raid_member", "LVM2_member", "isw_raid_member", "ddf_raid_member", "zfs_member",
                  "bcache", "crypto_LUKS", "drbd", "VMFS_volume_member", "ceph_bluestore"];
-    def signatures: [nodes | .fstype // empty] | map(select(. as $t | member | index($t))) | unique;
+    def signatures: [nodes | .signatures[]?] | map(select(. as $t | member | index($t))) | unique;
     def mounts: [nodes | .mountpoints[]? | select(. != null)] | unique;
-    def transport: (.tran // "") | if . == "" and (.name | startswith("nvme")) then "nvme" else . end;
+    def transport: .name as $name | (.tran // "")
+      | if . != "" then . elif $name | startswith("nvme") then "nvme" elif $name | startswith("vd") then "virtio" else . end;
     def glob: gsub("(?<c>[.+^${}()|\\[\\]\\\\])"; "\\\(.c)") | gsub("\\*"; ".*") | gsub("\\?"; ".") | "^\(.)$";
     def mismatch:
       if $want == null then null

@@ -222,6 +222,8 @@ main() {
   trap 'on_error $? $LINENO "$BASH_COMMAND"' ERR
   trap '' HUP
   STARTED=$(uptime_cs)
+  # Process substitution needs it; a devtmpfs that no udev looks after may lack it.
+  if [[ ! -e /dev/fd ]]; then ln -s /proc/self/fd /dev/fd; fi
   find_consoles
   for step in "${STEPS[@]}"; do run_step "$step"; done
 }

@@ -19,7 +19,7 @@ disk() { # name, gigabytes, transport, [JSON]
   jq -n --arg name "$1" --argjson size "$(($2 * GB))" --arg tran "$3" --argjson more "${4:-null}" \
     '{name: $name, path: "/dev/\($name)", type: "disk", size: $size, ro: false, rm: false,
       tran: (if $tran == "" then null else $tran end), model: "Model \($name) ", serial: "S-\($name)", wwn: null,
-      fstype: null, mountpoints: [null], partlabel: null} + ($more // {})'
+      signatures: [], mountpoints: [null], partlabel: null} + ($more // {})'
 }
 
 disks() { jq -s '{blockdevices: .}'; }
@@ -52,8 +52,21 @@ reason_for() { # path, [selector]
   for step in "${STEPS[@]}"; do [ "$(type -t "${step//-/_}")" = function ]; done
 }
 
+@test "completes what lsblk does not know without udev" {
+  tree='{"blockdevices": [{"name": "sda", "path": "/dev/sda", "children": [{"name": "sda1", "path": "/dev/sda1"}]}, {"name": "sdb", "path": "/dev/sdb"}]}'
+  tables='[{"partitiontable": {"partitions": [{"node": "/dev/sda1", "name": "EMTS-OS", "uuid": "U"}]}}]'
+  signatures='{"signatures": [{"device": "sda1", "type": "ext4"}, {"device": "sdb", "type": "LVM2_member"}]}'
+  run -0 complete_disks "$tree" "$tables" "$signatures" /dev/sda S1 W1 /dev/sdb S2 ""
+  jq -e '.blockdevices[0].children[0] | .partlabel == "EMTS-OS" and .partuuid == "U" and .signatures == ["ext4"]' <<<"$output"
+  jq -e '.blockdevices | .[0].serial == "S1" and .[0].wwn == "W1" and .[1].serial == "S2" and .[1].signatures == ["LVM2_member"]' <<<"$output"
+}
+
+@test "lists the disks of this machine as JSON" {
+  run -0 --separate-stderr list_disks
+  jq -e '.blockdevices | type == "array"' <<<"$output"
+}
+
 @test "finds the stick by its partition labels, on any bus" {
-  run -0 bash -c "true"
   result=$({ disk nvme0n1 20 nvme; stick vdb | jq '.tran = "virtio" | .rm = false'; } | disks | sticks_in)
   jq -e 'length == 1 and .[0].complete and .[0].parts["EMTS-OS"] == "/dev/vdb2"' <<<"$result"
 }
@@ -110,18 +123,18 @@ reason_for() { # path, [selector]
 }
 
 @test "never takes a disk with a mounted file system, even with wipe" {
-  mounted='{"children": [{"path": "/dev/sdb1", "fstype": "ext4", "mountpoints": ["/data"]}]}'
+  mounted='{"children": [{"path": "/dev/sdb1", "signatures": ["ext4"], "mountpoints": ["/data"]}]}'
   [[ $(disk sdb 500 sata "$mounted" | reason_for /dev/sdb '{"wipe": true}') == *"/data"* ]]
 }
 
 @test "takes a RAID or LVM member only with wipe" {
-  member='{"children": [{"path": "/dev/sdb1", "fstype": "LVM2_member", "mountpoints": [null]}]}'
+  member='{"children": [{"path": "/dev/sdb1", "signatures": ["LVM2_member"], "mountpoints": [null]}]}'
   [[ $(disk sdb 500 sata "$member" | reason_for /dev/sdb) == *LVM2_member* ]]
   [ "$(disk sdb 500 sata "$member" | choose '{"wipe": true}')" = /dev/sdb ]
 }
 
 @test "takes a disk with the file systems of another operating system" {
-  [ "$(disk sdb 500 sata '{"children": [{"path": "/dev/sdb1", "fstype": "ntfs", "mountpoints": [null]}]}' | choose)" = /dev/sdb ]
+  [ "$(disk sdb 500 sata '{"children": [{"path": "/dev/sdb1", "signatures": ["ntfs"], "mountpoints": [null]}]}' | choose)" = /dev/sdb ]
 }
 
 @test "a selector overrides the order of disks" {
