@@ -128,7 +128,9 @@ impl<'a> Meaning<'a> {
             server.join("etcdProxyImage"),
         ];
         for at in places {
-            if let Some(entry) = self.tree.entry(&at) {
+            if let Some(entry) = self.tree.entry(&at)
+                && !self.tree.is_null(entry.value)
+            {
                 let message = format!("`{}` has no effect on a standalone node", entry.key);
                 self.note("no-effect", &at, message)
                     .help("it can be left out; Cluster API alone uses it");

@@ -123,7 +123,7 @@ impl<'a> Shape<'a> {
                 self.unknown_key(properties, entry, entries, &here);
                 continue;
             };
-            if self.is_null(entry.value) {
+            if self.tree.is_null(entry.value) {
                 continue;
             }
             if let Some(value) = self.value(schema, entry.value, &here) {
@@ -141,7 +141,7 @@ impl<'a> Shape<'a> {
 
     fn missing_key(&mut self, schema: &Value, name: &str, entries: &[Entry], at: &Pointer) {
         let given = entries.iter().find(|entry| entry.key == name);
-        if given.is_some_and(|entry| !self.is_null(entry.value)) {
+        if given.is_some_and(|entry| !self.tree.is_null(entry.value)) {
             return; // It is there but wrong, which is reported already.
         }
         let tree = self.tree;
@@ -201,7 +201,7 @@ impl<'a> Shape<'a> {
         let mut fits = true;
         for (index, id) in items.iter().enumerate() {
             let here = at.join(index);
-            if self.is_null(*id) {
+            if self.tree.is_null(*id) {
                 self.found
                     .error(self.tree, "empty-element", &here, "an empty list element")
                     .help("remove the `-` or give it a value");
@@ -324,18 +324,6 @@ impl<'a> Shape<'a> {
         }
         None
     }
-
-    fn is_null(&self, id: NodeId) -> bool {
-        match &self.tree.node(id).kind {
-            Kind::Scalar { text, plain: true } => is_null_text(text),
-            _ => false,
-        }
-    }
-}
-
-/// What YAML 1.2 reads as null when it is plain.
-pub(crate) fn is_null_text(text: &str) -> bool {
-    matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 fn required(schema: &Value) -> impl Iterator<Item = &str> {
@@ -379,7 +367,7 @@ fn fixed_texts(schema: &Value) -> Vec<String> {
 /// JSON of a part that is carried but not interpreted: plain scalars by YAML 1.2's core schema, the rest as texts.
 fn plain_json(tree: &Tree, id: NodeId) -> Value {
     match &tree.node(id).kind {
-        Kind::Scalar { text, plain: true } if is_null_text(text) => Value::Null,
+        Kind::Scalar { .. } if tree.is_null(id) => Value::Null,
         Kind::Scalar { text, .. } => Value::String(text.clone()),
         Kind::Sequence(items) => items.iter().map(|item| plain_json(tree, *item)).collect(),
         Kind::Mapping(entries) => entries

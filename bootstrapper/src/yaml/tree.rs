@@ -176,6 +176,16 @@ impl Tree {
         0..0
     }
 
+    /// Whether a node is what YAML 1.2 reads as null.
+    pub fn is_null(&self, id: NodeId) -> bool {
+        match &self.node(id).kind {
+            Kind::Scalar { text, plain: true } => {
+                matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+            }
+            _ => false,
+        }
+    }
+
     /// Line and column of a byte offset.
     pub fn position(&self, offset: usize) -> Position {
         position(&self.source, &self.line_starts, offset)

@@ -1,0 +1,188 @@
+//! `install` on a small root tree: accounts, keys, sudo, proxy; twice the same; never outside the root.
+
+use cluster_bootstrapper::install::{Owners, Root, install};
+use cluster_bootstrapper::{ParseOptions, parse};
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a@b";
+const KUBERNETES: &str = "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: \
+     controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {}}}\n";
+
+fn tree() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path();
+    for path in ["etc/skel", "etc/sudoers.d", "root", "home", "bin"] {
+        fs::create_dir_all(root.join(path)).expect("folder");
+    }
+    let files = [
+        (
+            "etc/passwd",
+            "root:x:0:0:root:/root:/bin/bash\nsvc:x:200:200::/srv:/bin/false\n",
+        ),
+        (
+            "etc/shadow",
+            "root:*:20000:0:99999:7:::\nsvc:!:20000::::::\n",
+        ),
+        ("etc/group", "root:x:0:\nsvc:x:200:\n"),
+        ("etc/gshadow", "root:*::\n"),
+        ("etc/subuid", ""),
+        ("etc/skel/.profile", "# profile\n"),
+        ("etc/environment", "EDITOR=vi\nhttp_proxy=old\n"),
+        ("bin/bash", ""),
+    ];
+    for (path, text) in files {
+        fs::write(root.join(path), text).expect("file");
+    }
+    fs::set_permissions(root.join("etc/shadow"), fs::Permissions::from_mode(0o640)).expect("mode");
+    folder
+}
+
+fn owners() -> Owners {
+    match rustix::process::geteuid().is_root() {
+        true => Owners::Set,
+        false => Owners::Keep,
+    }
+}
+
+fn run(root: &Path, os: &str) -> Result<(), String> {
+    let text = format!("operatingSystem:\n{os}{KUBERNETES}");
+    let parsed = parse(&text, &ParseOptions::default());
+    let config = parsed
+        .config
+        .ok_or_else(|| format!("{:?}", parsed.diagnostics))?;
+    let root = Root::open(root, owners()).map_err(|error| error.to_string())?;
+    install(&config, &root).map_err(|error| error.to_string())
+}
+
+fn user_with_key() -> String {
+    format!("  sshKey: {KEY}\n  users: [{{username: root}}, {{username: op, password: b3A=}}]\n")
+}
+
+fn text(root: &Path, path: &str) -> String {
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn mode(root: &Path, path: &str) -> u32 {
+    fs::metadata(root.join(path)).expect("there").mode() & 0o7777
+}
+
+#[test]
+fn makes_a_user_with_home_key_and_sudo() {
+    let tree = tree();
+    run(tree.path(), &user_with_key()).expect("installed");
+    let root = tree.path();
+    assert!(text(root, "etc/passwd").contains("op:x:1000:1000::/home/op:/bin/bash\n"));
+    assert!(text(root, "etc/group").contains("op:x:1000:\n"));
+    assert!(text(root, "etc/shadow").contains("op:$6$"));
+    assert_eq!(text(root, "etc/subuid"), "op:100000:65536\n");
+    assert_eq!(text(root, "home/op/.profile"), "# profile\n");
+    assert_eq!(
+        text(root, "home/op/.ssh/authorized_keys"),
+        format!("{KEY}\n")
+    );
+    assert_eq!(text(root, "root/.ssh/authorized_keys"), format!("{KEY}\n"));
+    assert_eq!(mode(root, "home/op/.ssh"), 0o700);
+    assert_eq!(mode(root, "home/op/.ssh/authorized_keys"), 0o600);
+    assert_eq!(mode(root, "etc/sudoers.d/90-emts-op"), 0o440);
+    assert_eq!(mode(root, "etc/shadow"), 0o640);
+    assert!(!root.join("etc/sudoers.d/90-emts-root").exists());
+    if owners() == Owners::Set {
+        let owner = |path: &str| fs::metadata(root.join(path)).expect("there").uid();
+        assert_eq!(
+            (owner("home/op/.ssh/authorized_keys"), owner("root/.ssh")),
+            (1000, 0)
+        );
+    }
+}
+
+#[test]
+fn changes_nothing_when_run_twice() {
+    let tree = tree();
+    let os =
+        user_with_key() + "  proxy: {httpProxy: \"http://p.example.com:1\"}\n  hostname: edge-7\n";
+    run(tree.path(), &os).expect("installed");
+    let files = [
+        "etc/passwd",
+        "etc/shadow",
+        "etc/group",
+        "etc/environment",
+        "etc/hosts",
+    ];
+    let before: Vec<_> = files.iter().map(|path| text(tree.path(), path)).collect();
+    run(tree.path(), &os).expect("installed again");
+    let after: Vec<_> = files.iter().map(|path| text(tree.path(), path)).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn sets_the_proxy_in_both_cases_and_adds_the_cluster_to_no_proxy() {
+    let tree = tree();
+    let os = "  users: [{username: root, password: b3A=}]\n  proxy: {httpProxy: \"http://p.example.com:1\", noProxy: \"localhost, .example.com\"}\n";
+    run(tree.path(), os).expect("installed");
+    let environment = text(tree.path(), "etc/environment");
+    let list = "localhost,.example.com,10.42.0.0/16,10.43.0.0/16,.svc,.cluster.local";
+    let expected = format!(
+        "EDITOR=vi\nhttp_proxy=http://p.example.com:1\nHTTP_PROXY=http://p.example.com:1\n\
+         no_proxy={list}\nNO_PROXY={list}\n"
+    );
+    assert_eq!(environment, expected);
+}
+
+#[test]
+fn gives_the_key_to_root_when_there_are_no_users() {
+    let tree = tree();
+    run(tree.path(), &format!("  sshKey: {KEY}\n")).expect("installed");
+    assert_eq!(
+        text(tree.path(), "root/.ssh/authorized_keys"),
+        format!("{KEY}\n")
+    );
+}
+
+#[test]
+fn never_writes_a_plain_password() {
+    let tree = tree();
+    run(
+        tree.path(),
+        "  users: [{username: op, password: c2VjcmV0LXdvcmQ=}]\n",
+    )
+    .expect("installed");
+    let shadow = text(tree.path(), "etc/shadow");
+    assert!(!shadow.contains("secret-word") && !shadow.contains("c2VjcmV0LXdvcmQ="));
+}
+
+#[test]
+fn refuses_an_account_of_the_system() {
+    let tree = tree();
+    let error =
+        run(tree.path(), "  users: [{username: svc, password: b3A=}]\n").expect_err("refused");
+    assert!(error.contains("uid 200"), "{error}");
+    assert!(!text(tree.path(), "etc/shadow").contains("$6$"));
+}
+
+#[test]
+fn does_not_follow_a_link_out_of_the_root() {
+    let tree = tree();
+    let outside = tempfile::tempdir().expect("temporary folder");
+    fs::remove_dir(tree.path().join("etc/sudoers.d")).expect("removed");
+    symlink(outside.path(), tree.path().join("etc/sudoers.d")).expect("link");
+    let error = run(tree.path(), &user_with_key()).expect_err("refused");
+    assert!(error.contains("/etc/sudoers.d"), "{error}");
+    let left = fs::read_dir(outside.path()).expect("readable").count();
+    assert_eq!(left, 0, "a file was written outside the root");
+}
+
+#[test]
+fn follows_a_link_that_stays_in_the_root() {
+    let tree = tree();
+    fs::remove_dir(tree.path().join("home")).expect("removed");
+    fs::create_dir_all(tree.path().join("var/home")).expect("folder");
+    symlink("/var/home", tree.path().join("home")).expect("link");
+    run(tree.path(), &user_with_key()).expect("installed");
+    assert_eq!(
+        text(tree.path(), "var/home/op/.ssh/authorized_keys"),
+        format!("{KEY}\n")
+    );
+}

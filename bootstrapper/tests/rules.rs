@@ -1,0 +1,457 @@
+//! One case a rule: a config-file with one fault, and the code, line and column of the finding.
+
+use cluster_bootstrapper::diagnostic::Severity;
+use cluster_bootstrapper::{ParseOptions, Parsed, parse};
+
+/// A valid head; what follows begins at line 9, inside `spec.template.spec`.
+const HEAD: &str = "version: 1.0
+operatingSystem:
+  users: [{username: root, password: c2VjcmV0}]
+kubernetes:
+  kind: KThreesControlPlaneTemplate
+  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
+  spec:
+    template: {spec: {
+";
+
+fn options() -> ParseOptions {
+    ParseOptions {
+        k3s_version: Some("v1.33.13+k3s1".to_owned()),
+    }
+}
+
+/// The K3s configuration, written in flow style from line 9 on.
+fn with_spec(spec: &str) -> Parsed {
+    parse(&format!("{HEAD}{spec}\n    }}}}\n"), &options())
+}
+
+fn with_os(os: &str) -> Parsed {
+    let rest = HEAD.split_once("kubernetes:").expect("there").1;
+    let text = format!("operatingSystem:\n{os}kubernetes:{rest}    }}}}\n");
+    parse(&text, &options())
+}
+
+#[track_caller]
+fn finds(parsed: &Parsed, severity: Severity, code: &str, line: usize, column: usize) {
+    let found: Vec<_> = parsed
+        .diagnostics
+        .iter()
+        .map(|d| (d.severity, d.code, d.line, d.column))
+        .collect();
+    assert_eq!(
+        found,
+        [(severity, code, line, column)],
+        "{:#?}",
+        parsed.diagnostics
+    );
+    assert_eq!(parsed.config.is_some(), severity != Severity::Error);
+}
+
+/// Every case begins at line 9, column 1, and has its fault at the column given.
+const SPEC_ERRORS: &[(&str, &str, usize)] = &[
+    // Files: where they may be.
+    ("files: [{path: etc/x}]", "path-not-absolute", 16),
+    ("files: [{path: /usr/x}]", "path-outside", 16),
+    ("files: [{path: /etcx/x}]", "path-outside", 16),
+    ("files: [{path: /etc/../usr/x}]", "path-not-normal", 16),
+    ("files: [{path: /etc//x}]", "path-not-normal", 16),
+    ("files: [{path: /etc/x/}]", "path-not-normal", 16),
+    (
+        "files: [{path: /etc/rancher/k3s/config.yaml}]",
+        "path-generated",
+        16,
+    ),
+    ("files: [{path: /etc/rancher/emts/x}]", "path-generated", 16),
+    ("files: [{path: \"/etc/a\\0b\"}]", "path-not-normal", 16),
+    (
+        "files: [{path: /etc/a}, {path: /etc/a}]",
+        "duplicate-path",
+        32,
+    ),
+    ("files: [{content: x}]", "missing-key", 9),
+    // Files: what they hold.
+    (
+        "files: [{path: /etc/a, permissions: 0999}]",
+        "file-mode",
+        37,
+    ),
+    ("files: [{path: /etc/a, permissions: rw}]", "file-mode", 37),
+    ("files: [{path: /etc/a, owner: 'a b'}]", "file-owner", 31),
+    ("files: [{path: /etc/a, encoding: hex}]", "not-allowed", 34),
+    (
+        "files: [{path: /etc/a, encoding: gzip, content: x}]",
+        "gzip-text",
+        34,
+    ),
+    (
+        "files: [{path: /etc/a, encoding: base64, content: '%'}]",
+        "content-encoding",
+        51,
+    ),
+    (
+        "files: [{path: /etc/a, encoding: gzip+base64, content: AAAA}]",
+        "content-encoding",
+        56,
+    ),
+    (
+        "files: [{path: /etc/a, contentFrom: {secret: {name: a, key: b}}}]",
+        "content-from",
+        24,
+    ),
+    (
+        "files: [{path: /etc/a, content: \"a\\0b\"}]",
+        "nul-character",
+        33,
+    ),
+    ("files: [{path: /etc/a, contents: x}]", "unknown-key", 24),
+    // Commands.
+    ("preK3sCommands: ['']", "empty-command", 18),
+    ("preK3sCommands: [~]", "empty-element", 18),
+    ("postK3sCommands: echo", "wrong-type", 18),
+    ("postK3sCommand: [echo]", "unknown-key", 1),
+    // What the OS image fixes.
+    ("version: v1.33.0+k3s1", "k3s-version-differs", 10),
+    ("version: latest", "k3s-version", 10),
+    ("agentConfig: {airGapped: false}", "air-gapped", 26),
+    ("agentConfig: {airGapped: 'true'}", "wrong-type", 26),
+    ("agentConfig: {airGapped: yes}", "wrong-type", 26),
+    (
+        "agentConfig: {airGappedInstallScriptPath: /opt/k3s.sh}",
+        "install-script-path",
+        43,
+    ),
+    // Arguments of components.
+    ("agentConfig: {kubeletArgs: ['']}", "component-arg", 29),
+    (
+        "agentConfig: {kubeletArgs: ['max-pods 250']}",
+        "component-arg",
+        29,
+    ),
+    ("agentConfig: {kubeletArgs: ['-v=2']}", "component-arg", 29),
+    (
+        "agentConfig: {kubeletArgs: [foo, v=2]}",
+        "argument-without-value",
+        29,
+    ),
+    (
+        "serverConfig: {kubeAPIServerArg: [tls-cipher-suites]}",
+        "argument-without-value",
+        35,
+    ),
+    ("serverConfig: {kubeApiServerArg: []}", "unknown-key", 16),
+    // Names.
+    ("agentConfig: {nodeName: Edge_1}", "node-name", 25),
+    ("agentConfig: {nodeLabels: [zone]}", "node-label", 28),
+    ("agentConfig: {nodeLabels: [-a=b]}", "node-label", 28),
+    (
+        "agentConfig: {nodeLabels: ['node-role.kubernetes.io/x=y']}",
+        "node-label",
+        28,
+    ),
+    ("agentConfig: {nodeTaints: ['a=b']}", "node-taint", 28),
+    ("agentConfig: {nodeTaints: ['a=b:Never']}", "node-taint", 28),
+    (
+        "agentConfig: {privateRegistry: /opt/r.yaml}",
+        "path-outside",
+        32,
+    ),
+    ("serverConfig: {tlsSan: ['a b']}", "subject-alt-name", 25),
+    ("serverConfig: {httpsListenPort: 70000}", "port", 33),
+    ("serverConfig: {httpsListenPort: 0}", "port", 33),
+    ("serverConfig: {bindAddress: here}", "ip-address", 29),
+    (
+        "serverConfig: {clusterDomain: Cluster.Local}",
+        "domain-name",
+        31,
+    ),
+    (
+        "serverConfig: {systemDefaultRegistry: 'https://r.io'}",
+        "registry-prefix",
+        39,
+    ),
+    (
+        "serverConfig: {systemDefaultRegistry: r.io/}",
+        "registry-prefix",
+        39,
+    ),
+    (
+        "serverConfig: {disableComponents: [foo]}",
+        "unknown-component",
+        36,
+    ),
+    (
+        "serverConfig: {disableComponents: [kube-proxy]}",
+        "unknown-component",
+        36,
+    ),
+    // Networks.
+    ("serverConfig: {clusterCidr: 10.42.0.0}", "cidr", 29),
+    ("serverConfig: {clusterCidr: 10.42.0.0/33}", "cidr", 29),
+    (
+        "serverConfig: {clusterCidr: '10.42.0.0/16,10.44.0.0/16'}",
+        "cidr-family",
+        29,
+    ),
+    ("serverConfig: {clusterCidr: 10.42.0.0/25}", "cidr-size", 29),
+    ("serverConfig: {serviceCidr: 10.43.0.0/29}", "cidr-size", 29),
+    (
+        "serverConfig: {clusterCidr: 10.43.0.0/16}",
+        "cidr-overlap",
+        29,
+    ),
+    (
+        "serverConfig: {serviceCidr: 10.42.128.0/20}",
+        "cidr-overlap",
+        29,
+    ),
+    (
+        "serverConfig: {serviceCidr: 'fd00::/112'}",
+        "cidr-family",
+        29,
+    ),
+    ("serverConfig: {clusterDNS: 10.44.0.10}", "cluster-dns", 28),
+    // The cloud controller.
+    (
+        "serverConfig: {disableCloudController: true, cloudProviderName: external}",
+        "no-cloud-controller",
+        65,
+    ),
+    (
+        "serverConfig: {disableCloudController: false, disableComponents: [cloudController]}",
+        "cloud-controller-conflict",
+        67,
+    ),
+    // The shape.
+    (
+        "kthreesConfigSpec: {version: v1.33.13+k3s1}, files: []",
+        "mixed-spec",
+        46,
+    ),
+    ("files: {path: /etc/a}, files: []", "duplicate-key", 24),
+    ("serverConfig: []", "wrong-type", 1),
+    ("foo: 1", "unknown-key", 1),
+];
+
+#[test]
+fn every_fault_of_the_k3s_configuration_is_found_at_its_place() {
+    for (spec, code, column) in SPEC_ERRORS {
+        let parsed = with_spec(spec);
+        let found: Vec<_> = parsed
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .map(|d| (d.code, d.line, d.column))
+            .collect();
+        assert_eq!(
+            found,
+            [(*code, 9, *column)],
+            "{spec}: {:#?}",
+            parsed.diagnostics
+        );
+        assert!(parsed.config.is_none(), "{spec} was accepted");
+    }
+}
+
+const SPEC_NOTES: &[(&str, &str, usize)] = &[
+    ("files: {path: /etc/a}", "single-file", 1),
+    (
+        "serverConfig: {disableComponents: [cloudController]}",
+        "cloud-controller-component",
+        36,
+    ),
+    ("rolloutAfter: '2026-01-01T00:00:00Z'", "no-effect", 15),
+    (
+        "machineTemplate: {metadata: {labels: {a: b}}}",
+        "no-effect",
+        1,
+    ),
+    ("serverConfig: {etcdProxyImage: a/b:1}", "no-effect", 32),
+];
+
+#[test]
+fn every_slip_is_mended_with_a_note_at_its_place() {
+    for (spec, code, column) in SPEC_NOTES {
+        finds(&with_spec(spec), Severity::Note, code, 9, *column);
+    }
+}
+
+const OS_ERRORS: &[(&str, &str, usize, usize)] = &[
+    ("  users: [{username: Ed}]\n", "user-name", 2, 22),
+    ("  users: [{username: sshd}]\n", "user-name-system", 2, 22),
+    (
+        "  users: [{username: a, password: '?'}]\n",
+        "password-encoding",
+        2,
+        35,
+    ),
+    (
+        "  users: [{username: a, password: Cg==}]\n",
+        "password-empty",
+        2,
+        35,
+    ),
+    (
+        "  users: [{username: a, password: $6$x}]\n",
+        "password-hash",
+        2,
+        35,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}, {username: a}]\n",
+        "duplicate-user",
+        2,
+        53,
+    ),
+    ("  users: [{password: YQ==}]\n", "missing-key", 2, 11),
+    ("  sshKey: ssh-ed25519\n", "ssh-key", 2, 11),
+    ("  sshKey: ssh-ed25519 AAAA\n", "ssh-key", 2, 11),
+    (
+        "  sshKey: ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n",
+        "ssh-key",
+        2,
+        11,
+    ),
+    ("  sshKey: [x]\n", "ssh-key", 2, 12),
+    (
+        "  proxy: {httpProxy: proxy:8080}\n  users: [{username: a, password: YQ==}]\n",
+        "proxy-url",
+        2,
+        22,
+    ),
+    (
+        "  proxy: {httpProxy: 'http://p:99999'}\n  users: [{username: a, password: YQ==}]\n",
+        "proxy-url",
+        2,
+        22,
+    ),
+    (
+        "  proxy: {noProxy: 'http://x'}\n  users: [{username: a, password: YQ==}]\n",
+        "no-proxy",
+        2,
+        20,
+    ),
+    (
+        "  proxy: {noProxy: 10.0.0.0/99}\n  users: [{username: a, password: YQ==}]\n",
+        "no-proxy",
+        2,
+        20,
+    ),
+    (
+        "  hostname: Edge\n  users: [{username: a, password: YQ==}]\n",
+        "host-name",
+        2,
+        13,
+    ),
+];
+
+#[test]
+fn every_fault_of_the_operating_system_is_found_at_its_place() {
+    for (os, code, line, column) in OS_ERRORS {
+        let parsed = with_os(os);
+        let found: Vec<_> = parsed
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .map(|d| (d.code, d.line, d.column))
+            .collect();
+        assert_eq!(
+            found,
+            [(*code, *line, *column)],
+            "{os}: {:#?}",
+            parsed.diagnostics
+        );
+    }
+}
+
+#[test]
+fn warns_when_nobody_can_log_in() {
+    finds(
+        &with_os("  hostname: edge\n"),
+        Severity::Warning,
+        "no-login",
+        1,
+        1,
+    );
+}
+
+#[test]
+fn notes_a_password_that_ends_in_a_line_break() {
+    let parsed = with_os("  users: [{username: a, password: cGFzc3dvcmQK}]\n");
+    finds(&parsed, Severity::Note, "password-newline", 2, 35);
+}
+
+const DOCUMENTS: &[(&str, &str, usize, usize)] = &[
+    ("", "empty", 1, 1),
+    ("a: [", "yaml-syntax", 1, 5),
+    ("a: b\n--- \nc: d\n", "several-documents", 2, 1),
+    ("a: !!python/object:x 1", "yaml-tag", 1, 1),
+    ("? [a]\n: b", "yaml-key", 1, 3),
+    ("a: *b", "yaml-syntax", 1, 4),
+    ("- a", "wrong-type", 1, 1),
+];
+
+#[test]
+fn what_is_no_single_mapping_is_refused() {
+    for (text, code, line, _column) in DOCUMENTS {
+        let parsed = parse(text, &options());
+        let first = parsed
+            .diagnostics
+            .first()
+            .unwrap_or_else(|| panic!("nothing found: {text:?}"));
+        assert_eq!(
+            (first.code, first.line),
+            (*code, *line),
+            "{text:?}: {:#?}",
+            parsed.diagnostics
+        );
+        assert!(parsed.config.is_none());
+    }
+}
+
+#[test]
+fn refuses_an_alias_bomb() {
+    let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        text += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(","));
+    }
+    let parsed = parse(&text, &options());
+    assert_eq!(parsed.diagnostics[0].code, "too-large");
+}
+
+#[test]
+fn refuses_nesting_without_end() {
+    let parsed = parse(&"[".repeat(100_000), &options());
+    assert!(["too-deep", "yaml-syntax"].contains(&parsed.diagnostics[0].code));
+}
+
+#[test]
+fn reports_all_errors_in_one_run() {
+    let parsed =
+        with_spec("foo: 1, files: [{path: x}], serverConfig: {clusterCidr: y, httpsListenPort: z}");
+    let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["unknown-key", "path-not-absolute", "cidr", "port"]);
+}
+
+#[test]
+fn suggests_the_key_that_was_meant() {
+    let parsed = with_spec("serverConfig: {clusterCIDRs: 10.42.0.0/16}");
+    let help = parsed.diagnostics[0].help.as_deref();
+    assert_eq!(help, Some("did you mean `clusterCidr`?"));
+}
+
+#[test]
+fn never_shows_a_password() {
+    let text = "operatingSystem:\n  users: [{username: a, password: hunter2-secret}]\n";
+    let parsed = parse(text, &options());
+    let shown: String = parsed
+        .diagnostics
+        .iter()
+        .map(|d| d.render("f", text, true))
+        .collect();
+    let json = cluster_bootstrapper::diagnostic::to_json(&parsed.diagnostics);
+    assert!(
+        !shown.contains("hunter2") && !json.contains("hunter2"),
+        "{shown}{json}"
+    );
+}
