@@ -2,8 +2,17 @@
 //! would get, and verifies that every key of its config-file took effect.
 
 pub mod accel;
+pub mod cli;
 pub mod console;
+pub mod evidence;
+pub mod expectation;
 pub mod firmware;
 pub mod machine;
+pub mod node;
 pub mod nvram;
+pub mod output;
+pub mod prepare;
 pub mod qmp;
+pub mod scenario;
+pub mod shell;
+pub mod ssh;

@@ -1,11 +1,13 @@
 //! How guest code is executed: by the CPU (KVM) or in software (TCG).
 
+mod probe;
 mod remembered;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use probe::probe;
 pub use remembered::{host_boot_id, recall, remember};
 
 /// An accelerator of QEMU.

@@ -101,6 +101,7 @@ fn plain(raw: &str) -> String {
 pub struct Console {
     state: Arc<Mutex<ConsoleState>>,
     version: watch::Receiver<u64>,
+    passes: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
@@ -110,6 +111,7 @@ impl Console {
     pub fn follow(logs: &[SerialLog]) -> Self {
         let state = Arc::new(Mutex::new(ConsoleState::default()));
         let (sender, version) = watch::channel(0);
+        let (passed, passes) = watch::channel(0);
         let mut tails: Vec<Tail> = logs.iter().map(Tail::new).collect();
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
@@ -126,11 +128,13 @@ impl Console {
                 if changed {
                     sender.send_modify(|version| *version += 1);
                 }
+                passed.send_modify(|passes| *passes += 1);
             }
         });
         Self {
             state,
             version,
+            passes,
             task,
         }
     }
@@ -138,6 +142,14 @@ impl Console {
     /// Looks at the state as it is now.
     pub fn look<T>(&self, look: impl FnOnce(&ConsoleState) -> T) -> T {
         look(&lock(&self.state))
+    }
+
+    /// Waits until all that is in the files now has been looked at: the pass
+    /// that is under way may be past it, the next one is not.
+    pub async fn caught_up(&self) {
+        let mut passes = self.passes.clone();
+        let wanted = *passes.borrow() + 2;
+        let _ = passes.wait_for(|passes| *passes >= wanted).await;
     }
 
     /// Waits until `look` finds something. Has no deadline of its own.

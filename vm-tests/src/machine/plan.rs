@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::config::{Bus, Disk, Network, VmConfig};
 use crate::accel::Accelerator;
+use crate::shell::quote;
 
 /// The longest name of a Unix socket, in bytes (`sun_path` without its NUL).
 const SOCKET_NAME_LIMIT: usize = 107;
@@ -259,15 +260,6 @@ impl VmPlan {
 /// A path inside a QEMU option list, where a comma is written twice.
 fn escape(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
-}
-
-/// A word for a POSIX shell.
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[derive(Default)]

@@ -1,0 +1,89 @@
+//! The command line of `vm-tests`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::accel::AcceleratorChoice;
+
+/// Installs a node in a virtual machine from a USB image and verifies it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vm-tests",
+    version,
+    after_help = "Exit status: 0 all scenarios passed, 1 one failed, 2 wrong use, 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a copy of a config-file that also has the test's SSH key
+    ///
+    /// The key pair is made once in the folder and kept, so that the same
+    /// config-file always gives the same copy. The USB image has to be made
+    /// from the copy.
+    Prepare {
+        /// The config-file.
+        #[arg(long)]
+        config_file: PathBuf,
+        /// The folder for the copy `config-file` and the key pair `id_ed25519`, `id_ed25519.pub`.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Run a scenario and write its report
+    Run(RunArgs),
+}
+
+/// The options of `run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The scenario file.
+    #[arg(long)]
+    pub scenario: PathBuf,
+    /// The config-file that the USB image was made with, as `prepare` wrote it.
+    #[arg(long)]
+    pub config_file: PathBuf,
+    /// The USB image. It is not written to.
+    #[arg(long)]
+    pub usb: PathBuf,
+    /// The folder for report, logs and all other evidence.
+    #[arg(long)]
+    pub evidence: PathBuf,
+    /// The profile's name, for the report.
+    #[arg(long, default_value = "reference")]
+    pub profile: String,
+    /// How guest code is executed.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub accel: AcceleratorChoice,
+    /// The private key; `id_ed25519` beside the config-file when left out.
+    #[arg(long)]
+    pub ssh_identity: Option<PathBuf>,
+    /// Keep the machine's disks also when the run passed.
+    #[arg(long)]
+    pub keep: bool,
+    /// The longest time for the whole run, such as `20m`; each phase has its own besides.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// The builder's stages, `[{"name", "seconds", "cached"}]`, to be carried into the report.
+    #[arg(long)]
+    pub stages: Option<PathBuf>,
+    /// Where the accelerator's answer is remembered; `$XDG_CACHE_HOME/emts` when left out.
+    #[arg(long)]
+    pub cache: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,165 @@
+//! The folder of one run, and the files that every run has.
+
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::{Report, to_html, to_junit};
+use crate::ssh::Secrets;
+
+/// Why evidence could not be kept.
+#[derive(Debug, Error)]
+pub enum EvidenceError {
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    /// The report could not be encoded.
+    #[error("the report cannot be encoded")]
+    Encode(#[from] serde_json::Error),
+}
+
+/// The folder. What goes in as text loses its secrets first.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    folder: PathBuf,
+    secrets: Secrets,
+}
+
+impl Evidence {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(folder: &Path, secrets: Secrets) -> Result<Self, EvidenceError> {
+        fs_err::create_dir_all(folder)?;
+        Ok(Self {
+            folder: fs_err::canonicalize(folder)?,
+            secrets,
+        })
+    }
+
+    /// The folder's path.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of a file in it.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Text without its secrets.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.secrets.mask(text)
+    }
+
+    /// Writes a text file, its secrets masked. `name` may have folders.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), EvidenceError> {
+        let path = self.path(name);
+        if let Some(parent) = path.parent() {
+            fs_err::create_dir_all(parent)?;
+        }
+        Ok(fs_err::write(path, self.mask(text))?)
+    }
+
+    /// Writes a file that holds secrets as they are, readable by its owner only.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_private(&self, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {
+        let path = self.path(name);
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(file.write_all(bytes)?)
+    }
+
+    /// Writes a script that can be run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_script(&self, name: &str, text: &str) -> Result<(), EvidenceError> {
+        fs_err::write(self.path(name), text)?;
+        Ok(fs_err::set_permissions(
+            self.path(name),
+            std::fs::Permissions::from_mode(0o755),
+        )?)
+    }
+
+    /// Writes the report in its three forms.
+    ///
+    /// # Errors
+    /// One of them cannot be written.
+    pub fn write_report(&self, report: &Report) -> Result<(), EvidenceError> {
+        let mut text = serde_json::to_string_pretty(report)?;
+        text.push('\n');
+        self.write("report.json", &text)?;
+        self.write("junit.xml", &to_junit(report))?;
+        self.write("report.html", &to_html(report, &self.files()?))
+    }
+
+    /// All files in the folder by their names relative to it, sorted.
+    fn files(&self) -> std::io::Result<Vec<String>> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs_err::read_dir(&folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Ok(name) = path.strip_prefix(&self.folder) {
+                    files.push(name.to_string_lossy().into_owned());
+                }
+            }
+        }
+        files.retain(|file| file != "report.html");
+        files.sort();
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_loses_its_secrets_on_the_way_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut secrets = Secrets::default();
+        secrets.add("hunter42");
+        let evidence = Evidence::create(&folder.path().join("run"), secrets).unwrap();
+        evidence
+            .write("guest/log.txt", "password hunter42")
+            .unwrap();
+        assert_eq!(
+            fs_err::read_to_string(evidence.path("guest/log.txt")).unwrap(),
+            "password ********"
+        );
+    }
+
+    #[test]
+    fn private_files_are_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = Evidence::create(folder.path(), Secrets::default()).unwrap();
+        evidence.write_private("config-file", b"x").unwrap();
+        assert_eq!(
+            fs_err::metadata(evidence.path("config-file"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o600
+        );
+    }
+}

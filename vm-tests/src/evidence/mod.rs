@@ -1,0 +1,12 @@
+//! What a run leaves behind: a folder with the report, the consoles, the screen,
+//! the firmware's variables and the guest's own logs.
+
+mod folder;
+mod html;
+mod junit;
+mod report;
+
+pub use folder::{Evidence, EvidenceError};
+pub use html::to_html;
+pub use junit::to_junit;
+pub use report::{Check, Report, StageRecord, StepRecord};

@@ -1,0 +1,157 @@
+//! `vm-tests`: the harness as a program. The library has all that it does.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use vm_tests::cli::{Cli, Command, RunArgs};
+use vm_tests::evidence::{Report, StageRecord};
+use vm_tests::output::Output;
+use vm_tests::prepare::prepare;
+use vm_tests::scenario::{RunOptions, Scenario, run};
+
+/// Exit status after Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Prepare { config_file, out } => {
+            let prepared = prepare(&config_file, &out)?;
+            println!("{}", prepared.config_file.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run(args) => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            let result = runtime.block_on(run_scenario(args));
+            // A thread that waits for a silent guest must not hold up the end.
+            runtime.shutdown_background();
+            result
+        }
+    }
+}
+
+async fn run_scenario(args: RunArgs) -> Result<ExitCode> {
+    let options = options(args)?;
+    let interrupted = watch_interruption()?;
+    let output = Output::new();
+    let report = run(&options, &output, interrupted.clone()).await;
+    drop(output);
+    let report = report?;
+    print_result(&report, &options);
+    println!(
+        "{} passed, {} failed",
+        u8::from(report.passed),
+        u8::from(!report.passed)
+    );
+    let interrupted = *interrupted.borrow();
+    Ok(if report.passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(if interrupted { INTERRUPTED } else { 1 })
+    })
+}
+
+fn options(args: RunArgs) -> Result<RunOptions> {
+    let identity = args
+        .ssh_identity
+        .unwrap_or_else(|| args.config_file.with_file_name("id_ed25519"));
+    anyhow::ensure!(
+        identity.is_file(),
+        "the SSH key {} does not exist; `vm-tests prepare` makes one, and the config-file that goes with it",
+        identity.display()
+    );
+    anyhow::ensure!(
+        args.usb.is_file(),
+        "the USB image {} does not exist; `cargo xtask e2e` builds one",
+        args.usb.display()
+    );
+    let stages: Vec<StageRecord> = match &args.stages {
+        None => Vec::new(),
+        Some(path) => serde_json::from_str(&fs_err::read_to_string(path)?)
+            .with_context(|| format!("{} is no list of stages", path.display()))?,
+    };
+    Ok(RunOptions {
+        scenario: Scenario::load(&args.scenario)?,
+        config_file: args.config_file,
+        identity,
+        usb: args.usb,
+        evidence: args.evidence,
+        cache: args.cache.map_or_else(default_cache, Ok)?,
+        profile: args.profile,
+        accelerator: args.accel,
+        stages,
+        keep: args.keep,
+        timeout: args.timeout,
+    })
+}
+
+fn default_cache() -> Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let folder = cache
+        .or_else(home)
+        .context("neither XDG_CACHE_HOME nor HOME is set; give --cache")?;
+    Ok(folder.join("emts"))
+}
+
+/// The first Ctrl-C (or SIGTERM) ends the run in order, with its evidence; the
+/// second ends it at once: the machine dies with this process.
+fn watch_interruption() -> Result<watch::Receiver<bool>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if *sender.borrow() {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+            eprintln!(
+                "interrupted: switching the machine off and keeping the evidence; once more to end at once"
+            );
+            sender.send_replace(true);
+        }
+    });
+    Ok(receiver)
+}
+
+fn print_result(report: &Report, options: &RunOptions) {
+    let failed: Vec<_> = report.failed_checks().collect();
+    println!(
+        "{}: {} checks, {} failed, {:.0} s; {}",
+        report.scenario,
+        report.checks.len(),
+        failed.len(),
+        report.seconds,
+        report.k3s
+    );
+    for check in &failed {
+        println!(
+            "  {}: {}\n    expected: {}\n    actual:   {}",
+            check.key, check.check, check.expected, check.actual
+        );
+    }
+    if let Some(failure) = &report.failure {
+        println!("error: {failure}");
+    }
+    println!("evidence: {}", options.evidence.display());
+}

@@ -1,0 +1,140 @@
+//! The harness's own key: made once in a cache folder, added to a copy of the
+//! config-file before the stick is made from that copy.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use cluster_bootstrapper::edit::add_ssh_key;
+
+/// What was prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The copy of the config-file that has the key.
+    pub config_file: PathBuf,
+    /// The private key.
+    pub identity: PathBuf,
+}
+
+/// Makes the key pair in `out` unless it is there, and the copy of
+/// `config_file` with the public key. The same input gives the same bytes, so
+/// that a stage that reads the copy is not built anew.
+///
+/// # Errors
+/// The config-file has errors, `ssh-keygen` is missing or fails, a file cannot
+/// be written.
+pub fn prepare(config_file: &Path, out: &Path) -> Result<Prepared> {
+    let text = fs_err::read_to_string(config_file)?;
+    fs_err::create_dir_all(out)?;
+    let identity = out.join("id_ed25519");
+    if !identity.exists() || !identity.with_extension("pub").exists() {
+        make_key(&identity)?;
+    }
+    let public = fs_err::read_to_string(identity.with_extension("pub"))?;
+    let edited = add_ssh_key(&text, public.trim()).with_context(|| {
+        format!(
+            "cannot add the test's SSH key to a copy of {}",
+            config_file.display()
+        )
+    })?;
+    let copy = out.join("config-file");
+    write_private(&copy, edited.as_bytes())
+        .with_context(|| format!("cannot write {}", copy.display()))?;
+    Ok(Prepared {
+        config_file: copy,
+        identity,
+    })
+}
+
+/// Makes the pair under a temporary name first: two runs at once each rename a
+/// whole pair, and an interrupted one leaves none.
+fn make_key(identity: &Path) -> Result<()> {
+    let folder = identity.parent().context("the key has no folder")?;
+    let temporary = tempfile::tempdir_in(folder)?;
+    let key = temporary.path().join("key");
+    let mut command = Command::new("ssh-keygen");
+    command
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "emts-vm-test", "-f"])
+        .arg(&key);
+    let output = command.output().context(
+        "cannot start ssh-keygen; install the package openssh-client (`cargo xtask setup` does)",
+    )?;
+    if !output.status.success() {
+        bail!(
+            "ssh-keygen cannot make a key in {}: {}",
+            folder.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    fs_err::rename(key.with_extension("pub"), identity.with_extension("pub"))?;
+    Ok(fs_err::rename(&key, identity)?)
+}
+
+/// A config-file holds passwords: readable by its owner only.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().context("the file has no folder")?;
+    let temporary = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(temporary.path())?;
+    file.write_all(bytes)?;
+    temporary.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const CONFIG: &str = "version: 1.0\noperatingSystem:\n  users: [{username: operator-1, password: c2VjcmV0}]\n  sshKey:\nkubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {serverConfig: {clusterCidr: 10.42.0.0/16}}}}\n";
+
+    #[test]
+    fn a_second_call_gives_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yaml");
+        fs_err::write(&config, CONFIG).unwrap();
+        let out = folder.path().join("keys");
+        let first = prepare(&config, &out).unwrap();
+        let bytes = fs_err::read(&first.config_file).unwrap();
+        let second = prepare(&config, &out).unwrap();
+        assert_eq!(fs_err::read(&second.config_file).unwrap(), bytes);
+        assert!(String::from_utf8_lossy(&bytes).contains("ssh-ed25519 AAAA"));
+    }
+
+    #[test]
+    fn key_and_copy_are_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yaml");
+        fs_err::write(&config, CONFIG).unwrap();
+        let prepared = prepare(&config, &folder.path().join("keys")).unwrap();
+        for path in [&prepared.config_file, &prepared.identity] {
+            assert_eq!(
+                fs_err::metadata(path).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{}",
+                path.display()
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_config_file_is_refused_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yaml");
+        fs_err::write(&config, "version: 1.0\n").unwrap();
+        let error = format!(
+            "{:#}",
+            prepare(&config, &folder.path().join("keys")).unwrap_err()
+        );
+        assert!(
+            error.contains("config.yaml") && error.contains("kubernetes"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,383 @@
+//! Evidence from outside and inside the guest. Nothing here ends a run: what
+//! cannot be had is said in a line.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::definition::Scenario;
+use super::flow::Flow;
+use super::machine::Hardware;
+use crate::evidence::{Check, Evidence};
+use crate::machine::extract_range;
+use crate::node::{Probe, gather};
+use crate::nvram::{BootVariables, DevicePathNode};
+
+/// How long the guest's logs may take; a guest that hangs must not hold up the report.
+const GUEST_LOGS: Duration = Duration::from_secs(90);
+/// The label of the entry that the installer makes.
+const BOOT_LABEL: &str = "EMTS";
+/// The stick's partition with config-file and logs.
+const CONFIG_PARTITION: &str = "EMTS-CONF";
+
+/// The guest's own accounts, by the name of their file.
+const GUEST: &[(&str, &str)] = &[
+    (
+        "journal.log",
+        "journalctl --no-pager -o short-precise -n 20000",
+    ),
+    (
+        "journal-k3s.log",
+        "journalctl --no-pager -u k3s.service -o short-precise -n 10000",
+    ),
+    ("dmesg.log", "dmesg"),
+    ("cloud-init.log", "cat /var/log/cloud-init.log"),
+    (
+        "cloud-init-output.log",
+        "cat /var/log/cloud-init-output.log",
+    ),
+    ("cloud-init-result.json", "cat /run/cloud-init/result.json"),
+    ("runcmd.sh", "cat /var/lib/cloud/instance/scripts/runcmd"),
+    ("k3s-config.yaml", "cat /etc/rancher/k3s/config.yaml"),
+    (
+        "containerd-config.toml",
+        "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml",
+    ),
+    (
+        "containerd.log",
+        "tail -n 2000 /var/lib/rancher/k3s/agent/containerd/containerd.log",
+    ),
+    ("efibootmgr.txt", "efibootmgr -v"),
+    ("network.txt", "ip address; ip route; ss -Hltnp"),
+    (
+        "disks.txt",
+        "lsblk -o NAME,SIZE,TYPE,FSTYPE,LABEL,PARTLABEL,SERIAL,TRAN,MOUNTPOINTS; df -h",
+    ),
+    (
+        "systemd.txt",
+        "systemctl --no-pager --failed; systemd-analyze blame --no-pager | head -n 40",
+    ),
+    (
+        "kubernetes.json",
+        "k3s kubectl get all,nodes,runtimeclasses,configmaps,events -A -o json",
+    ),
+    (
+        "kubernetes.txt",
+        "k3s kubectl get nodes,pods,services -A -o wide; k3s kubectl describe nodes,pods -A",
+    ),
+];
+
+/// What can be had from the machine before it is switched off.
+pub(super) async fn at_the_end(flow: &mut Flow<'_>, failed: bool) {
+    if failed {
+        flow.screenshot("screen-failure").await;
+    }
+    let Some(ssh) = flow.ssh.clone() else { return };
+    flow.output.doing("collecting the guest's logs");
+    let probes: Vec<Probe> = GUEST
+        .iter()
+        .map(|(_, command)| Probe::shell(*command))
+        .collect();
+    let gathered = tokio::select! {
+        gathered = gather(&ssh, "collect", &probes, GUEST_LOGS) => gathered.map_err(|error| error.to_string()),
+        death = flow.guard.vm().died() => Err(death.to_string()),
+        () = tokio::time::sleep(GUEST_LOGS) => Err(format!("not done within {} s", GUEST_LOGS.as_secs())),
+    };
+    match gathered {
+        Ok(facts) => {
+            for ((name, _), probe) in GUEST.iter().zip(&probes) {
+                let Some(answer) = facts.get(probe) else {
+                    continue;
+                };
+                let text = format!(
+                    "{}{}",
+                    answer.text(),
+                    String::from_utf8_lossy(&answer.stderr)
+                );
+                if let Err(error) = flow.evidence.write(&format!("guest/{name}"), &text) {
+                    flow.output.line(&format!("cannot keep {name}: {error}"));
+                }
+            }
+        }
+        Err(reason) => flow
+            .output
+            .line(&format!("the guest's logs cannot be had: {reason}")),
+    }
+}
+
+/// Keeps a copy of the variable store as it is now.
+pub(super) fn save_vars(hardware: &Hardware, evidence: &Evidence, name: &str) {
+    let _ = fs_err::copy(&hardware.firmware.vars, evidence.path(name));
+}
+
+fn read_vars(path: &Path) -> Result<BootVariables, String> {
+    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
+    BootVariables::from_file_content(&bytes).map_err(|error| error.to_string())
+}
+
+/// The boot variables before and after, kept, decoded, checked.
+pub(super) fn firmware(
+    hardware: &Hardware,
+    evidence: &Evidence,
+    checks: &mut Vec<Check>,
+    scenario: &Scenario,
+) {
+    save_vars(hardware, evidence, "firmware-vars-after.fd");
+    let before = read_vars(&evidence.path("firmware-vars-before.fd"));
+    let after = read_vars(&evidence.path("firmware-vars-after.fd"));
+    let decoded = serde_json::json!({"before": before.as_ref().ok(), "after": after.as_ref().ok()});
+    let _ = evidence.write("firmware-boot.json", &format!("{decoded:#}\n"));
+    // A run that ended before the installer's end has its failure; the order says nothing then.
+    if !evidence.path("firmware-vars-installed.fd").exists() {
+        return;
+    }
+    match (before, after) {
+        (Ok(before), Ok(after)) => checks.extend(boot_checks(&before, &after)),
+        (Err(reason), _) | (_, Err(reason)) => checks.push(check(
+            "machine/bootOrder",
+            "the firmware's variables can be read",
+            scenario.name.clone(),
+            reason,
+            false,
+        )),
+    }
+}
+
+fn check(key: &str, check: &str, expected: String, actual: String, passed: bool) -> Check {
+    Check {
+        key: key.into(),
+        check: check.into(),
+        expected,
+        actual,
+        passed,
+    }
+}
+
+/// The boot order must be changed by the installer, and by nothing else.
+fn boot_checks(before: &BootVariables, after: &BootVariables) -> Vec<Check> {
+    let first = after.first();
+    let ours = |boot: &BootVariables| {
+        boot.entries
+            .iter()
+            .filter(|entry| entry.description == BOOT_LABEL)
+            .count()
+    };
+    let on_disk = first.is_some_and(|entry| {
+        entry.active
+            && entry.description == BOOT_LABEL
+            && entry
+                .path
+                .iter()
+                .any(|node| matches!(node, DevicePathNode::Partition(_)))
+    });
+    let lost: Vec<String> = before
+        .entries
+        .iter()
+        .filter(|entry| after.entry(entry.number) != Some(entry))
+        .map(|entry| format!("Boot{:04X} {}", entry.number, entry.description))
+        .collect();
+    let unordered: Vec<String> = before
+        .order
+        .iter()
+        .filter(|number| !after.order.contains(number))
+        .map(|number| format!("Boot{number:04X}"))
+        .collect();
+    let usb = after
+        .order
+        .iter()
+        .filter_map(|number| after.entry(*number))
+        .any(|entry| entry.is_usb());
+    let none = |names: &[String]| {
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    vec![
+        check(
+            "machine/bootOrder",
+            "the installer's entry is first and starts a partition",
+            format!("{BOOT_LABEL} first"),
+            after.order_text(),
+            on_disk,
+        ),
+        check(
+            "machine/bootEntries",
+            "the installer made one entry",
+            "1".into(),
+            ours(after).to_string(),
+            ours(after) == 1 && ours(before) == 0,
+        ),
+        check(
+            "machine/foreignEntries",
+            "no entry of the firmware was changed or removed",
+            "none".into(),
+            none(&lost),
+            lost.is_empty(),
+        ),
+        check(
+            "machine/foreignEntries",
+            "no entry was taken from BootOrder",
+            "none".into(),
+            none(&unordered),
+            unordered.is_empty(),
+        ),
+        check(
+            "machine/usbEntry",
+            "the stick is still in BootOrder",
+            "yes".into(),
+            if usb { "yes" } else { "no" }.into(),
+            usb,
+        ),
+    ]
+}
+
+/// The installer's logs from the stick, read offline. A stick without them, or
+/// without the tools to read them, is only less evidence.
+pub(super) fn stick_logs(stick: &Path, evidence: &Evidence) {
+    let Ok(folder) = tempfile::tempdir() else {
+        return;
+    };
+    let table = folder.path().join("gpt");
+    if extract_range(stick, 0, 34, &table).is_err() {
+        return;
+    }
+    let Some((first, sectors)) = fs_err::read(&table)
+        .ok()
+        .and_then(|bytes| partition(&bytes, CONFIG_PARTITION))
+    else {
+        return;
+    };
+    let image = folder.path().join("conf.img");
+    if extract_range(stick, first, sectors, &image).is_err()
+        || fs_err::create_dir_all(evidence.path("stick")).is_err()
+    {
+        return;
+    }
+    let mut command = Command::new("mcopy");
+    command
+        .args(["-s", "-n", "-Q", "-i"])
+        .arg(&image)
+        .arg("::logs")
+        .arg(evidence.path("stick"));
+    let _ = command.output();
+}
+
+/// First sector and number of sectors of a partition by its name, in the first
+/// 34 sectors of 512 bytes of a GPT disk: entries of 128 bytes from sector 2 on,
+/// first sector at 32, last at 40, name in UTF-16 at 56.
+fn partition(bytes: &[u8], name: &str) -> Option<(u64, u64)> {
+    if bytes.get(512..520)? != b"EFI PART" {
+        return None;
+    }
+    let wanted: Vec<u8> = name
+        .encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let entry = bytes
+        .get(1024..)?
+        .chunks_exact(128)
+        .find(|entry| entry[56..].starts_with(&wanted))?;
+    let number = |at: usize| Some(u64::from_le_bytes(entry.get(at..at + 8)?.try_into().ok()?));
+    let (first, last) = (number(32)?, number(40)?);
+    Some((first, last.checked_sub(first)? + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nvram::BootEntry;
+
+    fn entry(number: u16, description: &str, path: Vec<DevicePathNode>) -> BootEntry {
+        BootEntry {
+            number,
+            description: description.into(),
+            active: true,
+            path,
+            decoded: true,
+        }
+    }
+
+    fn before() -> BootVariables {
+        BootVariables {
+            order: vec![1, 2],
+            entries: vec![
+                entry(1, "UEFI QEMU USB", vec![DevicePathNode::Usb]),
+                entry(2, "Foreign", vec![DevicePathNode::Firmware]),
+            ],
+        }
+    }
+
+    fn installed() -> BootVariables {
+        let mut after = before();
+        after.order.insert(0, 5);
+        after.entries.push(entry(
+            5,
+            "EMTS",
+            vec![
+                DevicePathNode::Partition("guid".into()),
+                DevicePathNode::File("\\EFI\\BOOT\\BOOTX64.EFI".into()),
+            ],
+        ));
+        after
+    }
+
+    fn failed(after: &BootVariables) -> Vec<String> {
+        boot_checks(&before(), after)
+            .into_iter()
+            .filter(|check| !check.passed)
+            .map(|check| check.key)
+            .collect()
+    }
+
+    #[test]
+    fn a_new_first_entry_and_the_old_ones_is_right() {
+        assert_eq!(failed(&installed()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_unchanged_order_is_wrong() {
+        assert_eq!(
+            failed(&before()),
+            ["machine/bootOrder", "machine/bootEntries"]
+        );
+    }
+
+    #[test]
+    fn a_lost_foreign_entry_and_a_lost_stick_are_seen() {
+        let mut after = installed();
+        after.entries.retain(|entry| entry.number != 2);
+        assert_eq!(failed(&after), ["machine/foreignEntries"]);
+        let mut after = installed();
+        after.order = vec![5, 2];
+        assert_eq!(
+            failed(&after),
+            ["machine/foreignEntries", "machine/usbEntry"]
+        );
+    }
+
+    #[test]
+    fn a_second_entry_of_ours_is_wrong() {
+        let mut after = installed();
+        after.entries.push(entry(6, "EMTS", vec![]));
+        assert_eq!(failed(&after), ["machine/bootEntries"]);
+    }
+
+    #[test]
+    fn finds_a_partition_by_its_name() {
+        let mut bytes = vec![0; 34 * 512];
+        bytes[512..520].copy_from_slice(b"EFI PART");
+        let at = 1024 + 128;
+        bytes[at + 32..at + 40].copy_from_slice(&2048u64.to_le_bytes());
+        bytes[at + 40..at + 48].copy_from_slice(&4095u64.to_le_bytes());
+        let name: Vec<u8> = "EMTS-CONF"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        bytes[at + 56..at + 56 + name.len()].copy_from_slice(&name);
+        assert_eq!(partition(&bytes, "EMTS-CONF"), Some((2048, 2048)));
+        assert_eq!(partition(&bytes, "EMTS"), None);
+    }
+}

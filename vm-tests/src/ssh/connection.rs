@@ -1,0 +1,301 @@
+//! One SSH connection. libssh2 waits for ever unless told otherwise, and QEMU's
+//! forwarded port accepts before the guest's sshd does: each attempt is short,
+//! and the caller's deadline is over all of them.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ssh2::Session;
+use thiserror::Error;
+
+use super::log::SshLog;
+
+/// How long one attempt may take to open the connection.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long sshd may take for any one step of the login; an emulated CPU needs seconds.
+const LOGIN_STEP: Duration = Duration::from_secs(15);
+
+/// Where and as whom to log in.
+#[derive(Debug, Clone)]
+pub struct SshTarget {
+    /// The forwarded port on the host.
+    pub address: SocketAddr,
+    /// The user.
+    pub user: String,
+    /// The private key; `<key>.pub` lies beside it.
+    pub identity: PathBuf,
+}
+
+/// Why SSH did not work.
+#[derive(Debug, Error)]
+pub enum SshError {
+    /// Nobody listens, or does not accept in time.
+    #[error("cannot connect to {0}: {1}")]
+    Connect(SocketAddr, std::io::Error),
+    /// The login failed.
+    #[error("{doing} as {user} on {address}: {source}")]
+    Login {
+        /// The step of the login.
+        doing: &'static str,
+        /// The user.
+        user: String,
+        /// The port.
+        address: SocketAddr,
+        /// libssh2's words.
+        source: ssh2::Error,
+    },
+    /// A command could not be run to its end.
+    #[error("the command `{name}` in the guest did not end: {reason}")]
+    Command {
+        /// The command's name in the log.
+        name: String,
+        /// What was seen.
+        reason: String,
+    },
+    /// A command failed.
+    #[error("the command `{name}` in the guest ended with status {status}: {stderr}")]
+    Status {
+        /// The command's name in the log.
+        name: String,
+        /// Its exit status.
+        status: i32,
+        /// The end of its standard error.
+        stderr: String,
+    },
+}
+
+/// What a command in the guest gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestOutput {
+    /// Its exit status.
+    pub status: i32,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl GuestOutput {
+    /// Standard output as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+/// A login in the guest.
+#[derive(Clone)]
+pub struct Ssh {
+    session: Arc<Mutex<Session>>,
+    sudo: bool,
+    log: SshLog,
+}
+
+impl std::fmt::Debug for Ssh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ssh")
+            .field("sudo", &self.sudo)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ssh {
+    /// Tries once to log in. The guest's host key is not compared with
+    /// anything: the machine was made a minute ago and is on the loopback.
+    ///
+    /// # Errors
+    /// Nobody listens yet, or the login is refused.
+    pub async fn login(target: SshTarget, log: SshLog) -> Result<Self, SshError> {
+        let sudo = target.user != "root";
+        let session = blocking("log in", move || open(&target)).await?;
+        Ok(Self {
+            session: Arc::new(Mutex::new(session)),
+            sudo,
+            log,
+        })
+    }
+
+    /// Runs a shell script as root. `name` is for the log and for messages;
+    /// `limit` bounds the guest's silence, not the whole run: the caller has a
+    /// deadline for that.
+    ///
+    /// # Errors
+    /// The connection breaks, or the guest is silent for too long. A status
+    /// other than 0 is none.
+    pub async fn run(
+        &self,
+        name: &str,
+        script: &str,
+        limit: Duration,
+    ) -> Result<GuestOutput, SshError> {
+        let (session, sudo) = (Arc::clone(&self.session), self.sudo);
+        let (name_sent, script_sent) = (name.to_owned(), script.to_owned());
+        let started = Instant::now();
+        let result = blocking(name, move || {
+            let session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            execute(&session, sudo, &script_sent, limit).map_err(|error| SshError::Command {
+                name: name_sent,
+                reason: error.to_string(),
+            })
+        });
+        let result = result.await;
+        let error = result.as_ref().err().map(ToString::to_string);
+        self.log.record(
+            name,
+            script,
+            started.elapsed(),
+            result
+                .as_ref()
+                .map_err(|_| error.as_deref().unwrap_or_default()),
+        );
+        result
+    }
+
+    /// As [`Ssh::run`]; a status other than 0 is an error.
+    ///
+    /// # Errors
+    /// As there, and a status other than 0.
+    pub async fn check(
+        &self,
+        name: &str,
+        script: &str,
+        limit: Duration,
+    ) -> Result<GuestOutput, SshError> {
+        let output = self.run(name, script, limit).await?;
+        if output.status == 0 {
+            return Ok(output);
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let tail: Vec<&str> = stderr.lines().rev().take(3).collect();
+        let stderr = tail.into_iter().rev().collect::<Vec<_>>().join(" | ");
+        Err(SshError::Status {
+            name: name.to_owned(),
+            status: output.status,
+            stderr,
+        })
+    }
+
+    /// Gives `use_it` a connection to a port of the guest's own loopback.
+    ///
+    /// # Errors
+    /// The port does not open, or `use_it` fails.
+    pub async fn tunnel<T: Send + 'static>(
+        &self,
+        port: u16,
+        limit: Duration,
+        use_it: impl FnOnce(ssh2::Channel) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, SshError> {
+        let session = Arc::clone(&self.session);
+        let name = format!("connect to port {port}");
+        let error_name = name.clone();
+        blocking(&name, move || {
+            let session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            session.set_timeout(milliseconds(limit));
+            let channel = session
+                .channel_direct_tcpip("127.0.0.1", port, None)
+                .map_err(std::io::Error::from);
+            channel.and_then(use_it).map_err(|error| SshError::Command {
+                name: error_name,
+                reason: error.to_string(),
+            })
+        })
+        .await
+    }
+}
+
+fn milliseconds(limit: Duration) -> u32 {
+    u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Runs what blocks on a thread of its own, so that a deadline can leave it.
+async fn blocking<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, SshError> + Send + 'static,
+) -> Result<T, SshError> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|error| {
+        Err(SshError::Command {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })
+    })
+}
+
+fn open(target: &SshTarget) -> Result<Session, SshError> {
+    let SshTarget {
+        address,
+        user,
+        identity,
+    } = target;
+    let connected = TcpStream::connect_timeout(address, CONNECT)
+        .map_err(|error| SshError::Connect(*address, error))?;
+    let failed = |doing| {
+        move |source| SshError::Login {
+            doing,
+            user: user.clone(),
+            address: *address,
+            source,
+        }
+    };
+    let mut session = Session::new().map_err(failed("start SSH"))?;
+    session.set_tcp_stream(connected);
+    session.set_timeout(milliseconds(LOGIN_STEP));
+    session.handshake().map_err(failed("greet sshd"))?;
+    let public = identity.with_extension("pub");
+    session
+        .userauth_pubkey_file(user, Some(&public), identity, None)
+        .map_err(failed("log in with the key"))?;
+    Ok(session)
+}
+
+fn execute(
+    session: &Session,
+    sudo: bool,
+    script: &str,
+    limit: Duration,
+) -> std::io::Result<GuestOutput> {
+    session.set_timeout(milliseconds(limit));
+    let mut channel = session.channel_session()?;
+    // The script goes through standard input: it may be long and hold secrets.
+    channel.exec(if sudo { "sudo -n sh -s" } else { "sh -s" })?;
+    channel.write_all(script.as_bytes())?;
+    channel.send_eof()?;
+    let mut output = GuestOutput::default();
+    channel.read_to_end(&mut output.stdout)?;
+    channel.stderr().read_to_end(&mut output.stderr)?;
+    channel.wait_close()?;
+    output.status = channel.exit_status()?;
+    let signal = channel.exit_signal()?.exit_signal;
+    signal.map_or(Ok(output), |signal| {
+        Err(std::io::Error::other(format!("ended by signal {signal}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_nobody_has_is_named() {
+        // A listener that is gone again: the port is free and refuses.
+        let address = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let log = SshLog::new(
+            &folder.path().join("ssh.jsonl"),
+            super::super::Secrets::default(),
+        )
+        .unwrap();
+        let target = SshTarget {
+            address,
+            user: "root".into(),
+            identity: folder.path().join("id"),
+        };
+        let error = Ssh::login(target, log).await.unwrap_err().to_string();
+        assert!(error.contains(&address.to_string()), "{error}");
+    }
+}
