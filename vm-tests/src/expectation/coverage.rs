@@ -48,11 +48,18 @@ const CRD_PLACE: &str = "/kubernetes/spec/template/spec/kthreesConfigSpec";
 /// Where it stands in the proposal.
 const PROPOSAL_PLACE: &str = "/kubernetes/spec/template/spec";
 
-/// A leaf in the proposal's place, whichever of the two it is in.
+/// A leaf in the proposal's place, whichever of the two it is in, and of a list
+/// of files, though one file may be given without a list.
 #[must_use]
 pub fn normal(leaf: &str) -> String {
-    leaf.strip_prefix(CRD_PLACE)
-        .map_or_else(|| leaf.to_owned(), |rest| format!("{PROPOSAL_PLACE}{rest}"))
+    let leaf = leaf
+        .strip_prefix(CRD_PLACE)
+        .map_or_else(|| leaf.to_owned(), |rest| format!("{PROPOSAL_PLACE}{rest}"));
+    let one_file = format!("{PROPOSAL_PLACE}/files/");
+    match leaf.strip_prefix(&one_file) {
+        Some(rest) if !rest.starts_with('*') => format!("{one_file}*/{rest}"),
+        _ => leaf,
+    }
 }
 
 /// The written reason of a leaf, if it has one.

@@ -27,7 +27,7 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
         {
             continue;
         }
-        all.extend(file_on_disk(&format!("{}/files/{index}", source.k3s), file));
+        all.extend(file_on_disk(&source.file(index), file));
     }
     let groups = [
         ("preK3sCommands", &spec.pre_k3s_commands),

@@ -12,7 +12,8 @@ mod system;
 mod users;
 mod workload;
 
-use cluster_bootstrapper::{Parsed, model::ConfigFile};
+use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::{Parsed, yaml::Pointer};
 
 use crate::evidence::Check;
 use crate::node::{Facts, Probe};
@@ -96,6 +97,23 @@ pub(crate) struct Source<'a> {
     pub parsed: &'a Parsed,
     /// JSON pointer of the K3s configuration, which has two possible places.
     pub k3s: String,
+}
+
+impl Source<'_> {
+    /// Pointer of one of the files, which may be given without a list.
+    fn file(&self, index: usize) -> String {
+        let listed = format!("{}/files/{index}", self.k3s);
+        let found = self
+            .parsed
+            .tree
+            .as_ref()
+            .and_then(|tree| tree.find(&Pointer::from(listed.as_str())));
+        if found.is_some() {
+            listed
+        } else {
+            format!("{}/files", self.k3s)
+        }
+    }
 }
 
 /// All expectations of a config-file. None when it has errors.

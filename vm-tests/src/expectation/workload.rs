@@ -145,7 +145,7 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
         },
     ));
     for (index, handler) in handlers(spec) {
-        let key = format!("{}/files/{index}/content", source.k3s);
+        let key = format!("{}/content", source.file(index));
         let command = format!(
             "grep -nE {} {CONTAINERD_CONFIG}",
             quote(&format!("containerd\\.runtimes\\.['\"]?{handler}['\"]?\\]"))
@@ -167,7 +167,7 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
             .find(|(_, handler)| Some(handler) == workload.handler.as_ref())
             .map_or(0, |(index, _)| index);
         all.push(pod_runs(
-            &format!("{}/files/{index}/content", source.k3s),
+            &format!("{}/content", source.file(index)),
             &workload,
         ));
     }

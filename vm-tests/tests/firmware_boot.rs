@@ -1,0 +1,150 @@
+//! Boots OVMF in QEMU for real: seconds, no operating system.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vm_tests::console::Console;
+use vm_tests::firmware::Firmware;
+use vm_tests::machine::{
+    Bus, Disk, DiskFormat, MachineError, Mebibytes, RunningVm, VmConfig, VmPlan, create_empty_disk,
+};
+use vm_tests::nvram::BootVariables;
+
+/// Far more than OVMF needs under software emulation on a loaded host.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+fn config(folder: &Path) -> (VmConfig, Firmware) {
+    let firmware = Firmware::new_machine(&folder.join("vars.fd")).expect("package ovmf");
+    let disk = folder.join("disk.raw");
+    create_empty_disk(&disk, 64 << 20).unwrap();
+    let disk = Disk {
+        name: "target".into(),
+        file: disk,
+        format: DiskFormat::Raw,
+        bus: Bus::Nvme,
+        serial: "EMTS-TEST-7".into(),
+    };
+    (
+        VmConfig::new("firmware-boot", firmware.clone(), folder, folder)
+            .cpus(1)
+            .memory(Mebibytes(256))
+            .disk(disk),
+        firmware,
+    )
+}
+
+async fn start(plan: VmPlan, folder: &Path) -> Result<RunningVm, MachineError> {
+    tokio::time::timeout(DEADLINE, RunningVm::start(plan, &folder.join("qmp.jsonl")))
+        .await
+        .expect("QEMU answers in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firmware_without_a_system_writes_its_entries_and_shows_its_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, firmware) = config(folder.path());
+    let plan = config.plan().unwrap();
+    let console = Console::follow(&plan.serial_logs);
+    let vm = start(plan, folder.path()).await.unwrap();
+    assert_ne!(vm.ssh_port().await.unwrap(), 0);
+    let line = console.wait_for(|state| {
+        state
+            .tail(50)
+            .into_iter()
+            .find(|line| line.contains("BdsDxe"))
+    });
+    let line = tokio::time::timeout(DEADLINE, line)
+        .await
+        .expect("the firmware tries an entry");
+    assert!(line.starts_with("ttyS0: "), "{line}");
+    let png = folder.path().join("screen.png");
+    vm.qmp.screenshot(&png).await.unwrap();
+    assert!(fs_err::read(&png).unwrap().starts_with(b"\x89PNG"));
+    vm.stop().await.unwrap();
+    let variables =
+        BootVariables::from_file_content(&fs_err::read(&firmware.vars).unwrap()).unwrap();
+    assert!(!variables.order.is_empty());
+    let nvme = variables
+        .entries
+        .iter()
+        .find(|entry| entry.description.contains("EMTS-TEST-7"));
+    assert!(
+        nvme.is_some_and(|entry| entry.decoded && entry.active),
+        "{}",
+        variables.order_text()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_qemu_that_dies_at_once_is_reported_with_its_own_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config(folder.path());
+    let mut plan = config.plan().unwrap();
+    plan.args
+        .extend(["-device".to_owned(), "no-such-device".to_owned()]);
+    let error = start(plan, folder.path()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("QEMU ended") && error.contains("no-such-device"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_qemu_killed_from_outside_ends_a_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config(folder.path());
+    let vm = start(config.plan().unwrap(), folder.path()).await.unwrap();
+    let died = async {
+        let quit = vm.qmp.quit();
+        let (death, _) = tokio::join!(vm.died(), quit);
+        death
+    };
+    let death = tokio::time::timeout(DEADLINE, died)
+        .await
+        .expect("the end is seen");
+    assert!(
+        death.to_string().starts_with("QEMU ended (exit status: 0)"),
+        "{death}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_qemu_is_named_with_its_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config(folder.path());
+    let mut plan = config.plan().unwrap();
+    plan.program = PathBuf::from("/nowhere/qemu-system-x86_64");
+    let error = start(plan, folder.path()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("/nowhere/qemu-system-x86_64") && error.contains("qemu-system-x86"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_machine_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config(folder.path());
+    let vm = start(config.plan().unwrap(), folder.path()).await.unwrap();
+    let mark = folder.path().to_string_lossy().into_owned();
+    assert!(qemu_runs(&mark));
+    drop(vm);
+    let gone = async {
+        let mut poll = tokio::time::interval(Duration::from_millis(50));
+        while qemu_runs(&mark) {
+            poll.tick().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, gone)
+        .await
+        .expect("QEMU is gone");
+}
+
+/// True while a process has `mark` in its command line.
+fn qemu_runs(mark: &str) -> bool {
+    let processes = fs_err::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines
+        .into_iter()
+        .any(|line| String::from_utf8_lossy(&line).contains(mark))
+}
