@@ -139,6 +139,32 @@ const SPEC_ERRORS: &[(&str, &str, usize)] = &[
         35,
     ),
     ("serverConfig: {kubeApiServerArg: []}", "unknown-key", 16),
+    (
+        "agentConfig: {kubeletArgs: [tls-cipher-suites=TLS_FOO]}",
+        "tls-name",
+        29,
+    ),
+    (
+        "agentConfig: {kubeletArgs: [tls-min-version=1.2]}",
+        "tls-name",
+        29,
+    ),
+    // containerd templates.
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: '{{ if }'}]",
+        "template-syntax",
+        88,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ template `base` . }}\\n[plugins.'io.containerd.cri.v1.runtime'.cni]\"}]",
+        "containerd-table",
+        88,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.x]\"}]",
+        "containerd-plugins",
+        88,
+    ),
     // Names.
     ("agentConfig: {nodeName: Edge_1}", "node-name", 25),
     ("agentConfig: {nodeLabels: [zone]}", "node-label", 28),

@@ -1,6 +1,7 @@
 //! Checks of containerd templates: the escaped quotes of the proposal's example, and plugin names that fit the file.
 
 use super::Meaning;
+use super::go_template::check_template;
 use crate::model::File;
 use crate::yaml::Pointer;
 
@@ -40,6 +41,18 @@ impl Meaning<'_> {
             return; // Reported with the file's content.
         };
         let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Err(reason) = check_template(&text) {
+            self.error(
+                "template-syntax",
+                &content_at,
+                format!(
+                    "Go's text/template would refuse the template, and K3s would crash: {reason}"
+                ),
+            )
+            .help("the base is included by {{ template \"base\" . }}");
+            return;
+        }
+        self.containerd_tables(&text, &content_at);
         let has_v3 = V3_PLUGINS.iter().any(|plugin| text.contains(plugin));
         let has_v2 = opens_v2_table(&text);
         if has_v3 && has_v2 {
@@ -67,6 +80,64 @@ impl Meaning<'_> {
         }
     }
 }
+
+impl Meaning<'_> {
+    /// TOML allows a table once; containerd exits on the second, which K3s' base may have already.
+    fn containerd_tables(&mut self, text: &str, at: &Pointer) {
+        let has_base = text.contains("{{") && text.contains("base");
+        let mut seen = vec![];
+        for line in text.lines().map(str::trim) {
+            let Some(table) = table_name(line) else {
+                continue;
+            };
+            if has_base && BASE_TABLES.contains(&table.as_str()) {
+                let message = format!("the table [{table}] is in K3s' base template already");
+                self.error("containerd-table", at, message).help(
+                    "TOML allows a table once: put such settings into a drop-in file below \
+                     config-v3.toml.d, or write a template without the base",
+                );
+            } else if seen.contains(&table) {
+                let message = format!("the table [{table}] occurs twice in the template");
+                self.error("containerd-table", at, message)
+                    .help("TOML allows a table once: join the two");
+            }
+            seen.push(table);
+        }
+    }
+}
+
+/// Name of a TOML table header with its quotes made alike; `None` for other lines and for arrays of tables.
+fn table_name(line: &str) -> Option<String> {
+    let inner = line.strip_prefix('[')?;
+    if inner.starts_with('[') {
+        return None;
+    }
+    let end = inner.rfind(']')?;
+    Some(inner[..end].replace('\'', "\"").replace(' ', ""))
+}
+
+/// Tables of K3s' base templates (version 3, then version 2), without those that depend on the node.
+const BASE_TABLES: &[&str] = &[
+    "plugins.\"io.containerd.internal.v1.opt\"",
+    "plugins.\"io.containerd.grpc.v1.cri\"",
+    "plugins.\"io.containerd.cri.v1.runtime\"",
+    "plugins.\"io.containerd.cri.v1.images\"",
+    "plugins.\"io.containerd.cri.v1.images\".pinned_images",
+    "plugins.\"io.containerd.cri.v1.images\".registry",
+    "plugins.\"io.containerd.cri.v1.runtime\".cni",
+    "plugins.\"io.containerd.cri.v1.runtime\".containerd",
+    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc",
+    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.\"runc\"",
+    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options",
+    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.\"runc\".options",
+    "plugins.\"io.containerd.grpc.v1.cri\".cni",
+    "plugins.\"io.containerd.grpc.v1.cri\".containerd",
+    "plugins.\"io.containerd.grpc.v1.cri\".registry",
+    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc",
+    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.\"runc\"",
+    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options",
+    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.\"runc\".options",
+];
 
 /// Whether a table header opens a part of the version-2 CRI plugin that version 3 has elsewhere.
 fn opens_v2_table(text: &str) -> bool {

@@ -3,9 +3,11 @@
 mod accounts;
 mod containerd;
 mod files;
+mod go_template;
 mod meaning;
 mod server;
 mod shape;
+mod tls;
 
 pub(crate) use meaning::{Meaning, spec_pointer};
 pub(crate) use shape::Shape;

@@ -108,6 +108,7 @@ impl Meaning<'_> {
     /// K3s drops the element after one without `=`, whatever it is.
     fn arguments(&mut self, args: &[ComponentArg], at: &Pointer) {
         for (index, arg) in args.iter().enumerate() {
+            self.tls_argument(arg, &at.join(index));
             let drops_next = !arg.has_value() && index + 1 < args.len();
             if drops_next && at.as_str().ends_with("/kubeletArgs") {
                 let message = format!("`{arg}` has no `=`: K3s would drop the argument after it");
