@@ -35,6 +35,9 @@ pub enum Command {
         /// The folder for the copy `config-file` and the key pair `id_ed25519`, `id_ed25519.pub`.
         #[arg(long)]
         out: PathBuf,
+        /// A key of your own that the config-file has already: the copy is then the file as it is.
+        #[arg(long)]
+        ssh_identity: Option<PathBuf>,
     },
     /// Run a scenario and write its report
     Run(RunArgs),
@@ -52,7 +55,8 @@ pub struct RunArgs {
     /// The USB image. It is not written to.
     #[arg(long)]
     pub usb: PathBuf,
-    /// The folder for report, logs and all other evidence.
+    /// Where the run's own folder `<time>-<scenario>` is made, with its report and all
+    /// other evidence, and the link `latest` to it.
     #[arg(long)]
     pub evidence: PathBuf,
     /// The profile's name, for the report.

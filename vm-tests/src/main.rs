@@ -8,9 +8,9 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use vm_tests::cli::{Cli, Command, RunArgs};
-use vm_tests::evidence::{Report, StageRecord};
+use vm_tests::evidence::{Report, StageRecord, new_run_folder};
 use vm_tests::output::Output;
-use vm_tests::prepare::prepare;
+use vm_tests::prepare::{prepare, prepare_with_own_key};
 use vm_tests::scenario::{RunOptions, Scenario, run};
 
 /// Exit status after Ctrl-C, as shells have it.
@@ -29,8 +29,15 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Prepare { config_file, out } => {
-            let prepared = prepare(&config_file, &out)?;
+        Command::Prepare {
+            config_file,
+            out,
+            ssh_identity,
+        } => {
+            let prepared = match ssh_identity {
+                Some(identity) => prepare_with_own_key(&config_file, &identity, &out)?,
+                None => prepare(&config_file, &out)?,
+            };
             println!("{}", prepared.config_file.display());
             Ok(ExitCode::SUCCESS)
         }
@@ -84,12 +91,13 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         Some(path) => serde_json::from_str(&fs_err::read_to_string(path)?)
             .with_context(|| format!("{} is no list of stages", path.display()))?,
     };
+    let scenario = Scenario::load(&args.scenario)?;
     Ok(RunOptions {
-        scenario: Scenario::load(&args.scenario)?,
+        evidence: new_run_folder(&args.evidence, &scenario.name)?,
+        scenario,
         config_file: args.config_file,
         identity,
         usb: args.usb,
-        evidence: args.evidence,
         cache: args.cache.map_or_else(default_cache, Ok)?,
         profile: args.profile,
         accelerator: args.accel,

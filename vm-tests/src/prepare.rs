@@ -18,6 +18,26 @@ pub struct Prepared {
     pub identity: PathBuf,
 }
 
+/// Copies `config_file` to `out` as it is, for a run with a key of the user's
+/// own that the config-file has already.
+///
+/// # Errors
+/// The config-file or the key cannot be read, the copy cannot be written.
+pub fn prepare_with_own_key(config_file: &Path, identity: &Path, out: &Path) -> Result<Prepared> {
+    let text = fs_err::read_to_string(config_file)?;
+    if !identity.is_file() {
+        bail!("the SSH key {} does not exist", identity.display());
+    }
+    fs_err::create_dir_all(out)?;
+    let copy = out.join("config-file");
+    write_private(&copy, text.as_bytes())
+        .with_context(|| format!("cannot write {}", copy.display()))?;
+    Ok(Prepared {
+        config_file: copy,
+        identity: identity.to_owned(),
+    })
+}
+
 /// Makes the key pair in `out` unless it is there, and the copy of
 /// `config_file` with the public key. The same input gives the same bytes, so
 /// that a stage that reads the copy is not built anew.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use thiserror::Error;
 
@@ -18,6 +19,33 @@ pub enum EvidenceError {
     /// The report could not be encoded.
     #[error("the report cannot be encoded")]
     Encode(#[from] serde_json::Error),
+}
+
+/// Makes `<parent>/<time>-<scenario>` for a new run and lets `<parent>/latest`
+/// point to it. The time is UTC, as in `20260131T235959Z`; a second run in the
+/// same second gets a number.
+///
+/// # Errors
+/// The folder or the link cannot be made.
+pub fn new_run_folder(parent: &Path, scenario: &str) -> std::io::Result<PathBuf> {
+    fs_err::create_dir_all(parent)?;
+    let time = humantime::format_rfc3339_seconds(SystemTime::now())
+        .to_string()
+        .replace(['-', ':'], "");
+    let mut name = format!("{time}-{scenario}");
+    let mut number = 1;
+    while let Err(error) = fs_err::create_dir(parent.join(&name)) {
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        number += 1;
+        name = format!("{time}-{scenario}-{number}");
+    }
+    // Made beside and renamed: who looks at `latest` always finds a run.
+    let link = parent.join(format!(".latest-{name}"));
+    std::os::unix::fs::symlink(&name, &link)?;
+    fs_err::rename(&link, parent.join("latest"))?;
+    Ok(parent.join(name))
 }
 
 /// The folder. What goes in as text loses its secrets first.
@@ -146,6 +174,16 @@ mod tests {
             fs_err::read_to_string(evidence.path("guest/log.txt")).unwrap(),
             "password ********"
         );
+    }
+
+    #[test]
+    fn runs_of_the_same_second_have_folders_of_their_own_and_latest_is_the_last() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = new_run_folder(parent.path(), "sample").unwrap();
+        let second = new_run_folder(parent.path(), "sample").unwrap();
+        assert_ne!(first, second);
+        let latest = fs_err::canonicalize(parent.path().join("latest")).unwrap();
+        assert_eq!(latest, fs_err::canonicalize(second).unwrap());
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod html;
 mod junit;
 mod report;
 
-pub use folder::{Evidence, EvidenceError};
+pub use folder::{Evidence, EvidenceError, new_run_folder};
 pub use html::to_html;
 pub use junit::to_junit;
 pub use report::{Check, Report, StageRecord, StepRecord};

@@ -72,6 +72,10 @@ pub(super) async fn at_the_end(flow: &mut Flow<'_>, failed: bool) {
     if failed {
         flow.screenshot("screen-failure").await;
     }
+    // Who interrupts a run waits for its end.
+    if flow.guard.interrupted() {
+        return;
+    }
     let Some(ssh) = flow.ssh.clone() else { return };
     flow.output.doing("collecting the guest's logs");
     let probes: Vec<Probe> = GUEST

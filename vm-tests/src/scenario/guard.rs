@@ -48,6 +48,12 @@ impl<'a> Guard<'a> {
         self.console
     }
 
+    /// True when the run was interrupted.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        *self.interrupted.borrow()
+    }
+
     /// Tells what a wait saw last, for the message when its deadline comes.
     pub fn note(&self, seen: impl Into<String>) {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.into());

@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub struct SshTarget {
     pub address: SocketAddr,
     /// The user.
     pub user: String,
-    /// The private key; `<key>.pub` lies beside it.
+    /// The private key; `<key>.pub` may lie beside it.
     pub identity: PathBuf,
 }
 
@@ -244,11 +244,19 @@ fn open(target: &SshTarget) -> Result<Session, SshError> {
     session.set_tcp_stream(connected);
     session.set_timeout(milliseconds(LOGIN_STEP));
     session.handshake().map_err(failed("greet sshd"))?;
-    let public = identity.with_extension("pub");
+    // Without the public part beside it libssh2 takes it from the private key.
+    let public = public_part(identity);
     session
-        .userauth_pubkey_file(user, Some(&public), identity, None)
+        .userauth_pubkey_file(user, public.as_deref(), identity, None)
         .map_err(failed("log in with the key"))?;
     Ok(session)
+}
+
+/// `<key>.pub`, if it is there.
+fn public_part(identity: &Path) -> Option<PathBuf> {
+    let mut name = identity.as_os_str().to_owned();
+    name.push(".pub");
+    Some(PathBuf::from(name)).filter(|path| path.is_file())
 }
 
 fn execute(
