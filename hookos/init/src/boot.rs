@@ -102,14 +102,25 @@ fn start_services(supervisor: &mut Supervisor, mut options: Options) {
         say!("services: {error}");
         Vec::new()
     });
+    // runc is called in name order; as services do not depend on each other
+    // none waits for the one before.
+    let mut begun = Vec::new();
     for bundle in bundles {
         if supervisor.requested().is_some() {
             return;
         }
-        let name = format!("service {}", bundle.name);
+        say!("service {} starts", bundle.name);
         let logs = Logs::of_service(&bundle.name);
-        say!("{name} starts");
-        match container::start(supervisor, &bundle, &Output::Logs(&logs), options) {
+        let starting = container::begin(supervisor, &bundle, &Output::Logs(&logs), options);
+        begun.push((bundle, logs, starting));
+    }
+    for (bundle, logs, starting) in begun {
+        let name = format!("service {}", bundle.name);
+        let output = Output::Logs(&logs);
+        let pid = starting.and_then(|starting| {
+            container::finish(supervisor, &bundle, &starting, &output, options)
+        });
+        match pid {
             Ok(pid) => supervisor.watch(pid, name, logs),
             Err(error) => container::tell_failure(&name, &error, &logs),
         }

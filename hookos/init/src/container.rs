@@ -71,13 +71,21 @@ pub enum Output<'a> {
     Console,
 }
 
-/// Starts a container and returns the process id of its first process.
-pub fn start(
+/// A container between the call of runc and its end.
+pub struct Starting {
+    runc: u32,
+    word: &'static str,
+    pid_file: PathBuf,
+    runtime: Runtime,
+}
+
+/// Prepares a container and calls runc for it, without waiting.
+pub fn begin(
     supervisor: &mut Supervisor,
     bundle: &Bundle,
     output: &Output<'_>,
     options: Options,
-) -> anyhow::Result<u32> {
+) -> anyhow::Result<Starting> {
     let runtime = bundle.runtime()?;
     prepare::refuse_interfaces(&runtime.interfaces)?;
     // The files exist before runc runs: a service may bind its own log.
@@ -91,52 +99,64 @@ pub fn start(
     prepare::filesystem(bundle, &runtime)?;
     fs::create_dir_all(PID_FILES).with_context(|| format!("making {PID_FILES}"))?;
     let pid_file = Path::new(PID_FILES).join(format!("{}.pid", bundle.name));
-    let steps = Steps::for_runtime(&runtime);
-    let mut first = runc(options);
-    first
-        .args(steps.first)
+    let words = first_call(&runtime);
+    let mut command = runc(options);
+    command
+        .args(words)
         .arg("--bundle")
         .arg(&bundle.dir)
         .arg("--pid-file")
         .arg(&pid_file);
-    first.arg(&bundle.name).stderr(stderr).stdout(stdout);
-    succeed(supervisor, &mut first, steps.first[0])?;
-    let pid =
-        fs::read_to_string(&pid_file).with_context(|| format!("reading {}", pid_file.display()))?;
+    let runc = supervisor.spawn(command.arg(&bundle.name).stderr(stderr).stdout(stdout))?;
+    Ok(Starting {
+        runc,
+        word: words[0],
+        pid_file,
+        runtime,
+    })
+}
+
+/// Waits for runc and returns the process id of the container's first process.
+pub fn finish(
+    supervisor: &mut Supervisor,
+    bundle: &Bundle,
+    starting: &Starting,
+    output: &Output<'_>,
+    options: Options,
+) -> anyhow::Result<u32> {
+    succeed(supervisor, starting.runc, starting.word)?;
+    let file = &starting.pid_file;
+    let pid = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let pid: u32 = pid
         .trim()
         .parse()
-        .with_context(|| format!("{} holds {pid:?}", pid_file.display()))?;
-    if steps.start_apart {
-        prepare::namespaces(&runtime, pid)?;
+        .with_context(|| format!("{} holds {pid:?}", file.display()))?;
+    if binds_namespaces(&starting.runtime) {
+        prepare::namespaces(&starting.runtime, pid)?;
         let mut start = runc(options);
         start
             .arg("start")
             .arg(&bundle.name)
             .stderr(log_end(output))
             .stdout(Stdio::null());
-        succeed(supervisor, &mut start, "start")?;
+        let runc = supervisor.spawn(&mut start)?;
+        succeed(supervisor, runc, "start")?;
     }
     Ok(pid)
 }
 
-/// How runc is called. Something is done between creation and start only when
-/// namespaces are bound; else one call does both, in half the time.
-struct Steps {
-    first: &'static [&'static str],
-    start_apart: bool,
+/// Something is done between creation and start only when namespaces are
+/// bound; else one call of runc does both, in half the time.
+fn first_call(runtime: &Runtime) -> &'static [&'static str] {
+    if binds_namespaces(runtime) {
+        &["create"]
+    } else {
+        &["run", "--detach"]
+    }
 }
 
-impl Steps {
-    fn for_runtime(runtime: &Runtime) -> Self {
-        let start_apart = runtime.bind_ns.wanted().next().is_some();
-        let first: &[&str] = if start_apart {
-            &["create"]
-        } else {
-            &["run", "--detach"]
-        };
-        Self { first, start_apart }
-    }
+fn binds_namespaces(runtime: &Runtime) -> bool {
+    runtime.bind_ns.wanted().next().is_some()
 }
 
 /// Runs a container to its end and tells how it ended.
@@ -150,7 +170,8 @@ pub fn run(supervisor: &mut Supervisor, bundle: &Bundle, word: &str, options: Op
     } else {
         Output::Logs(&logs)
     };
-    let ending = start(supervisor, bundle, &output, options)
+    let ending = begin(supervisor, bundle, &output, options)
+        .and_then(|starting| finish(supervisor, bundle, &starting, &output, options))
         .and_then(|pid| Ok(supervisor.wait_for(pid, &bundle.name, None)?));
     let name = format!("{word} {}", bundle.name);
     prepare::unmount_rootfs(bundle);
@@ -221,10 +242,8 @@ fn log_end(output: &Output<'_>) -> Stdio {
     }
 }
 
-fn succeed(supervisor: &mut Supervisor, command: &mut Command, word: &str) -> anyhow::Result<()> {
-    let ending = supervisor
-        .run(command, RUNC_PATIENCE)
-        .with_context(|| format!("runc {word}"))?;
+fn succeed(supervisor: &mut Supervisor, runc: u32, word: &str) -> anyhow::Result<()> {
+    let ending = supervisor.wait_for(runc, &format!("runc {word}"), Some(RUNC_PATIENCE))?;
     if !ending.is_success() {
         bail!("runc {word} {ending}");
     }
@@ -249,9 +268,9 @@ mod tests {
     #[test]
     fn creation_and_start_are_apart_only_for_bound_namespaces() {
         let mut runtime = Runtime::default();
-        assert!(!Steps::for_runtime(&runtime).start_apart);
+        assert_eq!(first_call(&runtime)[0], "run");
         runtime.bind_ns.net = "/run/netns/x".into();
-        assert_eq!(Steps::for_runtime(&runtime).first, ["create"]);
+        assert_eq!(first_call(&runtime), ["create"]);
     }
 
     #[test]
