@@ -50,19 +50,13 @@ fn replace(text: &str, tree: &Tree, value: &str) -> String {
     let section = Pointer::from("/operatingSystem");
     let at = section.join("sshKey");
     if let (Some(entry), Some(id)) = (tree.entry(&at), tree.find(&at)) {
-        let node = tree.node(id);
-        let mut range = node.span.clone();
-        let block = matches!(node.kind, Kind::Sequence(_)) && text[range.clone()].starts_with('-');
-        if range.is_empty() {
-            let colon = text[entry.key_span.end..].find(':').unwrap_or_default();
-            range = entry.key_span.end + colon + 1..entry.key_span.end + colon + 1;
-            return splice(text, range, &format!(" {value}"));
-        }
-        if block {
-            // A flow list may follow the key on its own line; keep it deeper than the key.
-            return splice(text, range, &format!("  {value}"));
-        }
-        return splice(text, range, value);
+        // From the colon on: a block text's span does not have its `|`.
+        let colon = text[entry.key_span.end..].find(':').unwrap_or_default();
+        let start = entry.key_span.end + colon + 1;
+        let end = tree.node(id).span.end.max(start);
+        let empty = tree.node(id).span.is_empty();
+        let range = if empty { start..start } else { start..end };
+        return splice(text, range, &format!(" {value}"));
     }
     match tree.find(&section).map(|id| tree.node(id)) {
         Some(node) if matches!(&node.kind, Kind::Mapping(entries) if !entries.is_empty()) => {
@@ -99,4 +93,72 @@ fn replace(text: &str, tree: &Tree, value: &str) -> String {
 
 fn splice(text: &str, range: std::ops::Range<usize>, with: &str) -> String {
     format!("{}{with}{}", &text[..range.start], &text[range.end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::add_ssh_key;
+    use crate::{ParseOptions, parse};
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f new";
+    const OLD: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA old";
+    const KUBERNETES: &str = "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {}}\n";
+
+    #[test]
+    fn adds_a_key_wherever_there_is_room_for_one() {
+        for (section, before) in [
+            ("operatingSystem:\n  sshKey:\n".to_owned(), 0),
+            ("operatingSystem:\n  sshKey: # none yet\n".to_owned(), 0),
+            ("operatingSystem:\n  sshKey: \"\"\n".to_owned(), 0),
+            ("operatingSystem:\n  sshKey: []\n".to_owned(), 0),
+            (
+                "operatingSystem:\n  users: [{username: root}]\n".to_owned(),
+                0,
+            ),
+            (
+                "operatingSystem: {users: [{username: root}]}\n".to_owned(),
+                0,
+            ),
+            ("operatingSystem:\n".to_owned(), 0),
+            ("operatingSystem: {}\n".to_owned(), 0),
+            (String::new(), 0),
+            (format!("operatingSystem:\n  sshKey: {OLD}\n"), 1),
+            (
+                format!("operatingSystem:\n  sshKey: '{OLD}' # mine\n  hostname: a\n"),
+                1,
+            ),
+            (
+                format!("operatingSystem:\n  sshKey: |\n    {OLD}\n    # comment\n  hostname: a\n"),
+                1,
+            ),
+            (format!("operatingSystem:\n  sshKey: >-\n    {OLD}\n"), 1),
+            (
+                format!("operatingSystem:\n  sshKey:\n    - {OLD}\n  hostname: a\n"),
+                1,
+            ),
+            (
+                format!("operatingSystem:\n  sshKey:\n  - {OLD}\n  hostname: a\n"),
+                1,
+            ),
+            (format!("operatingSystem:\n  sshKey: [\"{OLD}\"]\n"), 1),
+        ] {
+            let text = format!("{section}{KUBERNETES}");
+            let edited = add_ssh_key(&text, KEY).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let config = parse(&edited, &ParseOptions::default())
+                .config
+                .expect("valid");
+            let keys = config.operating_system.ssh_keys();
+            assert_eq!(keys.len(), before + 1, "{edited}");
+            assert!(edited.contains(KUBERNETES), "the rest changed: {edited}");
+        }
+    }
+
+    #[test]
+    fn does_not_add_a_key_twice() {
+        let text = format!("operatingSystem:\n  sshKey: {KEY}\n{KUBERNETES}");
+        let edited = add_ssh_key(&text, KEY).expect("edited");
+        assert_eq!(edited.matches("ssh-ed25519").count(), 1);
+    }
 }

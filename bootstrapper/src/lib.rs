@@ -40,6 +40,7 @@
 
 mod check;
 pub mod diagnostic;
+pub mod document;
 pub mod edit;
 pub mod install;
 pub mod k3s;

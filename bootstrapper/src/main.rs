@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::diagnostic::{Diagnostic, Severity, to_json};
 use cluster_bootstrapper::install::{Owners, Root, install};
 use cluster_bootstrapper::model::ConfigFile;
-use cluster_bootstrapper::{ParseOptions, Parsed, k3s, parse_bytes, schema};
+use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, parse_bytes, schema};
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,17 @@ enum Command {
         output: Output,
     },
     /// Print the JSON Schema of the config-file.
-    Schema,
+    Schema {
+        /// Compare this file with it instead; exit 1 when they differ.
+        #[arg(long, value_name = "FILE")]
+        check: Option<PathBuf>,
+    },
+    /// Print the description of the config-file in Markdown.
+    Docs {
+        /// Compare this file with it instead; exit 1 when they differ.
+        #[arg(long, value_name = "FILE")]
+        check: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,10 +125,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match (cli.command, cli.convert) {
         (Some(Command::Install { input, root }), _) => run_install(&input, &root),
         (Some(Command::Validate { input, output }), _) => validate(&input, output),
-        (Some(Command::Schema), _) => {
-            print(&schema::schema_text())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        (Some(Command::Schema { check }), _) => generated("schema", &schema::schema_text(), check),
+        (Some(Command::Docs { check }), _) => generated("docs", &document::document(), check),
         (None, Some(convert)) => run_convert(convert),
         (None, None) => {
             use clap::CommandFactory as _;
@@ -130,6 +138,21 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 .exit()
         }
     }
+}
+
+/// Prints a generated text, or compares a file with it.
+fn generated(command: &str, text: &str, check: Option<PathBuf>) -> Result<ExitCode> {
+    let Some(path) = check else {
+        print(text)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let shown = path.display();
+    let found = std::fs::read_to_string(&path).with_context(|| format!("reading {shown}"))?;
+    if found == text {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{shown} is not up to date; run: cluster-bootstrapper {command} > {shown}");
+    Ok(ExitCode::from(WRONG_CONFIG))
 }
 
 fn run_convert(convert: Convert) -> Result<ExitCode> {

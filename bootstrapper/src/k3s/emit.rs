@@ -49,3 +49,56 @@ pub(crate) fn block(text: &str, indent: usize) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{block, fits_block, quoted};
+    use crate::yaml::{Pointer, load};
+
+    const TEXTS: &[&str] = &[
+        "",
+        " ",
+        "plain",
+        "  leading spaces\n and more\n",
+        "\n\nleading lines\n",
+        "no final line break",
+        "one\n",
+        "two\n\n",
+        "three\n\n\n",
+        "tab\tinside\n\ttab first\n",
+        "trailing space \nnext \n",
+        "carriage\r\nreturn\r",
+        "# no comment: a \"quoted\" 'text' \\ {{ x }} {% y %} {# z #}\n",
+        "- a\n- b\n",
+        "--- \n...\n",
+        "\u{e4}\u{20ac}\u{1f600}\u{85}\u{2028}\u{feff}",
+        "\u{1}\u{7f}\u{1b}",
+        "0644",
+        "null",
+        "~",
+    ];
+
+    fn read(yaml: &str) -> String {
+        let (tree, _) = load(yaml).unwrap_or_else(|error| panic!("{error}: {yaml:?}"));
+        let id = tree.find(&Pointer::from("/a/b")).expect("there");
+        match &tree.node(id).kind {
+            crate::yaml::Kind::Scalar { text, .. } => text.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_quoted_text_is_read_back_as_it_was() {
+        for text in TEXTS {
+            assert_eq!(read(&format!("a:\n  b: {}\n", quoted(text))), *text);
+        }
+    }
+
+    #[test]
+    fn a_block_text_is_read_back_as_it_was() {
+        for text in TEXTS.iter().filter(|text| fits_block(text)) {
+            let yaml = format!("a:\n  b: {}  c: d\n", block(text, 2));
+            assert_eq!(read(&yaml), *text, "{yaml}");
+        }
+    }
+}

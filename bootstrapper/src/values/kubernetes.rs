@@ -45,6 +45,7 @@ impl TextValue for ConfigVersion {
     const DESCRIPTION: &'static str = "Version of the config-file's format: 1.0.";
     const EXAMPLES: &'static [&'static str] = &["1.0"];
     const PATTERN: &'static str = r"^1(\.0)?$";
+    const NUMERIC: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         if !["1.0", "1"].contains(&text) {
@@ -76,6 +77,7 @@ impl TextValue for K3sVersion {
         "A K3s release. It is fixed by the OS image, so it is best left out.";
     const EXAMPLES: &'static [&'static str] = &["v1.33.5+k3s1"];
     const PATTERN: &'static str = r"^v?[0-9]+\.[0-9]+(\.[0-9]+)?([-+][0-9A-Za-z.+-]+)?$";
+    const NUMERIC: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bare = text.strip_prefix('v').unwrap_or(text);
@@ -375,6 +377,7 @@ impl TextValue for Port {
     const DESCRIPTION: &'static str = "A TCP port, 1 to 65535; quotes are not needed.";
     const EXAMPLES: &'static [&'static str] = &["6443"];
     const PATTERN: &'static str = r"^[1-9][0-9]{0,4}$";
+    const NUMERIC: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         let fine = text

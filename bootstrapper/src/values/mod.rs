@@ -52,6 +52,8 @@ pub trait TextValue: Sized {
     const EXAMPLES: &'static [&'static str];
     /// ECMA 262 pattern for editors, no stricter than `parse`; empty for none.
     const PATTERN: &'static str;
+    /// Whether it is commonly written without quotes and then looks like a number to an editor.
+    const NUMERIC: bool = false;
     /// Whether diagnostics must not show it.
     const SECRET: bool = false;
 
@@ -118,6 +120,9 @@ pub(crate) fn schema_of<T: TextValue>() -> schemars::Schema {
         "format": T::FORMAT,
         "description": T::DESCRIPTION,
     });
+    if T::NUMERIC {
+        schema.insert("type".to_owned(), serde_json::json!(["string", "number"]));
+    }
     if !T::PATTERN.is_empty() {
         schema.insert("pattern".to_owned(), T::PATTERN.into());
     }

@@ -110,6 +110,7 @@ impl TextValue for FileMode {
     const DESCRIPTION: &'static str = "Permission bits in octal; quotes are not needed.";
     const EXAMPLES: &'static [&'static str] = &["0644", "0600"];
     const PATTERN: &'static str = r"^(0o?)?[0-7]{3,4}$";
+    const NUMERIC: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         let digits = text.strip_prefix("0o").unwrap_or(text);

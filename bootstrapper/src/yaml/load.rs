@@ -1,7 +1,7 @@
 //! Reads YAML events into a [`Tree`] within fixed limits, so that no input can make it hang or eat the memory.
 
 use super::tree::{Entry, Kind, Node, NodeId, Tree};
-use granit_parser::{Event, Parser, ScalarStyle, Span, options};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -106,6 +106,8 @@ fn byte_range(source: &str, span: &Span) -> Range<usize> {
 struct Frame {
     id: NodeId,
     anchor: usize,
+    /// Written in brackets, so that the closing event has the end.
+    flow: bool,
     key: Option<(String, Range<usize>)>,
     seen: HashSet<String>,
     weight: usize,
@@ -139,9 +141,13 @@ impl Loader {
             Event::Scalar(text, style, anchor, _) => {
                 self.scalar(text.into_owned(), style, anchor, span)
             }
-            Event::SequenceStart(_, anchor, _) => self.open(Kind::Sequence(vec![]), anchor, span),
-            Event::MappingStart(_, anchor, _) => self.open(Kind::Mapping(vec![]), anchor, span),
-            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::SequenceStart(style, anchor, _) => {
+                self.open(Kind::Sequence(vec![]), style, anchor, span)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.open(Kind::Mapping(vec![]), style, anchor, span)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(&span),
             Event::Alias(anchor) => {
                 let id = self.anchors.get(&anchor).copied().ok_or_else(|| {
                     LoadError::new("yaml-alias", span.clone(), "an alias inside its own anchor")
@@ -194,7 +200,13 @@ impl Loader {
         self.place(id, span)
     }
 
-    fn open(&mut self, kind: Kind, anchor: usize, span: Range<usize>) -> Result<(), LoadError> {
+    fn open(
+        &mut self,
+        kind: Kind,
+        style: StructureStyle,
+        anchor: usize,
+        span: Range<usize>,
+    ) -> Result<(), LoadError> {
         self.refuse_complex_key(&span)?;
         if self.stack.len() >= MAX_DEPTH {
             return Err(LoadError::new(
@@ -207,6 +219,7 @@ impl Loader {
         self.stack.push(Frame {
             id,
             anchor,
+            flow: style == StructureStyle::Flow,
             key: None,
             seen: HashSet::new(),
             weight: 1,
@@ -214,12 +227,16 @@ impl Loader {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), LoadError> {
+    fn close(&mut self, closing: &Range<usize>) -> Result<(), LoadError> {
         let Some(frame) = self.stack.pop() else {
             return Ok(());
         };
         self.weights[frame.id.0] = frame.weight;
-        let end = self.last_child_end(frame.id);
+        let end = if frame.flow {
+            closing.end
+        } else {
+            self.last_child_end(frame.id)
+        };
         let span = &mut self.nodes[frame.id.0].span;
         span.end = span.end.max(end);
         let span = span.clone();

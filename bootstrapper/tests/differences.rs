@@ -1,0 +1,194 @@
+//! docs/differences-from-cluster-api-k3s.md: every entry holds for the conversion, and no entry is without a check.
+
+use cluster_bootstrapper::k3s::{FirstBoot, Setting, first_boot, settings};
+use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::{ParseOptions, parse};
+use std::path::Path;
+
+fn config(spec: &str) -> Option<ConfigFile> {
+    let text = format!(
+        "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: \
+         controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: {{spec: {spec}}}}}\n"
+    );
+    parse(&text, &ParseOptions::default()).config
+}
+
+fn boot(spec: &str) -> FirstBoot {
+    first_boot(
+        config(spec)
+            .unwrap_or_else(|| panic!("refused: {spec}"))
+            .k3s(),
+    )
+    .expect("decoded")
+}
+
+fn file(boot: &FirstBoot, end: &str) -> String {
+    let file = boot
+        .files
+        .iter()
+        .find(|file| file.path.ends_with(end))
+        .expect("there");
+    String::from_utf8(file.bytes.clone()).expect("text")
+}
+
+fn values(spec: &str, key: &str) -> Option<Vec<String>> {
+    settings(config(spec).expect("accepted").k3s())
+        .get(key)
+        .map(Setting::values)
+}
+
+const USER: &str = "{preK3sCommands: ['echo pre'], serverConfig: {kubeAPIServerArg: [anonymous-auth=false], tlsSan: [a.example.com]}}";
+
+/// Heading, and whether the conversion has the difference.
+const ENTRIES: &[(&str, fn() -> bool)] = &[
+    ("No jinja header", || {
+        boot("{}").cloud_config().starts_with("#cloud-config\n")
+    }),
+    ("No certificate files", || {
+        !boot("{}")
+            .files
+            .iter()
+            .any(|f| f.path.contains("/server/tls"))
+    }),
+    ("No etcd-proxy manifest", || {
+        !boot("{}")
+            .files
+            .iter()
+            .any(|f| f.path.contains("etcd-proxy"))
+    }),
+    ("No token, server or endpoint entries", || {
+        values(USER, "token").is_none()
+            && values(USER, "server").is_none()
+            && values(USER, "tls-san") == Some(vec!["a.example.com".to_owned()])
+    }),
+    ("No forced API server arguments", || {
+        values(USER, "kube-apiserver-arg") == Some(vec!["anonymous-auth=false".to_owned()])
+    }),
+    ("The cloud controller is on unless switched off", || {
+        values("{}", "disable-cloud-controller").is_none()
+            && values("{}", "kubelet-arg").is_none()
+            && values(
+                "{serverConfig: {disableCloudController: true}}",
+                "disable-cloud-controller",
+            )
+            .is_some()
+            && config("{serverConfig: {disableCloudController: true, cloudProviderName: external}}")
+                .is_none()
+    }),
+    ("Texts are quoted", || {
+        file(
+            &boot("{serverConfig: {httpsListenPort: 6443}}"),
+            "/config.yaml",
+        )
+        .contains("https-listen-port: \"6443\"\n")
+    }),
+    ("Encoded files are decoded first", || {
+        file(
+            &boot("{files: [{path: /etc/a, encoding: base64, content: eA==}]}"),
+            "/etc/a",
+        ) == "x"
+    }),
+    ("Air-gapped always", || {
+        file(&boot("{}"), "install-k3s.sh")
+            .contains("INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC='server'")
+            && config("{agentConfig: {airGapped: false}}").is_none()
+    }),
+    ("The install line is a script with a deadline", || {
+        let script = file(&boot("{}"), "install-k3s.sh");
+        script.contains("deadline=1200\n")
+            && script.contains("/run/cluster-api/bootstrap-success.complete")
+    }),
+    ("A failed command fails cloud-init", || {
+        let commands = boot(USER).commands;
+        commands.contains(&"emts_check 'preK3sCommands[0]'".to_owned())
+            && commands.last().is_some_and(|last| last.contains("exit 1"))
+    }),
+    ("An interrupted first boot is resumed", || {
+        boot("{}").cloud_config().contains("\nbootcmd:\n")
+    }),
+    ("K3s gets the environment and a default route", || {
+        let drop_in = file(&boot("{}"), "k3s.service.d/10-emts.conf");
+        drop_in.contains("EnvironmentFile=-/etc/environment\n")
+            && drop_in.contains("default-route.sh")
+            && file(&boot("{}"), "default-route.sh").contains("metric=20000\n")
+    }),
+];
+
+#[test]
+fn every_written_difference_is_one() {
+    for (heading, holds) in ENTRIES {
+        assert!(
+            holds(),
+            "the conversion no longer differs as the entry `{heading}` says"
+        );
+    }
+}
+
+#[test]
+fn the_list_and_the_checks_have_the_same_entries() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/differences-from-cluster-api-k3s.md");
+    let text = std::fs::read_to_string(path).expect("the list");
+    let written: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    let checked: Vec<&str> = ENTRIES.iter().map(|(heading, _)| *heading).collect();
+    assert_eq!(written, checked);
+}
+
+/// Runs the first boot's commands with install-k3s.sh replaced by a command, and gives the exit code and output.
+fn run(spec: &str, install: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let state = folder.path().join("state").display().to_string();
+    let script = boot(spec)
+        .commands
+        .join("\n")
+        .replace("sh /etc/rancher/emts/install-k3s.sh", install)
+        .replace("/var/lib/emts", &state);
+    let run = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .expect("sh");
+    let output =
+        String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+    let complete = folder.path().join("state/first-boot-complete").exists();
+    (
+        run.status.code().unwrap_or(-1),
+        format!("{output}complete={complete}\n"),
+    )
+}
+
+#[test]
+fn commands_share_one_shell_and_run_in_order() {
+    let spec = "{preK3sCommands: ['x=1', 'echo pre $x'], postK3sCommands: ['echo post $x']}";
+    let (code, output) = run(spec, "echo install");
+    assert_eq!(
+        (code, output.as_str()),
+        (0, "pre 1\ninstall\npost 1\ncomplete=true\n")
+    );
+}
+
+#[test]
+fn a_failing_command_is_named_and_the_rest_still_runs() {
+    let (code, output) = run(
+        "{preK3sCommands: ['echo a; false'], postK3sCommands: ['echo b']}",
+        "true",
+    );
+    assert_eq!(code, 1);
+    assert_eq!(
+        output,
+        "a\nb\nemts: preK3sCommands[0] ended with status 1\nemts: failed: preK3sCommands[0]\ncomplete=true\n"
+    );
+}
+
+#[test]
+fn a_failed_installation_is_tried_again_at_the_next_boot() {
+    let (code, output) = run("{}", "false");
+    assert_eq!(code, 1);
+    assert!(
+        output.contains("the installation of K3s ended with status 1"),
+        "{output}"
+    );
+    assert!(output.ends_with("complete=false\n"), "{output}");
+}

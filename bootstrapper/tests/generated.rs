@@ -1,0 +1,86 @@
+//! Files that are generated from the model are up to date, and the reader agrees with a validator of JSON Schema.
+
+use cluster_bootstrapper::{ParseOptions, document, parse, schema};
+use std::path::Path;
+
+const MEND: &str = "run: UPDATE_GENERATED=1 cargo test -p cluster-bootstrapper --test generated";
+
+fn up_to_date(path: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(&path, text).expect("writing a generated file");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == text,
+        "{} is not up to date; {MEND}",
+        path.display()
+    );
+}
+
+#[test]
+fn the_schema_file_is_up_to_date() {
+    up_to_date("configs/config-file.schema.json", &schema::schema_text());
+}
+
+#[test]
+fn the_description_is_up_to_date() {
+    up_to_date("docs/config-file.md", &document::document());
+}
+
+#[test]
+fn the_schema_is_valid_and_takes_the_sample() {
+    let schema = schema::schema();
+    let validator = jsonschema::validator_for(&schema).expect("a valid JSON Schema");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/config-file.yaml");
+    let text = std::fs::read_to_string(sample).expect("the sample");
+    let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    let errors: Vec<String> = validator
+        .iter_errors(&value)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn the_schema_refuses_what_the_reader_refuses() {
+    let schema = schema::schema();
+    let validator = jsonschema::validator_for(&schema).expect("a valid JSON Schema");
+    let head = "kubernetes: {kind: KThreesControlPlaneTemplate, apiVersion: controlplane.cluster.x-k8s.io/v1beta2, spec: {template: {spec: ";
+    for spec in [
+        "{foo: 1}",
+        "{files: [{path: /usr/x}]}",
+        "{files: [{content: x}]}",
+        "{preK3sCommands: ['']}",
+        "{serverConfig: []}",
+        "{serverConfig: {disableComponents: [foo]}}",
+        "{serverConfig: {httpsListenPort: 'x'}}",
+        "{agentConfig: {airGapped: 'true'}}",
+    ] {
+        let text = format!("{head}{spec}}}}}}}\n");
+        let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        assert!(!validator.is_valid(&value), "the schema takes {spec}");
+        assert!(
+            parse(&text, &ParseOptions::default()).config.is_none(),
+            "the reader takes {spec}"
+        );
+    }
+}
+
+#[test]
+fn every_leaf_has_a_description() {
+    let leaves = schema::schema_leaves();
+    assert!(
+        leaves.contains(&"/operatingSystem/users/*/username".to_owned()),
+        "{leaves:?}"
+    );
+    assert!(leaves.contains(&"/kubernetes/spec/template/spec/agentConfig/kubeletArgs".to_owned()));
+    let text = document::document();
+    for leaf in leaves {
+        let name = leaf.rsplit('/').find(|step| *step != "*").expect("a name");
+        assert!(
+            text.contains(&format!("| `{name}` |")),
+            "docs/config-file.md lacks {leaf}"
+        );
+    }
+}
