@@ -117,6 +117,7 @@ fn build_one(
 
 /// The body of the process that `build_one` starts.
 pub fn build_stage(name: &str, request: &Path) -> Result<()> {
+    process::stay_in_group();
     let context: Context = serde_json::from_slice(&fs_err::read(request)?).context("reading the stage's request")?;
     (stages::find(name)?.build)(&context)
 }

@@ -63,7 +63,9 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:?}");
+            for (depth, cause) in error.chain().enumerate() {
+                eprintln!("{}{cause}", if depth == 0 { "error: " } else { "  because: " });
+            }
             ExitCode::from(if process::interrupted() { INTERRUPTED } else { 1 })
         }
     }

@@ -5,20 +5,28 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 /// How often a running child is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// How long a group may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a killed group may take to vanish.
+const KILLED: Duration = Duration::from_secs(2);
 
 static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+static IN_STAGE: AtomicBool = AtomicBool::new(false);
+
+/// Says that this process is a stage's: what it starts stays in its group, which the parent ends as a whole.
+pub fn stay_in_group() {
+    IN_STAGE.store(true, Ordering::SeqCst);
+}
 
 fn groups() -> MutexGuard<'static, BTreeSet<i32>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -77,12 +85,24 @@ impl Group {
         let mut asked_at = None;
         loop {
             if let Some(status) = self.child.try_wait().context("waiting for a child process")? {
+                if interrupted() {
+                    // What the leader started may still be cleaning up.
+                    self.wait_until_empty(GRACE);
+                }
                 return Ok(status);
             }
             if interrupted() && asked_at.get_or_insert_with(Instant::now).elapsed() > GRACE {
                 signal_group(self.id, Signal::KILL);
             }
             tick();
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn wait_until_empty(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let alive = || Pid::from_raw(self.id).is_some_and(|id| test_kill_process_group(id).is_ok());
+        while alive() && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
     }
@@ -93,6 +113,7 @@ impl Drop for Group {
         // Whatever the leader left behind ends here too.
         signal_group(self.id, Signal::KILL);
         let _ = self.child.wait();
+        self.wait_until_empty(KILLED);
         groups().remove(&self.id);
     }
 }
@@ -100,7 +121,11 @@ impl Drop for Group {
 /// Runs `command` with its output on this terminal; an error unless it ends with 0.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = display(command);
-    let status = Group::spawn(command)?.wait(|| {})?;
+    let status = if IN_STAGE.load(Ordering::SeqCst) {
+        command.stdin(Stdio::null()).status().with_context(|| format!("starting {name}"))?
+    } else {
+        Group::spawn(command)?.wait(|| {})?
+    };
     expect_success(status, &name)
 }
 
@@ -145,7 +170,7 @@ mod tests {
         drop(group);
         // The background child is reaped by init; until then it may be seen as a zombie.
         let deadline = Instant::now() + Duration::from_secs(10);
-        while rustix::process::test_kill_process_group(id).is_ok() {
+        while test_kill_process_group(id).is_ok() {
             assert!(Instant::now() < deadline, "the process group still lives");
             std::thread::sleep(POLL);
         }
