@@ -136,7 +136,12 @@ fn build(request: &Request) -> Result<()> {
         let origin = if part.cached { "cached" } else { "made" };
         println!("{:>12} {origin:<6} {}", part.size, part.name);
     }
-    let outputs = [report.kernel, Some(report.initrd), Some(report.cmdline), report.tar];
+    let outputs = [
+        report.kernel,
+        Some(report.initrd),
+        Some(report.cmdline),
+        report.tar,
+    ];
     for path in outputs.iter().flatten() {
         println!("{:>12} {}", fs_err::metadata(path)?.len(), path.display());
     }

@@ -12,7 +12,15 @@ fn build(dir: &Path, initrd: &[u8]) -> PathBuf {
     let (kernel, initrd_path, out) = (dir.join("kernel"), dir.join("initrd"), dir.join("a.efi"));
     fs_err::write(&kernel, vec![7; 70_001]).unwrap();
     fs_err::write(&initrd_path, initrd).unwrap();
-    uki::build(Path::new(STUB), &kernel, &initrd_path, "quiet", "ID=hookos\n", &out).unwrap();
+    uki::build(
+        Path::new(STUB),
+        &kernel,
+        &initrd_path,
+        "quiet",
+        "ID=hookos\n",
+        &out,
+    )
+    .unwrap();
     out
 }
 
@@ -25,9 +33,15 @@ fn sections(image: &[u8]) -> BTreeMap<String, (usize, usize, Vec<u8>)> {
     (0..half(pe + 6))
         .map(|index| {
             let entry = table + index * 40;
-            let name = String::from_utf8_lossy(&image[entry..entry + 8]).trim_end_matches('\0').to_owned();
-            let (size, address, raw, offset) =
-                (word(entry + 8), word(entry + 12), word(entry + 16), word(entry + 20));
+            let name = String::from_utf8_lossy(&image[entry..entry + 8])
+                .trim_end_matches('\0')
+                .to_owned();
+            let (size, address, raw, offset) = (
+                word(entry + 8),
+                word(entry + 12),
+                word(entry + 16),
+                word(entry + 20),
+            );
             let content = image[offset..offset + size.min(raw)].to_vec();
             (name, (address, size, content))
         })
@@ -45,7 +59,10 @@ fn sections_hold_the_files_and_do_not_overlap() {
     assert_eq!(sections[".linux"].2, vec![7; 70_001]);
     let mut places: Vec<(usize, usize)> = sections.values().map(|s| (s.0, s.0 + s.1)).collect();
     places.sort_unstable();
-    assert!(places.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{places:x?}");
+    assert!(
+        places.windows(2).all(|pair| pair[0].1 <= pair[1].0),
+        "{places:x?}"
+    );
     for name in [".osrel", ".cmdline", ".initrd", ".linux"] {
         assert_eq!(sections[name].0 % 4096, 0, "{name}");
     }
@@ -83,5 +100,8 @@ fn an_image_that_already_has_a_kernel_is_refused() {
     let image = build(dir.path(), b"x");
     let out = dir.path().join("out");
     let error = uki::build(&image, &image, &image, "", "", &out).unwrap_err();
-    assert!(error.to_string().contains("already has a kernel"), "{error}");
+    assert!(
+        error.to_string().contains("already has a kernel"),
+        "{error}"
+    );
 }
