@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use probe::probe;
+pub use probe::{Probed, probe};
 pub use remembered::{host_boot_id, recall, remember};
 
 /// An accelerator of QEMU.

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use cluster_bootstrapper::Parsed;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use super::definition::{Budgets, Step};
 use super::failure::Failure;
 use super::guard::Guard;
 use super::machine::Hardware;
-use super::run::RunOptions;
+use super::run::{Context, RunOptions};
 use super::{collect, verify};
 use crate::console::{Console, Marker, MarkerState};
 use crate::evidence::{Check, Evidence, StepRecord};
@@ -42,36 +42,26 @@ pub(super) struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of the run with a life of its own"
-    )]
     pub fn new(
-        options: &'a RunOptions,
-        parsed: &'a Parsed,
-        evidence: &'a Evidence,
+        context: &Context<'a>,
         hardware: &'a Hardware,
         vm: &'a RunningVm,
         console: &'a Console,
-        interrupted: watch::Receiver<bool>,
         ssh_log: SshLog,
-        output: &'a Output,
     ) -> Self {
-        let guard = Guard::new(vm, console, interrupted);
-        let events = vm.qmp.events();
         Self {
-            options,
-            parsed,
-            evidence,
+            options: context.options,
+            parsed: context.parsed,
+            evidence: context.evidence,
             hardware,
-            guard,
-            output,
+            guard: Guard::new(vm, console, context.interrupted.clone()),
+            output: context.output,
             ssh: None,
             steps: Vec::new(),
             checks: Vec::new(),
             k3s: String::new(),
             ssh_log,
-            events,
+            events: vm.qmp.events(),
         }
     }
 

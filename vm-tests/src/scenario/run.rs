@@ -4,19 +4,20 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
 use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use tokio::sync::watch;
 
 use super::collect;
 use super::definition::Scenario;
+use super::failure::{Failure, Seen};
 use super::flow::Flow;
 use super::machine::Hardware;
-use crate::accel::{self, AcceleratorChoice, Chosen};
-use crate::console::{Console, Gravity};
-use crate::evidence::{Evidence, Report, StageRecord};
+use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
+use crate::console::{Badness, Console, Gravity};
+use crate::evidence::{Check, Evidence, Report, StageRecord};
 use crate::expectation;
-use crate::machine::{RunningVm, VmPlan};
+use crate::machine::RunningVm;
 use crate::output::Output;
 use crate::ssh::{Secrets, SshLog};
 
@@ -47,66 +48,68 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
 }
 
-/// Runs a scenario and writes its report. The report tells whether it passed.
+/// What all parts of a run share.
+pub(super) struct Context<'a> {
+    pub options: &'a RunOptions,
+    pub parsed: &'a Parsed,
+    pub evidence: &'a Evidence,
+    pub output: &'a Output,
+    pub interrupted: watch::Receiver<bool>,
+}
+
+/// Runs a scenario and writes its report, which tells whether it passed.
 ///
 /// # Errors
-/// The run could not begin: a missing file, a wrong config-file, no firmware.
+/// The config-file is wrong, or the evidence cannot be written.
 pub async fn run(
     options: &RunOptions,
     output: &Output,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Report> {
     let started = Instant::now();
-    let began = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let text = fs_err::read_to_string(&options.config_file)?;
     let parsed = read_config(&text, &options.config_file)?;
     let evidence = Evidence::create(&options.evidence, secrets(&parsed))?;
     evidence.write_private("config-file", text.as_bytes())?;
-    let chosen = choose_accelerator(options, output, &evidence).await?;
-    output.line(&format!(
-        "accelerator {} ({})",
-        chosen.accelerator.name(),
-        chosen.reason
-    ));
-    let mut report = Report {
+    let mut report = empty_report(options);
+    let context = Context {
+        options,
+        parsed: &parsed,
+        evidence: &evidence,
+        output,
+        interrupted,
+    };
+    if let Err(error) = run_all(&context, &mut report).await {
+        report.failure = Some(format!("{error:#}"));
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    report.conclude();
+    if report.passed && !options.keep {
+        fs_err::remove_dir_all(evidence.path(MACHINE))?;
+    }
+    evidence.write_report(&report)?;
+    Ok(report)
+}
+
+/// The folder of the machine's disks in the evidence.
+const MACHINE: &str = "machine";
+
+fn empty_report(options: &RunOptions) -> Report {
+    Report {
         scenario: options.scenario.name.clone(),
         profile: options.profile.clone(),
-        accelerator: chosen.accelerator.name().to_owned(),
-        accelerator_reason: chosen.reason.clone(),
+        accelerator: "not chosen".to_owned(),
+        accelerator_reason: String::new(),
         k3s: String::new(),
         passed: false,
         seconds: 0.0,
-        started: began,
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         stages: options.stages.clone(),
         steps: Vec::new(),
         checks: Vec::new(),
         failure: None,
         warnings: Vec::new(),
-    };
-    let work = evidence.path("machine");
-    let hardware = Hardware::build(&options.scenario, &options.usb, &work)?;
-    let result = run_machine(
-        options,
-        output,
-        interrupted,
-        &parsed,
-        &evidence,
-        &hardware,
-        chosen,
-        &mut report,
-    )
-    .await;
-    if let Err(error) = result {
-        report.failure = Some(format!("{error:#}"));
     }
-    collect::stick_logs(&hardware.stick, &evidence);
-    report.seconds = started.elapsed().as_secs_f64();
-    report.conclude();
-    if report.passed && !options.keep {
-        fs_err::remove_dir_all(&work)?;
-    }
-    evidence.write_report(&report)?;
-    Ok(report)
 }
 
 fn read_config(text: &str, path: &Path) -> Result<Parsed> {
@@ -134,42 +137,53 @@ fn secrets(parsed: &Parsed) -> Secrets {
     secrets
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a part of the run with a life of its own"
-)]
+async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    let probed = choose_accelerator(context).await?;
+    let chosen = &probed.chosen;
+    context.output.line(&format!(
+        "accelerator {} ({})",
+        chosen.accelerator.name(),
+        chosen.reason
+    ));
+    report.accelerator = chosen.accelerator.name().to_owned();
+    report.accelerator_reason.clone_from(&chosen.reason);
+    let options = context.options;
+    let hardware = Hardware::build(
+        &options.scenario,
+        &options.usb,
+        &context.evidence.path(MACHINE),
+    )?;
+    let result = run_machine(context, &hardware, chosen.accelerator, report).await;
+    collect::stick_logs(&hardware.stick, context.evidence);
+    let installer_seen = report
+        .steps
+        .iter()
+        .any(|step| step.name.starts_with("install/"));
+    if !probed.certain && installer_seen {
+        remember(options, &probed)?;
+    }
+    result
+}
+
 async fn run_machine(
-    options: &RunOptions,
-    output: &Output,
-    interrupted: watch::Receiver<bool>,
-    parsed: &Parsed,
-    evidence: &Evidence,
+    context: &Context<'_>,
     hardware: &Hardware,
-    chosen: Chosen,
+    accelerator: Accelerator,
     report: &mut Report,
 ) -> Result<()> {
+    let (options, evidence) = (context.options, context.evidence);
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
     let plan = hardware.plan(
         &options.scenario,
-        chosen.accelerator,
+        accelerator,
         evidence.folder(),
         sockets.path(),
     )?;
     evidence.write_script("qemu.sh", &plan.to_script())?;
     let console = Console::follow(&plan.serial_logs);
-    let vm = start(plan, evidence).await?;
-    let ssh_log = SshLog::new(&evidence.path("ssh.jsonl"), secrets(parsed))?;
-    let mut flow = Flow::new(
-        options,
-        parsed,
-        evidence,
-        hardware,
-        &vm,
-        &console,
-        interrupted,
-        ssh_log,
-        output,
-    );
+    let vm = RunningVm::start(plan, &evidence.path("qmp.jsonl")).await?;
+    let ssh_log = SshLog::new(&evidence.path("ssh.jsonl"), secrets(context.parsed))?;
+    let mut flow = Flow::new(context, hardware, &vm, &console, ssh_log);
     let limit = options.timeout.unwrap_or(Duration::MAX);
     let result = match tokio::time::timeout(limit, flow.run_steps()).await {
         Ok(result) => result,
@@ -181,38 +195,29 @@ async fn run_machine(
             )
             .into()),
     };
-    collect::at_the_end(&mut flow, result.is_err()).await;
-    report.k3s.clone_from(&flow.k3s);
+    collect::at_the_end(&flow, result.is_err()).await;
+    report.k3s = std::mem::take(&mut flow.k3s);
     report.steps.append(&mut flow.steps);
     report.checks.append(&mut flow.checks);
     drop(flow);
     let stopped = vm.stop().await;
-    collect::firmware(hardware, evidence, &mut report.checks, &options.scenario);
-    take_badness(&console, report);
+    collect::firmware(hardware, evidence, &mut report.checks);
+    console.caught_up().await;
+    take_badness(console.look(|state| state.badness.clone()), report);
     result?;
     Ok(stopped?)
 }
 
-async fn start(plan: VmPlan, evidence: &Evidence) -> Result<RunningVm> {
-    Ok(RunningVm::start(plan, &evidence.path("qmp.jsonl")).await?)
-}
-
 /// Trouble on the consoles: a check of its own, but for warnings.
-fn take_badness(console: &Console, report: &mut Report) {
-    let badness = console.look(|state| state.badness.clone());
+fn take_badness(badness: Vec<Badness>, report: &mut Report) {
+    let text =
+        |badness: &Badness| format!("{} on {}: {}", badness.name, badness.port, badness.line);
     let (warnings, errors): (Vec<_>, Vec<_>) = badness
         .into_iter()
         .partition(|badness| badness.gravity == Gravity::Warning);
-    report.warnings.extend(
-        warnings
-            .iter()
-            .map(|badness| format!("{} on {}: {}", badness.name, badness.port, badness.line)),
-    );
-    let seen: Vec<String> = errors
-        .iter()
-        .map(|badness| format!("{} on {}: {}", badness.name, badness.port, badness.line))
-        .collect();
-    report.checks.push(crate::evidence::Check {
+    report.warnings.extend(warnings.iter().map(text));
+    let seen: Vec<String> = errors.iter().map(text).collect();
+    report.checks.push(Check {
         key: "machine/consoles".into(),
         check: "no kernel panic, oops, OOM kill, disk error or emergency shell on any console"
             .into(),
@@ -227,29 +232,90 @@ fn take_badness(console: &Console, report: &mut Report) {
 }
 
 /// The accelerator by wish, by memory, or by a probe.
-async fn choose_accelerator(
-    options: &RunOptions,
-    output: &Output,
-    evidence: &Evidence,
-) -> Result<Chosen> {
+async fn choose_accelerator(context: &Context<'_>) -> Result<Probed> {
+    let options = context.options;
     if let Some(chosen) =
         accel::choose_without_probe(options.accelerator, &options.cache, &accel::kvm_device())
     {
-        return Ok(chosen);
+        return Ok(Probed {
+            chosen,
+            certain: true,
+        });
     }
-    output.doing("probing KVM with a guest");
-    let folder = evidence.path("kvm-probe");
+    let doing = "probing KVM with a guest";
+    context.output.doing(doing);
+    let folder = context.evidence.path("kvm-probe");
     let hardware = Hardware::build(&options.scenario, &options.usb, &folder)?;
-    let sockets = tempfile::tempdir()?;
-    let plan = hardware.plan(
-        &options.scenario,
-        accel::Accelerator::Kvm,
-        &folder,
-        sockets.path(),
-    )?;
-    let chosen = accel::probe(plan, &folder.join("qmp.jsonl")).await?;
+    let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
+    let plan = hardware.plan(&options.scenario, Accelerator::Kvm, &folder, sockets.path())?;
+    let mut interrupted = context.interrupted.clone();
+    let probed = tokio::select! {
+        probed = accel::probe(plan, &folder.join("qmp.jsonl")) => probed?,
+        _ = interrupted.wait_for(|interrupted| *interrupted) => {
+            return Err(Failure { doing: doing.to_owned(), cause: "interrupted".to_owned(), seen: Seen::default() }.into());
+        }
+    };
     fs_err::remove_dir_all(&folder)?;
-    accel::remember(&options.cache, &accel::host_boot_id()?, &chosen)
-        .context("cannot remember the accelerator")?;
-    Ok(chosen)
+    if probed.certain {
+        remember(options, &probed)?;
+    }
+    Ok(probed)
+}
+
+fn remember(options: &RunOptions, probed: &Probed) -> Result<()> {
+    accel::remember(&options.cache, &accel::host_boot_id()?, &probed.chosen)
+        .context("cannot remember the accelerator")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::find_badness;
+
+    fn report() -> Report {
+        let scenario = Scenario::load(Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../configs/scenarios/sample.yaml"
+        )))
+        .unwrap();
+        let nowhere = PathBuf::from("/nowhere");
+        let (config_file, identity, usb, evidence, cache) = (
+            nowhere.clone(),
+            nowhere.clone(),
+            nowhere.clone(),
+            nowhere.clone(),
+            nowhere,
+        );
+        let options = RunOptions {
+            scenario,
+            config_file,
+            identity,
+            usb,
+            evidence,
+            cache,
+            profile: "reference".into(),
+            accelerator: AcceleratorChoice::Tcg,
+            stages: Vec::new(),
+            keep: false,
+            timeout: None,
+        };
+        empty_report(&options)
+    }
+
+    #[test]
+    fn an_oops_fails_the_consoles_check_and_a_stall_only_warns() {
+        let lines = [
+            "Oops: 0000 [#1] SMP",
+            "watchdog: BUG: soft lockup - CPU#1 stuck for 22s!",
+        ];
+        let mut report = report();
+        take_badness(
+            lines
+                .iter()
+                .filter_map(|line| find_badness("ttyS0", line))
+                .collect(),
+            &mut report,
+        );
+        assert_eq!((report.checks[0].passed, report.warnings.len()), (false, 1));
+    }
 }
