@@ -85,7 +85,21 @@ link_units() {
     # cloud-init always runs here: no need to search for signs of a cloud at every boot.
     want multi-user.target cloud-init.target
     mkdir -p "$tree/etc/systemd/system-generators"
-    ln -s /dev/null "$tree/etc/systemd/system-generators/cloud-init-generator"
+    # Nor for what this disk does not have: each generator is a process at every boot.
+    local generator
+    for generator in cloud-init-generator systemd-cryptsetup-generator \
+        systemd-integritysetup-generator systemd-veritysetup-generator \
+        systemd-hibernate-resume-generator systemd-gpt-auto-generator \
+        systemd-system-update-generator; do
+        ln -s /dev/null "$tree/etc/systemd/system-generators/$generator"
+    done
+    # Nothing before sshd resolves names: taken out of the way of sysinit.target.
+    sed 's/^Before=.*/Before=shutdown.target/' "$tree/lib/systemd/system/systemd-resolved.service" \
+        > "$system/systemd-resolved.service"
+    rm "$system/sysinit.target.wants/systemd-resolved.service"
+    mkdir -p "$system/multi-user.target.wants"
+    ln -sfn /etc/systemd/system/systemd-resolved.service \
+        "$system/multi-user.target.wants/systemd-resolved.service"
     # Through this alias cloud-init's units would hold back sshd.
     rm "$system/sshd.service"
     rm "$system/cloud-init.target.wants/cloud-init-hotplugd.socket"
@@ -98,7 +112,9 @@ link_units() {
     # No state to carry over, no hardware for it, or no use without a seat.
     mask systemd-pstore.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
         systemd-hwdb-update.service systemd-journal-catalog-update.service \
-        systemd-binfmt.service systemd-networkd-wait-online@.service keyboard-setup.service \
+        systemd-binfmt.service systemd-repart.service sys-fs-fuse-connections.mount \
+        sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+        systemd-networkd-wait-online@.service keyboard-setup.service \
         console-setup.service
 }
 
@@ -109,6 +125,8 @@ forget_identity() {
     : > "$tree/etc/machine-id"
     rm -f "$tree/var/lib/dbus/machine-id" "$tree/var/lib/systemd/random-seed"
     ln -s /etc/machine-id "$tree/var/lib/dbus/machine-id"
+    # /usr has not changed since: users, caches and databases need no update at the first boot.
+    touch "$tree/etc/.updated" "$tree/var/.updated"
     sed -i 's/^root:[^:]*:/root:*:/' "$tree/etc/shadow"
     rm -rf "${tree:?}"/{var/lib/apt/lists,var/cache/apt,var/log,tmp,run}/*
 }
