@@ -61,10 +61,17 @@ pub struct Diagnostic {
     pub secret: bool,
 }
 
+/// Most findings of one severity that are kept: more help nobody, and finding their places takes time.
+pub const MAX_FINDINGS: usize = 100;
+
 /// Collects diagnostics of one document.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Findings kept by severity.
+    counts: [usize; 3],
+    /// What a finding over the limit is written to.
+    spare: Option<Diagnostic>,
 }
 
 impl Diagnostics {
@@ -77,15 +84,19 @@ impl Diagnostics {
         pointer: &Pointer,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        let span = tree.nearest_span(pointer);
-        self.add_at(
-            severity,
-            code,
-            pointer,
-            span.clone(),
-            tree.position(span.start),
-            message,
-        )
+        let full = self.counts[severity as usize] >= MAX_FINDINGS;
+        let span = if full {
+            0..0
+        } else {
+            tree.nearest_span(pointer)
+        };
+        let position = tree.position(span.start);
+        self.add_at(severity, code, pointer, span, position, message)
+    }
+
+    /// Whether so many errors were found that a search for more can stop.
+    pub fn is_full(&self) -> bool {
+        self.counts[Severity::Error as usize] >= MAX_FINDINGS
     }
 
     /// Adds an error at a pointer.
@@ -120,7 +131,7 @@ impl Diagnostics {
         position: Position,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.list.push(Diagnostic {
+        let diagnostic = Diagnostic {
             severity,
             code,
             pointer: pointer.to_string(),
@@ -130,7 +141,13 @@ impl Diagnostics {
             help: None,
             span,
             secret: false,
-        });
+        };
+        let count = &mut self.counts[severity as usize];
+        if *count >= MAX_FINDINGS {
+            return self.spare.insert(diagnostic);
+        }
+        *count += 1;
+        self.list.push(diagnostic);
         let last = self.list.len() - 1;
         &mut self.list[last]
     }
@@ -209,15 +226,30 @@ impl Diagnostic {
             .find('\n')
             .map_or(source.len(), |at| self.span.start + at);
         let marked_end = self.span.end.clamp(self.span.start, end);
-        let before = printable(source.get(start..self.span.start)?);
+        let before = printable(&tail(source.get(start..self.span.start)?));
         if self.secret {
             return Some((before, "(hidden)".to_owned(), String::new()));
         }
-        Some((
-            before,
-            printable(source.get(self.span.start..marked_end)?),
-            printable(source.get(marked_end..end)?),
-        ))
+        let marked = source.get(self.span.start..marked_end)?;
+        let after = source.get(marked_end..end)?;
+        Some((before, printable(&head(marked)), printable(&head(after))))
+    }
+}
+
+/// Most characters of each part of a source line that are shown.
+const SHOWN: usize = 120;
+
+fn head(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}\u{2026}", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn tail(text: &str) -> String {
+    match text.char_indices().rev().nth(SHOWN) {
+        Some((at, _)) => format!("\u{2026}{}", &text[at..]),
+        None => text.to_owned(),
     }
 }
 

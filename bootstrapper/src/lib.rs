@@ -53,6 +53,7 @@ pub mod yaml;
 
 use diagnostic::{Diagnostic, Diagnostics, Severity};
 use model::ConfigFile;
+use std::sync::LazyLock;
 use yaml::{LoadError, Pointer, Tree};
 
 /// What a config-file is compared with.
@@ -85,6 +86,9 @@ impl Parsed {
     }
 }
 
+/// The schema is the same for every file.
+static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::schema);
+
 /// Reads a config-file and reports all that is wrong with it.
 pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
     let mut found = Diagnostics::default();
@@ -100,11 +104,10 @@ pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
             };
         }
     };
-    for duplicate in duplicates {
+    for duplicate in duplicates.into_iter().take(diagnostic::MAX_FINDINGS) {
         report(&mut found, text, duplicate);
     }
-    let schema = schema::schema();
-    let value = check::Shape::new(&schema, &tree, &mut found).check();
+    let value = check::Shape::new(&SCHEMA, &tree, &mut found).check();
     let mut config = value.and_then(|value| decode(value, &tree, &mut found));
     if let Some(config) = &mut config {
         check::Meaning::new(&tree, &mut found, options).check(config);

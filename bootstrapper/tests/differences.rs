@@ -40,7 +40,9 @@ fn values(spec: &str, key: &str) -> Option<Vec<String>> {
 const USER: &str = "{preK3sCommands: ['echo pre'], serverConfig: {kubeAPIServerArg: [anonymous-auth=false], tlsSan: [a.example.com]}}";
 
 /// Heading, and whether the conversion has the difference.
-const ENTRIES: &[(&str, fn() -> bool)] = &[
+type Difference = (&'static str, fn() -> bool);
+
+const ENTRIES: &[Difference] = &[
     ("No jinja header", || {
         boot("{}").cloud_config().starts_with("#cloud-config\n")
     }),

@@ -27,6 +27,7 @@ impl Meaning<'_> {
             };
             self.file_content(file, &at);
             self.containerd_template(file, &at);
+            self.k3s_file(file, &at);
             if let Some(first) = seen.insert(file.path.as_str().to_owned(), index) {
                 let message = format!("{} is written by files[{first}] already", file.path);
                 self.error("duplicate-path", &at.join("path"), message)

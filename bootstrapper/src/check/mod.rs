@@ -4,6 +4,7 @@ mod accounts;
 mod containerd;
 mod files;
 mod go_template;
+mod k3s_files;
 mod meaning;
 mod server;
 mod shape;

@@ -115,6 +115,9 @@ impl<'a> Shape<'a> {
         let mut out = Map::new();
         let mut fits = true;
         for entry in entries {
+            if self.found.is_full() {
+                return None;
+            }
             let here = at.join(&entry.key);
             let schema = properties
                 .and_then(|properties| properties.get(&entry.key))
@@ -200,6 +203,9 @@ impl<'a> Shape<'a> {
         let mut out = Vec::with_capacity(items.len());
         let mut fits = true;
         for (index, id) in items.iter().enumerate() {
+            if self.found.is_full() {
+                return None;
+            }
             let here = at.join(index);
             if self.tree.is_null(*id) {
                 self.found
