@@ -249,8 +249,9 @@ async fn choose_accelerator(context: &Context<'_>) -> Result<Probed> {
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
     let plan = hardware.plan(&options.scenario, Accelerator::Kvm, &folder, sockets.path())?;
     let mut interrupted = context.interrupted.clone();
+    let log = folder.join("qmp.jsonl");
     let probed = tokio::select! {
-        probed = accel::probe(plan, &folder.join("qmp.jsonl")) => probed?,
+        probed = accel::probe(plan, &log) => probed?,
         _ = interrupted.wait_for(|interrupted| *interrupted) => {
             return Err(Failure { doing: doing.to_owned(), cause: "interrupted".to_owned(), seen: Seen::default() }.into());
         }
