@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::diagnostic::{Diagnostic, Severity, to_json};
 use cluster_bootstrapper::install::{Owners, Root, install};
 use cluster_bootstrapper::model::ConfigFile;
-use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, parse_bytes, schema};
+use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, parse, parse_bytes, schema};
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -233,8 +233,19 @@ fn read(input: &Input) -> Result<(String, Parsed)> {
     let options = ParseOptions {
         k3s_version: input.k3s_version.clone(),
     };
-    let parsed = parse_bytes(&bytes, &options);
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), parsed))
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => {
+            let parsed = parse(&text, &options);
+            (text, parsed)
+        }
+        Err(error) => {
+            let parsed = parse_bytes(error.as_bytes(), &options);
+            (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                parsed,
+            )
+        }
+    })
 }
 
 fn report(path: &Path, text: &str, diagnostics: &[Diagnostic]) {

@@ -132,6 +132,14 @@ fn sets_the_proxy_in_both_cases_and_adds_the_cluster_to_no_proxy() {
 }
 
 #[test]
+fn makes_the_environment_file_that_units_name() {
+    let tree = tree();
+    fs::remove_file(tree.path().join("etc/environment")).expect("removed");
+    run(tree.path(), "  users: [{username: root, password: b3A=}]\n").expect("installed");
+    assert_eq!(text(tree.path(), "etc/environment"), "");
+}
+
+#[test]
 fn gives_the_key_to_root_when_there_are_no_users() {
     let tree = tree();
     run(tree.path(), &format!("  sshKey: {KEY}\n")).expect("installed");

@@ -72,10 +72,14 @@ fn no_proxy(config: &ConfigFile) -> String {
 
 pub(super) fn proxy(config: &ConfigFile, root: &Root) -> Result<(), InstallError> {
     let variables = proxy_variables(config);
-    if variables.is_empty() {
-        return Ok(());
-    }
     let found = root.read(ENVIRONMENT)?;
+    if variables.is_empty() {
+        // Units that name it without a `-`, as the proposal's drop-in does, do not start without the file.
+        return match found {
+            Some(_) => Ok(()),
+            None => Ok(root.write(ENVIRONMENT, b"", Access::root(0o644))?),
+        };
+    }
     let (text, access) = found.unwrap_or((String::new(), Access::root(0o644)));
     let is_ours = |line: &&str| {
         let name = line.split('=').next().unwrap_or_default().trim();

@@ -1,0 +1,178 @@
+//! The command line as install-os.sh and users call it: exit codes, what is written and what is not.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const WRONG: &str = "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {files: [{path: /usr/x}]}}}\n";
+
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/config-file.yaml")
+}
+
+fn run(args: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_cluster-bootstrapper");
+    Command::new(program)
+        .args(args)
+        .output()
+        .expect("the program runs")
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_proposals_call_writes_a_file_for_root_alone() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = folder.path().join("k8s.cfg");
+    let done = run(&["-config-file", &text(&sample()), "-out", &text(&out)]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert_eq!(
+        std::fs::metadata(&out).expect("there").mode() & 0o7777,
+        0o600
+    );
+    let written = std::fs::read_to_string(&out).expect("readable");
+    assert!(written.starts_with("#cloud-config\n"));
+    let again = run(&["--config-file", &text(&sample()), "--out", &text(&out)]);
+    assert_eq!(again.status.code(), Some(0));
+    assert_eq!(
+        std::fs::read_to_string(&out).expect("readable"),
+        written,
+        "not deterministic"
+    );
+}
+
+#[test]
+fn a_wrong_config_file_writes_nothing_and_ends_with_1() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (file, out) = (
+        folder.path().join("config-file"),
+        folder.path().join("k8s.cfg"),
+    );
+    std::fs::write(&file, WRONG).expect("written");
+    std::fs::write(&out, "before").expect("written");
+    let done = run(&["-config-file", &text(&file), "-out", &text(&out)]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        stderr(&done).contains("error[path-outside]"),
+        "{}",
+        stderr(&done)
+    );
+    assert!(
+        stderr(&done).contains("config-file:4:43"),
+        "{}",
+        stderr(&done)
+    );
+    assert_eq!(std::fs::read_to_string(&out).expect("readable"), "before");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).expect("readable").count(),
+        2
+    );
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for args in [
+        &[][..],
+        &["-out", "x"],
+        &["nonsense"],
+        &["validate"],
+        &["-config-file", "a", "-bogus"],
+    ] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_written_ends_with_3() {
+    let missing = run(&["validate", "--config-file", "/nonexistent/config-file"]);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(
+        stderr(&missing).contains("/nonexistent/config-file"),
+        "{}",
+        stderr(&missing)
+    );
+    let out = run(&[
+        "-config-file",
+        &text(&sample()),
+        "-out",
+        "/nonexistent/k8s.cfg",
+    ]);
+    assert_eq!(out.status.code(), Some(3));
+    let root = run(&[
+        "install",
+        "--config-file",
+        &text(&sample()),
+        "--root",
+        "/nonexistent",
+    ]);
+    assert_eq!(root.status.code(), Some(3));
+}
+
+#[test]
+fn the_json_report_has_the_fields_of_the_interface() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("config-file");
+    std::fs::write(&file, WRONG).expect("written");
+    let done = run(&[
+        "validate",
+        "--config-file",
+        &text(&file),
+        "--output",
+        "json",
+    ]);
+    assert_eq!(done.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let first = &report["diagnostics"][1];
+    let fields: Vec<&String> = first.as_object().expect("an object").keys().collect();
+    assert_eq!(
+        fields,
+        [
+            "severity", "code", "pointer", "line", "column", "message", "help"
+        ]
+    );
+    assert_eq!(first["severity"], "error");
+    assert_eq!(
+        first["pointer"],
+        "/kubernetes/spec/template/spec/files/0/path"
+    );
+    assert_eq!((&first["line"], &first["column"]), (&4.into(), &43.into()));
+}
+
+#[test]
+fn warnings_change_the_exit_code_only_when_asked() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("config-file");
+    // Nobody can log in, which is a warning.
+    std::fs::write(&file, WRONG.replace("/usr/x", "/etc/x")).expect("written");
+    let file = text(&file);
+    assert_eq!(
+        run(&["validate", "--config-file", &file]).status.code(),
+        Some(0)
+    );
+    let denied = run(&["validate", "--config-file", &file, "--deny-warnings"]);
+    assert_eq!(denied.status.code(), Some(1));
+}
+
+#[test]
+fn another_k3s_version_than_the_embedded_one_is_refused() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("config-file");
+    let spec = "{template: {spec: {version: v1.33.0+k3s1}}}";
+    let head = WRONG.split_once("  spec:").expect("there").0;
+    std::fs::write(&file, format!("{head}  spec: {spec}\n")).expect("written");
+    let file = text(&file);
+    let validate =
+        |version: &str| run(&["validate", "--config-file", &file, "--k3s-version", version]);
+    assert_eq!(validate("v1.33.0+k3s1").status.code(), Some(0));
+    assert_eq!(validate("v1.33.5+k3s1").status.code(), Some(1));
+    assert_eq!(
+        run(&["validate", "--config-file", &file]).status.code(),
+        Some(0)
+    );
+}
