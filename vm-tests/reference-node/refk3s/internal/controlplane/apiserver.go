@@ -80,12 +80,16 @@ type APIServer struct {
 	run     func(context.Context) error
 }
 
-// NewAPIServer builds the API server; etcd has to run already.
-func NewAPIServer(ctx context.Context, s *settings.Server) (*APIServer, error) {
+// NewAPIServer builds the API server. What needs no storage is done before
+// awaitStorage is called, which returns when etcd serves.
+func NewAPIServer(ctx context.Context, s *settings.Server, awaitStorage func() error) (*APIServer, error) {
 	arguments := APIServerArguments(s)
 	logrus.Infof("Running kube-apiserver %s", line(arguments))
 	config, advertisePort, err := apiServerConfig(ctx, arguments)
 	if err != nil {
+		return nil, err
+	}
+	if err := awaitStorage(); err != nil {
 		return nil, err
 	}
 	serving := config.KubeAPIs.ControlPlane.Generic.SecureServing

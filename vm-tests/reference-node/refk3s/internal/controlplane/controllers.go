@@ -14,6 +14,10 @@ import (
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 )
 
+// leaderElect is off: no other server can join the double. K3s elects when its
+// data is in etcd, and ends when a slow machine makes it miss a renewal.
+const leaderElect = "false"
+
 // ControllerManagerArguments are K3s's defaults with the user's kube-controller-manager-arg.
 func ControllerManagerArguments(s *settings.Server) []string {
 	f := s.Folders
@@ -27,11 +31,14 @@ func ControllerManagerArguments(s *settings.Server) []string {
 		"cluster-cidr":                     settings.JoinRanges(s.Network.ClusterCIDRs),
 		"controllers":                      "*,tokencleaner",
 		"kubeconfig":                       kubeconfig,
+		"leader-elect":                     leaderElect,
 		"profiling":                        "false",
 		"root-ca-file":                     f.TLS("server-ca.crt"),
 		"secure-port":                      "10257",
 		"service-account-private-key-file": f.TLS("service.current.key"),
 		"service-cluster-ip-range":         settings.JoinRanges(s.Network.ServiceCIDRs),
+		"tls-cert-file":                    f.TLS("kube-controller-manager", "kube-controller-manager.crt"),
+		"tls-private-key-file":             f.TLS("kube-controller-manager", "kube-controller-manager.key"),
 		"use-service-account-credentials":  "true",
 	}
 	for _, signer := range []struct{ name, authority string }{
@@ -44,9 +51,6 @@ func ControllerManagerArguments(s *settings.Server) []string {
 	if s.CloudController {
 		defaults["configure-cloud-routes"] = "false"
 		defaults["controllers"] = "*,tokencleaner,-service,-route,-cloud-node-lifecycle"
-	}
-	if !s.ClusterInit {
-		defaults["leader-elect"] = "false"
 	}
 	user := append(append([]string{}, s.Flags.List("kube-controller-arg")...), s.Flags.List("kube-controller-manager-arg")...)
 	return args.Merge(defaults, user)
@@ -85,11 +89,11 @@ func SchedulerArguments(s *settings.Server) []string {
 		"bind-address":              "127.0.0.1",
 		"cert-dir":                  s.Folders.TLS("kube-scheduler"),
 		"kubeconfig":                kubeconfig,
+		"leader-elect":              leaderElect,
 		"profiling":                 "false",
 		"secure-port":               "10259",
-	}
-	if !s.ClusterInit {
-		defaults["leader-elect"] = "false"
+		"tls-cert-file":             s.Folders.TLS("kube-scheduler", "kube-scheduler.crt"),
+		"tls-private-key-file":      s.Folders.TLS("kube-scheduler", "kube-scheduler.key"),
 	}
 	return args.Merge(defaults, s.Flags.List("kube-scheduler-arg"))
 }

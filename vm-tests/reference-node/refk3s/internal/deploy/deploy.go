@@ -33,8 +33,13 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// scanEvery is how often the folder is looked at, as in K3s.
-const scanEvery = 15 * time.Second
+const (
+	// scanEvery is how often the folder is looked at, as in K3s.
+	scanEvery = 15 * time.Second
+	// retryAfter is the pause after a manifest that was not taken. Right after
+	// the start that is usual: pods are refused before their service account is there.
+	retryAfter = 3 * time.Second
+)
 
 //go:embed manifests/rolebindings.yaml
 var roleBindings []byte
@@ -96,29 +101,34 @@ func (c *Controller) writePackaged() error {
 
 // Run applies what is there and what changes, until ctx ends.
 func (c *Controller) Run(ctx context.Context) {
-	ticker := time.NewTicker(scanEvery)
-	defer ticker.Stop()
 	for {
-		c.scan(ctx)
+		pause := scanEvery
+		if !c.scan(ctx) {
+			pause = retryAfter
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(pause):
 		}
 	}
 }
 
-func (c *Controller) scan(ctx context.Context) {
+// scan handles every file and says whether all were taken.
+func (c *Controller) scan(ctx context.Context) bool {
 	files, err := c.manifests()
 	if err != nil {
 		logrus.Errorf("Manifests in %s: %v", c.folder, err)
-		return
+		return false
 	}
+	taken := true
 	for _, file := range files {
 		if err := c.handle(ctx, file); err != nil && ctx.Err() == nil {
 			logrus.Errorf("Failed to process config: failed to process %s: %v", file, err)
+			taken = false
 		}
 	}
+	return taken
 }
 
 // manifests lists the files by name; a `<name>.skip` beside a file hides it

@@ -7,12 +7,16 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
 // Endpoint is where the API server reaches etcd.
 const Endpoint = "https://127.0.0.1:2379"
+
+// slowRequest is from how long on etcd logs a request as slow.
+const slowRequest = 2 * time.Second
 
 const peer = "https://127.0.0.1:2380"
 
@@ -52,6 +56,7 @@ func configuration(folder, tls, name string) (*embed.Config, error) {
 	}
 	config.LogLevel = "warn"
 	config.LogOutputs = []string{"stderr"}
+	config.ExperimentalWarningApplyDuration = slowRequest
 	clientURL, peerURL := mustURL(Endpoint), mustURL(peer)
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{clientURL}, []url.URL{clientURL}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peerURL}, []url.URL{peerURL}

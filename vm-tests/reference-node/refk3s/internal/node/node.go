@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
 )
 
 const (
@@ -188,28 +189,42 @@ func missing(wanted, have map[string]string) map[string]string {
 
 // initialize does what K3s's embedded cloud controller does for a new node.
 func (k *Keeper) initialize(ctx context.Context, node *corev1.Node) error {
+	if len(withoutUninitialized(node.Spec.Taints)) == len(node.Spec.Taints) {
+		return nil
+	}
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return k.writeInitialized(ctx, node.Name) })
+	if err != nil {
+		return fmt.Errorf("initialize: %w", err)
+	}
+	logrus.Infof("Successfully initialized node %s with the double's cloud controller", node.Name)
+	return nil
+}
+
+// writeInitialized sets the addresses first: without the taint pods may come.
+func (k *Keeper) writeInitialized(ctx context.Context, name string) error {
+	nodes := k.client.CoreV1().Nodes()
+	node, err := nodes.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	node.Status.Addresses = k.addresses()
+	if node, err = nodes.UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
+		return err
+	}
+	node.Spec.ProviderID = "k3s://" + name
+	node.Spec.Taints = withoutUninitialized(node.Spec.Taints)
+	_, err = nodes.Update(ctx, node, metav1.UpdateOptions{})
+	return err
+}
+
+func withoutUninitialized(taints []corev1.Taint) []corev1.Taint {
 	var rest []corev1.Taint
-	for _, taint := range node.Spec.Taints {
+	for _, taint := range taints {
 		if taint.Key != uninitializedTaint {
 			rest = append(rest, taint)
 		}
 	}
-	if len(rest) == len(node.Spec.Taints) {
-		return nil
-	}
-	addressed := node.DeepCopy()
-	addressed.Status.Addresses = k.addresses()
-	updated, err := k.client.CoreV1().Nodes().UpdateStatus(ctx, addressed, metav1.UpdateOptions{})
-	if err != nil {
-		return fmt.Errorf("set addresses: %w", err)
-	}
-	updated.Spec.ProviderID = "k3s://" + node.Name
-	updated.Spec.Taints = rest
-	if _, err := k.client.CoreV1().Nodes().Update(ctx, updated, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("remove the taint %s: %w", uninitializedTaint, err)
-	}
-	logrus.Infof("Successfully initialized node %s with the double's cloud controller", node.Name)
-	return nil
+	return rest
 }
 
 func (k *Keeper) addresses() []corev1.NodeAddress {

@@ -125,7 +125,16 @@ func (c *Cluster) servers(s Subjects) error {
 			request.Names = append(request.Names, extra)
 		}
 	}
-	return c.Server.Ensure(filepath.Join(s.TLS, "serving-kube-apiserver"), request)
+	if err := c.Server.Ensure(filepath.Join(s.TLS, "serving-kube-apiserver"), request); err != nil {
+		return err
+	}
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
+		local := Request{CommonName: name, Usages: serverUse, Names: []string{"localhost"}, Addresses: loopback}
+		if err := c.Server.Ensure(filepath.Join(s.TLS, name, name), local); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) etcd(s Subjects) error {

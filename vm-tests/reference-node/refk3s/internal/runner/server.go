@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -28,6 +29,10 @@ import (
 // apiLimit is how long the API server may take to become ready, as in K3s.
 const apiLimit = 15 * time.Minute
 
+// startGCPercent lets the heap grow during start-up, when most of it stays
+// anyway; afterwards Go's default, 100, holds again.
+const startGCPercent = 400
+
 // Server is one run of `k3s server`.
 type Server struct {
 	settings *settings.Server
@@ -37,6 +42,7 @@ type Server struct {
 
 // Run runs until ctx ends, which is no error, or a part fails.
 func Run(ctx context.Context, s *settings.Server) error {
+	debug.SetGCPercent(startGCPercent)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	server := &Server{settings: s, failed: make(chan error, 16)}
@@ -186,12 +192,9 @@ func (r *Server) startControlPlane(ctx context.Context, secret string) (*rest.Co
 	if !s.ClusterInit {
 		logrus.Info("refk3s: keeping the cluster's data in etcd, where K3s without cluster-init uses SQLite")
 	}
-	etcdEnded, err := etcd.Start(ctx, s.Folders.Server("db"), s.Folders.TLS("etcd"), s.NodeName)
-	if err != nil {
-		return nil, err
-	}
-	go func() { r.failed <- fmt.Errorf("etcd exited: %w", <-etcdEnded) }()
-	api, err := controlplane.NewAPIServer(ctx, s)
+	storage := make(chan error, 1)
+	go func() { storage <- r.startEtcd(ctx) }()
+	api, err := controlplane.NewAPIServer(ctx, s, func() error { return <-storage })
 	if err != nil {
 		return nil, fmt.Errorf("kube-apiserver exited: %w", err)
 	}
@@ -206,6 +209,15 @@ func (r *Server) startControlPlane(ctx context.Context, secret string) (*rest.Co
 		return nil, err
 	}
 	return admin, r.awaitAPI(ctx, "/livez/ping")
+}
+
+func (r *Server) startEtcd(ctx context.Context) error {
+	ended, err := etcd.Start(ctx, r.settings.Folders.Server("db"), r.settings.Folders.TLS("etcd"), r.settings.NodeName)
+	if err != nil {
+		return err
+	}
+	go func() { r.failed <- fmt.Errorf("etcd exited: %w", <-ended) }()
+	return nil
 }
 
 func (r *Server) afterReady(ctx context.Context, run func(context.Context, *settings.Server) error) error {
@@ -258,5 +270,6 @@ func (r *Server) afterAPI(ctx context.Context, client kubernetes.Interface, admi
 		return fmt.Errorf("manifests: %w", err)
 	}
 	go controller.Run(ctx)
+	debug.SetGCPercent(100)
 	return nil
 }
