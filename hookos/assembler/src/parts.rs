@@ -96,6 +96,10 @@ impl Parts<'_> {
                 kernel.tar.as_deref().unwrap_or(""),
                 kernel.ucode.as_deref().unwrap_or("")
             ),
+            Piece::ApkDatabase(images) => {
+                let digests: Vec<&str> = images.iter().map(|image| image.digest.as_str()).collect();
+                format!("apk\n{}", digests.join("\n"))
+            }
             Piece::Tree {
                 image,
                 prefix,

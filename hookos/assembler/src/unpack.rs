@@ -39,6 +39,7 @@ pub struct ImageOutcome {
 pub fn name(piece: &Piece) -> String {
     match piece {
         Piece::Small(entries) => format!("{} entries", entries.len()),
+        Piece::ApkDatabase(_) => "package database".into(),
         Piece::Kernel(kernel) => format!("kernel {}", kernel.image.reference),
         Piece::Tree { image, prefix, .. } => format!("/{prefix} {}", image.reference),
     }
@@ -47,7 +48,7 @@ pub fn name(piece: &Piece) -> String {
 /// Where the definition asks for a piece.
 pub fn position(piece: &Piece) -> Position {
     match piece {
-        Piece::Small(_) => Position::default(),
+        Piece::Small(_) | Piece::ApkDatabase(_) => Position::default(),
         Piece::Kernel(kernel) => kernel.position,
         Piece::Tree { position, .. } => *position,
     }
@@ -57,6 +58,9 @@ pub fn position(piece: &Piece) -> Position {
 pub fn write(piece: &Piece, spool: &Path, sink: &mut dyn Sink) -> Result<ImageOutcome> {
     match piece {
         Piece::Small(entries) => small(entries, sink).map(|()| ImageOutcome::default()),
+        Piece::ApkDatabase(images) => {
+            apk_database(images, spool, sink).map(|()| ImageOutcome::default())
+        }
         Piece::Kernel(kernel) => {
             let tree = read(&kernel.image, spool)?;
             write_kernel(kernel, &tree, sink)?;
@@ -120,6 +124,27 @@ fn small(entries: &[oci::Entry], sink: &mut dyn Sink) -> Result<()> {
         sink.entry(&entry, &mut *data)?;
     }
     Ok(())
+}
+
+/// Alpine's record of installed packages. The last image's would hide the others', so one with all
+/// of them is laid over.
+fn apk_database(images: &[oci::Image], spool: &Path, sink: &mut dyn Sink) -> Result<()> {
+    const PATH: &str = "lib/apk/db/installed";
+    let mut all = Vec::new();
+    let mut found = 0;
+    for image in images {
+        if let Some((_, _, mut data)) = read(image, spool)?.open(PATH) {
+            data.read_to_end(&mut all)?;
+            all.extend(b"\n\n");
+            found += 1;
+        }
+    }
+    if found < 2 {
+        return Ok(());
+    }
+    let mut entry = oci::Entry::file(PATH, 0o644, all);
+    entry.mtime = 0;
+    small(&[entry], sink)
 }
 
 /// Takes away what an image may not bring and adds what LinuxKit always adds.

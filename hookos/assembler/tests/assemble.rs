@@ -277,3 +277,49 @@ fn an_output_that_is_no_more_made_is_removed() {
     assert!(!bench.path("out/kernel").exists());
     assert_eq!(fs_err::read(bench.path("out/cmdline")).unwrap(), b"");
 }
+
+#[test]
+fn package_databases_of_init_images_become_one() {
+    let bench = Bench::new();
+    for (name, text) in [("a:1", "P:a\n"), ("b:1", "P:b\n")] {
+        bench.image(name, vec![Entry::file("lib/apk/db/installed", 0o600, text)]);
+    }
+    bench.image("c:1", vec![]);
+    let files = unpack(&bench.build("init: ['a:1', 'b:1', 'c:1']").initrd);
+    assert_eq!(files["lib/apk/db/installed"], b"P:a\n\n\nP:b\n\n\n");
+    let files = unpack(&bench.build("init: ['a:1', 'c:1']").initrd);
+    assert_eq!(files["lib/apk/db/installed"], b"P:a\n");
+}
+
+#[test]
+fn boot_files_laid_over_win_and_the_rest_of_boot_is_dropped() {
+    let bench = bench();
+    let yaml = format!(
+        "{YAML}  - {{path: boot/cmdline, contents: other, mode: '0644'}}\n  - {{path: boot/x, contents: x}}\n"
+    );
+    let report = bench.build(&yaml);
+    assert_eq!(fs_err::read(report.cmdline).unwrap(), b"other");
+    assert!(
+        !unpack(&report.initrd)
+            .keys()
+            .any(|path| path.starts_with("boot"))
+    );
+}
+
+#[test]
+fn microcode_stands_uncompressed_before_all_else() {
+    let bench = Bench::new();
+    bench.image(
+        "k:1",
+        vec![
+            Entry::file("kernel", 0o644, "K"),
+            Entry::file("u", 0o644, "UCODE"),
+        ],
+    );
+    let report = bench.build("kernel: {image: 'k:1', tar: none, ucode: u}");
+    assert!(
+        fs_err::read(report.initrd)
+            .unwrap()
+            .starts_with(b"UCODE\x28\xb5\x2f\xfd")
+    );
+}

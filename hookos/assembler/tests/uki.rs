@@ -75,7 +75,7 @@ fn the_size_of_the_image_covers_its_last_section() {
     let pe = u32::from_le_bytes(image[0x3c..0x40].try_into().unwrap()) as usize;
     let size = u32::from_le_bytes(image[pe + 80..pe + 84].try_into().unwrap()) as usize;
     let end = sections(&image).values().map(|s| s.0 + s.1).max().unwrap();
-    assert!(size >= end && size % 4096 == 0, "{size:x} {end:x}");
+    assert!(size >= end && size.is_multiple_of(4096), "{size:x} {end:x}");
 }
 
 #[test]

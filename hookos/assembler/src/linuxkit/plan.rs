@@ -51,6 +51,9 @@ pub enum Piece {
         role: Role,
         position: Position,
     },
+    /// One package database in place of those of several init images; nothing if fewer than two
+    /// have one.
+    ApkDatabase(Vec<Image>),
 }
 
 /// The whole tree. Later entries win over earlier ones of the same path.
@@ -85,11 +88,7 @@ pub fn plan(definition: &Definition, images: &ImageSource, base: &Path) -> (Plan
         first_use: BTreeMap::new(),
     };
     planner.kernel(definition);
-    for (reference, position) in &definition.init {
-        if let Some((image, _)) = planner.image(reference, *position) {
-            planner.tree(image, "", Role::Init, *position);
-        }
-    }
+    planner.init(definition);
     definition
         .volumes
         .iter()
@@ -183,6 +182,19 @@ impl<'a> Planner<'a> {
             tar: kernel.tar.clone(),
             ucode: kernel.ucode.clone(),
         }));
+    }
+
+    fn init(&mut self, definition: &Definition) {
+        let mut images = Vec::new();
+        for (reference, position) in &definition.init {
+            if let Some((image, _)) = self.image(reference, *position) {
+                images.push(image.clone());
+                self.tree(image, "", Role::Init, *position);
+            }
+        }
+        if images.len() > 1 {
+            self.pieces.push(Piece::ApkDatabase(images));
+        }
     }
 
     fn volume(&mut self, volume: &VolumeSection) {

@@ -1,0 +1,48 @@
+//! The definition that is shipped: accepted as it stands, and free of LinuxKit's traps.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Bench, unpack};
+use hookos::oci::{Entry, write_tar};
+use hookos::{Request, assemble};
+
+/// Every image that the definition names, made of next to nothing.
+fn stand_ins(yaml: &str) -> Bench {
+    let bench = Bench::new();
+    let mut modules = Vec::new();
+    write_tar(&[], &mut modules).unwrap();
+    for line in yaml
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+    {
+        let named = line.split_once("image: ").map(|(_, reference)| reference);
+        let Some(reference) = named.or_else(|| {
+            line.strip_prefix("- ")
+                .filter(|rest| rest.starts_with("emts/"))
+        }) else {
+            continue;
+        };
+        let files = vec![
+            Entry::file("kernel", 0o644, "KERNEL"),
+            Entry::file("kernel.tar", 0o644, modules.clone()),
+        ];
+        bench.image(reference, files);
+    }
+    bench
+}
+
+#[test]
+fn it_is_built_without_an_error_or_a_warning() {
+    let definition = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hook-os.yaml");
+    let bench = stand_ins(&fs_err::read_to_string(&definition).unwrap());
+    let images = hookos::oci::ImageSource::open([bench.path("images")]).unwrap();
+    let report = assemble(&Request::new(&definition, images, bench.path("out")))
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(report.warnings, []);
+    let files = unpack(&report.initrd);
+    assert!(files.contains_key("containers/services/os-installer/config.json"));
+    assert!(files.contains_key("etc/scripts/install-os.sh"));
+}
