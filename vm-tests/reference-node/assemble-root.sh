@@ -102,7 +102,8 @@ link_units() {
         "$system/multi-user.target.wants/systemd-resolved.service"
     # Through this alias cloud-init's units would hold back sshd.
     rm "$system/sshd.service"
-    rm "$system/cloud-init.target.wants/cloud-init-hotplugd.socket"
+    rm "$system"/cloud-init.target.wants/cloud-{init-hotplugd.socket,init-local.service,config.service}
+    mask cloud-init-local.service cloud-config.service
 
     # A getty hangs up other writers of its line: the kernel console belongs to the kernel.
     mask serial-getty@ttyS0.service
