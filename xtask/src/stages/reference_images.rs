@@ -32,12 +32,20 @@ pub const STAGE: Stage = Stage {
     summary: "kernel, init, runc and tools of HookOS, made of Debian packages",
     needs: &["hookos-init"],
     inputs: |root, _: &Options| {
-        let files = ["hookos/images.yaml", "xtask/src/stages/reference_images.rs", "xtask/src/stages/reference_images"];
+        let files = [
+            "hookos/images.yaml",
+            "xtask/src/stages/reference_images.rs",
+            "xtask/src/stages/reference_images",
+        ];
         Ok::<Vec<Input>, _>(sources(root, &files))
     },
     build: |context: &Context| {
         let init = context.need("hookos-init")?.join("hookos-init");
-        build(&context.root.join("hookos/images.yaml"), &init, &context.out)
+        build(
+            &context.root.join("hookos/images.yaml"),
+            &init,
+            &context.out,
+        )
     },
 };
 
@@ -47,11 +55,17 @@ pub const STAGE: Stage = Stage {
 /// the definition's suite. `packages.lock` beside the layout lists the versions. Fails without a usable layout when a package, a file or a module is not there.
 pub fn build(definition: &Path, init_binary: &Path, out: &Path) -> Result<()> {
     let definition = Definition::read(definition)?;
-    ensure!(init_binary.is_file(), "{} is missing; build the stage hookos-init first", init_binary.display());
+    ensure!(
+        init_binary.is_file(),
+        "{} is missing; build the stage hookos-init first",
+        init_binary.display()
+    );
     let prepared = prepare_all(&definition, init_binary)?;
     let mut layout = LayoutWriter::create(out)?;
     for (image, prepared) in definition.images.iter().zip(&prepared) {
-        layout.add_image(spec(image, prepared)).with_context(|| format!("adding the image {}", image.reference))?;
+        layout
+            .add_image(spec(image, prepared))
+            .with_context(|| format!("adding the image {}", image.reference))?;
     }
     fs_err::write(out.join("packages.lock"), lock(&definition, &prepared))?;
     Ok(())
@@ -84,14 +98,23 @@ fn prepare_all(definition: &Definition, init_binary: &Path) -> Result<Vec<Prepar
             done.push((at, prepared));
             if failed {
                 // The others stop after what they are at.
-                queue.lock().unwrap_or_else(PoisonError::into_inner).by_ref().for_each(drop);
+                queue
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .by_ref()
+                    .for_each(drop);
             }
         }
     };
     let mut all = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
-        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-        threads.into_iter().flat_map(join).collect::<Vec<(usize, Result<Prepared>)>>()
+        let join = |thread: ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+        };
+        threads
+            .into_iter()
+            .flat_map(join)
+            .collect::<Vec<(usize, Result<Prepared>)>>()
     });
     all.sort_by_key(|(at, _)| *at);
     all.into_iter().map(|(_, prepared)| prepared).collect()
@@ -101,7 +124,10 @@ fn prepare(definition: &Definition, image: &Image, init_binary: &Path) -> Result
     let scratch = tempfile::tempdir()?;
     let debian = scratch.path().join("debian.tar");
     packages::install(&definition.suite, image, &debian)?;
-    let prepared = Prepared { packages: packages::list(&debian)?, scratch };
+    let prepared = Prepared {
+        packages: packages::list(&debian)?,
+        scratch,
+    };
     let mut tar = RootTar::create(&prepared.layer())?;
     if let Some(kernel) = &image.kernel {
         kernel::write(&debian, kernel, prepared.scratch.path(), &mut tar)?;
@@ -109,6 +135,8 @@ fn prepare(definition: &Definition, image: &Image, init_binary: &Path) -> Result
     tar.copy_selected(&debian, &image.selection(definition)?)?;
     write_extras(&mut tar, image, &prepared.packages, init_binary)?;
     tar.finish()?;
+    // All layers are kept until the layout is written; what they came from is not.
+    fs_err::remove_file(debian)?;
     Ok(prepared)
 }
 
@@ -123,7 +151,12 @@ fn lock(definition: &Definition, prepared: &[Prepared]) -> String {
     lock
 }
 
-fn write_extras(tar: &mut RootTar, image: &Image, packages: &str, init_binary: &Path) -> Result<()> {
+fn write_extras(
+    tar: &mut RootTar,
+    image: &Image,
+    packages: &str,
+    init_binary: &Path,
+) -> Result<()> {
     for dir in &image.directories {
         tar.directory(dir)?;
     }
@@ -139,10 +172,22 @@ fn write_extras(tar: &mut RootTar, image: &Image, packages: &str, init_binary: &
 
 fn spec(image: &Image, prepared: &Prepared) -> ImageSpec<'static> {
     let mut labels = BTreeMap::from([
-        ("org.opencontainers.image.title".to_owned(), image.reference.clone()),
-        ("org.opencontainers.image.description".to_owned(), image.about.trim().to_owned()),
-        ("org.opencontainers.image.vendor".to_owned(), "Debian packages, put together by emts".to_owned()),
-        ("emts.packages".to_owned(), prepared.packages.lines().collect::<Vec<_>>().join(",")),
+        (
+            "org.opencontainers.image.title".to_owned(),
+            image.reference.clone(),
+        ),
+        (
+            "org.opencontainers.image.description".to_owned(),
+            image.about.trim().to_owned(),
+        ),
+        (
+            "org.opencontainers.image.vendor".to_owned(),
+            "Debian packages, put together by emts".to_owned(),
+        ),
+        (
+            "emts.packages".to_owned(),
+            prepared.packages.lines().collect::<Vec<_>>().join(","),
+        ),
     ]);
     if let Some(linuxkit) = &image.linuxkit {
         labels.insert("org.mobyproject.config".to_owned(), linuxkit.to_string());

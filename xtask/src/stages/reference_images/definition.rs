@@ -93,9 +93,15 @@ impl Definition {
     fn parse(text: &str) -> Result<Self> {
         let definition: Self = serde_saphyr::from_str(text)?;
         for (at, image) in definition.images.iter().enumerate() {
-            let twice = definition.images[..at].iter().any(|other| other.reference == image.reference);
+            let twice = definition.images[..at]
+                .iter()
+                .any(|other| other.reference == image.reference);
             ensure!(!twice, "the image {} is described twice", image.reference);
-            ensure!(!image.packages.is_empty(), "the image {} has no packages", image.reference);
+            ensure!(
+                !image.packages.is_empty(),
+                "the image {} has no packages",
+                image.reference
+            );
         }
         Ok(definition)
     }
@@ -104,7 +110,11 @@ impl Definition {
 impl Image {
     /// Which files of the packages get into the image.
     pub fn selection(&self, definition: &Definition) -> Result<Selection> {
-        let keep = if self.keep.is_empty() { None } else { Some(Pattern::list(&self.keep)?) };
+        let keep = if self.keep.is_empty() {
+            None
+        } else {
+            Some(Pattern::list(&self.keep)?)
+        };
         let mut drop = Pattern::list(&definition.drop)?;
         drop.extend(Pattern::list(&self.drop)?);
         Ok(Selection { keep, drop })
@@ -124,20 +134,38 @@ mod tests {
         for image in &definition.images {
             image.selection(&definition).unwrap();
         }
-        assert_eq!(definition.images.iter().filter(|image| image.kernel.is_some()).count(), 1);
-        assert_eq!(definition.images.iter().filter(|image| image.init_binary).count(), 1);
+        assert_eq!(
+            definition
+                .images
+                .iter()
+                .filter(|image| image.kernel.is_some())
+                .count(),
+            1
+        );
+        assert_eq!(
+            definition
+                .images
+                .iter()
+                .filter(|image| image.init_binary)
+                .count(),
+            1
+        );
     }
 
     #[test]
     fn an_unknown_key_is_refused() {
-        let error = Definition::parse(&ONE.replace("about", "abuot")).unwrap_err().to_string();
+        let error = Definition::parse(&ONE.replace("about", "abuot"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("abuot"), "{error}");
     }
 
     #[test]
     fn an_image_described_twice_is_refused() {
         let image = ONE.split_once("images:\n").unwrap().1;
-        let error = Definition::parse(&format!("{ONE}{image}")).unwrap_err().to_string();
+        let error = Definition::parse(&format!("{ONE}{image}"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("emts/x:1 is described twice"), "{error}");
     }
 }

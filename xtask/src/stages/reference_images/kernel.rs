@@ -25,8 +25,17 @@ pub fn write(debian: &Path, kernel: &Kernel, scratch: &Path, image: &mut RootTar
     modules.depmod(&root)?;
     let tar = scratch.join("kernel.tar");
     pack(&root, &modules.dir, &tar)?;
-    image.file_from("kernel", 0o644, &root.join("boot").join(format!("vmlinuz-{}", modules.version)))?;
-    image.file_from("kernel.tar", 0o644, &tar)
+    image.file_from(
+        "kernel",
+        0o644,
+        &root
+            .join("boot")
+            .join(format!("vmlinuz-{}", modules.version)),
+    )?;
+    image.file_from("kernel.tar", 0o644, &tar)?;
+    fs_err::remove_file(tar)?;
+    fs_err::remove_dir_all(root)?;
+    Ok(())
 }
 
 /// Unpacks kernel and modules only.
@@ -38,7 +47,9 @@ fn unpack(debian: &Path, root: &Path) -> Result<()> {
         let path = entry.path()?.to_string_lossy().into_owned();
         let path = path.trim_start_matches("./");
         if path.starts_with("boot/vmlinuz-") || path.starts_with("lib/modules/") {
-            entry.unpack_in(root).with_context(|| format!("unpacking {path}"))?;
+            entry
+                .unpack_in(root)
+                .with_context(|| format!("unpacking {path}"))?;
         }
     }
     Ok(())
@@ -59,12 +70,20 @@ impl Modules {
         let [version] = &versions[..] else {
             bail!("the packages have modules of the kernels {versions:?}; one kernel is needed");
         };
-        Ok(Self { version: version.clone(), dir: root.join("lib/modules").join(version) })
+        Ok(Self {
+            version: version.clone(),
+            dir: root.join("lib/modules").join(version),
+        })
     }
 
     /// Writes the index files that modprobe reads.
     fn depmod(&self, root: &Path) -> Result<()> {
-        process::run(Command::new("/sbin/depmod").arg("--basedir").arg(root).arg(&self.version))
+        process::run(
+            Command::new("/sbin/depmod")
+                .arg("--basedir")
+                .arg(root)
+                .arg(&self.version),
+        )
     }
 
     /// Paths, as in modules.dep, of the modules that match and all that they need.
@@ -73,9 +92,15 @@ impl Modules {
         let needs = dependencies(&modules_dep);
         for pattern in patterns {
             let found = needs.keys().any(|path| matches(pattern, path));
-            ensure!(found, "no module of the kernel {} matches {pattern}", self.version);
+            ensure!(
+                found,
+                "no module of the kernel {} matches {pattern}",
+                self.version
+            );
         }
-        Ok(closure(&needs, |path| patterns.iter().any(|pattern| matches(pattern, path))))
+        Ok(closure(&needs, |path| {
+            patterns.iter().any(|pattern| matches(pattern, path))
+        }))
     }
 
     fn remove_others(&self, chosen: &BTreeSet<String>) -> Result<()> {
@@ -91,13 +116,16 @@ impl Modules {
 
 /// Module paths are relative to the version's folder, patterns to the folder `kernel` in it.
 fn matches(pattern: &Pattern, path: &str) -> bool {
-    path.strip_prefix("kernel/").is_some_and(|path| pattern.matches(path))
+    path.strip_prefix("kernel/")
+        .is_some_and(|path| pattern.matches(path))
 }
 
 /// modules.dep: a module, a colon, the modules that it needs.
 fn dependencies(modules_dep: &str) -> BTreeMap<&str, Vec<&str>> {
     let lines = modules_dep.lines().filter_map(|line| line.split_once(':'));
-    lines.map(|(module, needs)| (module, needs.split_whitespace().collect())).collect()
+    lines
+        .map(|(module, needs)| (module, needs.split_whitespace().collect()))
+        .collect()
 }
 
 fn closure(needs: &BTreeMap<&str, Vec<&str>>, wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
@@ -156,12 +184,25 @@ mod tests {
         let pattern = Pattern::parse("fs/ext4/").unwrap();
         let chosen = closure(&dependencies(DEP), |path| matches(&pattern, path));
         let names: Vec<&str> = chosen.iter().map(String::as_str).collect();
-        assert_eq!(names, ["kernel/fs/ext4/ext4.ko", "kernel/fs/jbd2/jbd2.ko", "kernel/lib/crc16.ko"]);
+        assert_eq!(
+            names,
+            [
+                "kernel/fs/ext4/ext4.ko",
+                "kernel/fs/jbd2/jbd2.ko",
+                "kernel/lib/crc16.ko"
+            ]
+        );
     }
 
     #[test]
     fn patterns_begin_below_the_kernel_folder() {
-        assert!(matches(&Pattern::parse("fs/").unwrap(), "kernel/fs/jbd2/jbd2.ko"));
-        assert!(!matches(&Pattern::parse("kernel/").unwrap(), "kernel/fs/jbd2/jbd2.ko"));
+        assert!(matches(
+            &Pattern::parse("fs/").unwrap(),
+            "kernel/fs/jbd2/jbd2.ko"
+        ));
+        assert!(!matches(
+            &Pattern::parse("kernel/").unwrap(),
+            "kernel/fs/jbd2/jbd2.ko"
+        ));
     }
 }

@@ -23,17 +23,26 @@ pub fn install(suite: &str, image: &Image, out: &Path) -> Result<()> {
     command.args(["--quiet", "--mode=auto", "--format=tar"]);
     match image.variant {
         Variant::Extract => {
-            command.arg("--variant=extract").arg(format!("--extract-hook={LIST_HOOK}"));
+            command
+                .arg("--variant=extract")
+                .arg(format!("--extract-hook={LIST_HOOK}"));
         }
         Variant::Essential => {
             command.arg("--variant=essential");
             // Unpacking less is faster; what stays is chosen by the definition.
-            for path in ["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"] {
+            for path in [
+                "/usr/share/man/*",
+                "/usr/share/locale/*",
+                "/usr/share/info/*",
+            ] {
                 command.arg(format!("--dpkgopt=path-exclude={path}"));
             }
         }
     }
-    command.arg(format!("--include={}", image.packages.join(","))).arg(suite).arg(out);
+    command
+        .arg(format!("--include={}", image.packages.join(",")))
+        .arg(suite)
+        .arg(out);
     process::run(&mut command)
 }
 
@@ -42,11 +51,21 @@ pub fn list(tar: &Path) -> Result<String> {
     let mut archive = tar::Archive::new(fs_err::File::open(tar)?);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
+        let path = entry
+            .path()?
+            .to_string_lossy()
+            .trim_start_matches("./")
+            .to_owned();
         if path == LIST || path == STATUS {
             let mut text = String::new();
-            entry.read_to_string(&mut text).with_context(|| format!("reading {path} of {}", tar.display()))?;
-            let packages = if path == LIST { text } else { installed(&text)? };
+            entry
+                .read_to_string(&mut text)
+                .with_context(|| format!("reading {path} of {}", tar.display()))?;
+            let packages = if path == LIST {
+                text
+            } else {
+                installed(&text)?
+            };
             // An unpacked root has an empty status file beside the list.
             if !packages.is_empty() {
                 return Ok(packages);
@@ -59,13 +78,23 @@ pub fn list(tar: &Path) -> Result<String> {
 /// Names and versions out of dpkg's status file.
 fn installed(status: &str) -> Result<String> {
     let mut packages = Vec::new();
-    for paragraph in status.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
-        let field = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    for paragraph in status
+        .split("\n\n")
+        .filter(|paragraph| !paragraph.trim().is_empty())
+    {
+        let field = |name: &str| {
+            paragraph
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        };
         let (Some(name), Some(version)) = (field("Package"), field("Version")) else {
             bail!("dpkg's status has a paragraph without name or version: {paragraph}");
         };
         let state = field("Status").unwrap_or_default();
-        ensure!(state.ends_with(" installed"), "the package {name} is {state:?}, not installed");
+        ensure!(
+            state.ends_with(" installed"),
+            "the package {name} is {state:?}, not installed"
+        );
         packages.push(format!("{name}={version}\n"));
     }
     packages.sort();
@@ -90,6 +119,11 @@ mod tests {
     #[test]
     fn a_package_that_is_not_installed_is_named() {
         let status = "Package: b\nStatus: install ok half-configured\nVersion: 2\n";
-        assert!(installed(status).unwrap_err().to_string().contains("package b"));
+        assert!(
+            installed(status)
+                .unwrap_err()
+                .to_string()
+                .contains("package b")
+        );
     }
 }

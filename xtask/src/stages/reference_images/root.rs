@@ -26,12 +26,17 @@ impl RootTar {
     /// Begins a layer in the file `path`.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
-        Ok(Self { tar: tar::Builder::new(BufWriter::new(file)), written: BTreeSet::new() })
+        Ok(Self {
+            tar: tar::Builder::new(BufWriter::new(file)),
+            written: BTreeSet::new(),
+        })
     }
 
     /// Copies the chosen entries of another tar, with owners and modes. Times become one constant.
     pub fn copy_selected(&mut self, from: &Path, selection: &Selection) -> Result<()> {
-        let mut archive = tar::Archive::new(File::open(from).with_context(|| format!("opening {}", from.display()))?);
+        let mut archive = tar::Archive::new(
+            File::open(from).with_context(|| format!("opening {}", from.display()))?,
+        );
         for entry in archive.entries()? {
             let mut entry = entry?;
             let path = clean(&entry.path()?.to_string_lossy());
@@ -39,7 +44,8 @@ impl RootTar {
             if path.is_empty() || packages::is_list(&path) || !selection.takes(&path, is_folder) {
                 continue;
             }
-            self.copy(&mut entry, &path).with_context(|| format!("copying {path}"))?;
+            self.copy(&mut entry, &path)
+                .with_context(|| format!("copying {path}"))?;
         }
         Ok(())
     }
@@ -50,17 +56,24 @@ impl RootTar {
         header.set_uid(original.uid()?);
         header.set_gid(original.gid()?);
         self.parents(path)?;
-        let link = entry.link_name()?.map(|link| link.to_string_lossy().into_owned());
+        let link = entry
+            .link_name()?
+            .map(|link| link.to_string_lossy().into_owned());
         match (entry.header().entry_type(), link) {
             (EntryType::Directory, _) => return self.append_directory(path, header),
             (EntryType::Regular, _) => {
                 header.set_size(entry.size());
                 self.tar.append_data(&mut header, path, entry)?;
             }
-            (EntryType::Symlink, Some(target)) => self.tar.append_link(&mut header, path, target)?,
+            (EntryType::Symlink, Some(target)) => {
+                self.tar.append_link(&mut header, path, target)?
+            }
             (EntryType::Link, Some(target)) => {
                 let target = clean(&target);
-                ensure!(self.written.contains(&target), "it is a hard link to {target}, which is left out; leave out both");
+                ensure!(
+                    self.written.contains(&target),
+                    "it is a hard link to {target}, which is left out; leave out both"
+                );
                 self.tar.append_link(&mut header, path, target)?;
             }
             (kind, _) => anyhow::bail!("an image cannot have an entry of the type {kind:?}"),
@@ -80,7 +93,8 @@ impl RootTar {
     pub fn symlink(&mut self, path: &str, target: &str) -> Result<()> {
         self.parents(path)?;
         if self.written.insert(path.to_owned()) {
-            self.tar.append_link(&mut new_header(EntryType::Symlink, 0o777), path, target)?;
+            self.tar
+                .append_link(&mut new_header(EntryType::Symlink, 0o777), path, target)?;
         }
         Ok(())
     }
@@ -121,7 +135,8 @@ impl RootTar {
 
     fn append_directory(&mut self, path: &str, mut header: Header) -> Result<()> {
         if self.written.insert(path.to_owned()) {
-            self.tar.append_data(&mut header, format!("{path}/"), std::io::empty())?;
+            self.tar
+                .append_data(&mut header, format!("{path}/"), std::io::empty())?;
         }
         Ok(())
     }
@@ -141,7 +156,10 @@ pub fn new_header(kind: EntryType, mode: u32) -> Header {
 
 /// `./usr/bin/` as `usr/bin`.
 fn clean(path: &str) -> String {
-    path.split('/').filter(|name| !matches!(*name, "" | ".")).collect::<Vec<_>>().join("/")
+    path.split('/')
+        .filter(|name| !matches!(*name, "" | "."))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[cfg(test)]
@@ -152,7 +170,16 @@ mod tests {
     fn names(tar: &Path) -> Vec<String> {
         let mut archive = tar::Archive::new(File::open(tar).unwrap());
         let entries = archive.entries().unwrap();
-        entries.map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned()).collect()
+        entries
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
     }
 
     #[test]
@@ -163,7 +190,16 @@ mod tests {
         tar.file("usr/sbin/runc", 0o755, b"x").unwrap();
         tar.symlink("usr/bin/runc", "../sbin/runc").unwrap();
         tar.finish().unwrap();
-        assert_eq!(names(&path), ["usr/", "usr/sbin/", "usr/sbin/runc", "usr/bin/", "usr/bin/runc"]);
+        assert_eq!(
+            names(&path),
+            [
+                "usr/",
+                "usr/sbin/",
+                "usr/sbin/runc",
+                "usr/bin/",
+                "usr/bin/runc"
+            ]
+        );
     }
 
     #[test]
@@ -186,9 +222,14 @@ mod tests {
         let from = root.path().join("from.tar");
         let mut tar = RootTar::create(&from).unwrap();
         tar.file("a", 0o755, b"a").unwrap();
-        tar.tar.append_link(&mut new_header(EntryType::Link, 0o755), "b", "a").unwrap();
+        tar.tar
+            .append_link(&mut new_header(EntryType::Link, 0o755), "b", "a")
+            .unwrap();
         tar.finish().unwrap();
-        let selection = Selection { keep: None, drop: vec![Pattern::parse("a").unwrap()] };
+        let selection = Selection {
+            keep: None,
+            drop: vec![Pattern::parse("a").unwrap()],
+        };
         let mut to = RootTar::create(&root.path().join("to.tar")).unwrap();
         let error = format!("{:#}", to.copy_selected(&from, &selection).unwrap_err());
         assert!(error.contains("hard link to a"), "{error}");

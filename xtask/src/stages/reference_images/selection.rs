@@ -13,8 +13,14 @@ impl Pattern {
     /// Reads a pattern; paths are relative to the image's root.
     pub fn parse(text: &str) -> Result<Self> {
         let folder = text.ends_with('/');
-        let names: Vec<String> = text.trim_end_matches('/').split('/').map(str::to_owned).collect();
-        let valid = names.iter().all(|name| !matches!(name.as_str(), "" | "." | ".."));
+        let names: Vec<String> = text
+            .trim_end_matches('/')
+            .split('/')
+            .map(str::to_owned)
+            .collect();
+        let valid = names
+            .iter()
+            .all(|name| !matches!(name.as_str(), "" | "." | ".."));
         ensure!(valid, "{text:?} is no path relative to the image's root");
         Ok(Self { names, folder })
     }
@@ -27,28 +33,52 @@ impl Pattern {
     /// Whether a path without leading or trailing `/` is meant.
     pub fn matches(&self, path: &str) -> bool {
         let names: Vec<&str> = path.split('/').collect();
-        let long_enough =
-            if self.folder { names.len() >= self.names.len() } else { names.len() == self.names.len() };
-        long_enough && self.names.iter().zip(&names).all(|(pattern, name)| name_matches(pattern, name))
+        let long_enough = if self.folder {
+            names.len() >= self.names.len()
+        } else {
+            names.len() == self.names.len()
+        };
+        long_enough
+            && self
+                .names
+                .iter()
+                .zip(&names)
+                .all(|(pattern, name)| name_matches(pattern, name))
     }
 
     /// Whether a path is a folder on the way to what is meant.
     fn leads_on_from(&self, path: &str) -> bool {
         let names: Vec<&str> = path.split('/').collect();
-        names.len() < self.names.len() && self.names.iter().zip(&names).all(|(pattern, name)| name_matches(pattern, name))
+        names.len() < self.names.len()
+            && self
+                .names
+                .iter()
+                .zip(&names)
+                .all(|(pattern, name)| name_matches(pattern, name))
     }
 }
 
 impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}", self.names.join("/"), if self.folder { "/" } else { "" })
+        write!(
+            f,
+            "{}{}",
+            self.names.join("/"),
+            if self.folder { "/" } else { "" }
+        )
     }
 }
 
 fn name_matches(pattern: &str, name: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(name) = name.strip_prefix(first) else { return false };
-    (0..=name.len()).filter(|&at| name.is_char_boundary(at)).any(|at| name_matches(rest, &name[at..]))
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(name) = name.strip_prefix(first) else {
+        return false;
+    };
+    (0..=name.len())
+        .filter(|&at| name.is_char_boundary(at))
+        .any(|at| name_matches(rest, &name[at..]))
 }
 
 /// What stays and what goes. Going is stronger, and licences are stronger than both.
@@ -70,7 +100,8 @@ impl Selection {
             return false;
         }
         self.keep.as_ref().is_none_or(|keep| {
-            keep.iter().any(|pattern| pattern.matches(path) || (is_folder && pattern.leads_on_from(path)))
+            keep.iter()
+                .any(|pattern| pattern.matches(path) || (is_folder && pattern.leads_on_from(path)))
         })
     }
 }
@@ -78,7 +109,8 @@ impl Selection {
 /// /usr/share/doc/PACKAGE/copyright, which may be a link from one folder to another, and what they refer to.
 fn is_licence(path: &str) -> bool {
     let names: Vec<&str> = path.split('/').collect();
-    matches!(names[..], ["usr", "share", "doc", _, "copyright"]) || path.starts_with("usr/share/common-licenses/")
+    matches!(names[..], ["usr", "share", "doc", _, "copyright"])
+        || path.starts_with("usr/share/common-licenses/")
 }
 
 #[cfg(test)]
@@ -86,8 +118,16 @@ mod tests {
     use super::*;
 
     fn selection(keep: &[&str], drop: &[&str]) -> Selection {
-        let list = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect::<Vec<_>>();
-        Selection { keep: (!keep.is_empty()).then(|| list(keep)), drop: list(drop) }
+        let list = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Pattern::parse(text).unwrap())
+                .collect::<Vec<_>>()
+        };
+        Selection {
+            keep: (!keep.is_empty()).then(|| list(keep)),
+            drop: list(drop),
+        }
     }
 
     #[test]
@@ -107,7 +147,9 @@ mod tests {
     #[test]
     fn going_is_stronger_than_staying() {
         let selection = selection(&["lib/"], &["lib/systemd/"]);
-        assert!(selection.takes("lib/libc.so.6", false) && !selection.takes("lib/systemd/x", false));
+        assert!(
+            selection.takes("lib/libc.so.6", false) && !selection.takes("lib/systemd/x", false)
+        );
         assert!(!selection.takes("etc/passwd", false));
     }
 
