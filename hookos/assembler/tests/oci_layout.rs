@@ -145,3 +145,77 @@ fn an_entry_outside_the_root_is_not_written() {
         assert!(matches!(refused, Err(Error::BadEntry { .. })), "{path}");
     }
 }
+
+#[test]
+fn a_digest_names_the_image_that_has_it_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let digest = LayoutWriter::create(dir.path())
+        .unwrap()
+        .add_image(spec("quay.io/a/b:1", Compression::None))
+        .unwrap();
+    let source = ImageSource::open([dir.path()]).unwrap();
+    let found = |reference: String| source.find(&reference).is_ok();
+    assert!(found(format!("quay.io/a/b@{digest}")));
+    assert!(found(format!("quay.io/a/b:1@{digest}")));
+    assert!(!found(format!("quay.io/a/b:2@{digest}")));
+    assert!(!found(format!("quay.io/a/other@{digest}")));
+    assert!(!found(format!("quay.io/a/b@sha256:{}", "0".repeat(64))));
+}
+
+#[test]
+fn a_manifest_without_an_index_is_read_too() {
+    let dir = tempfile::tempdir().unwrap();
+    LayoutWriter::create(dir.path())
+        .unwrap()
+        .add_image(spec("a:1", Compression::None))
+        .unwrap();
+    let path = dir.path().join("index.json");
+    let mut layout: serde_json::Value =
+        serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+    let digest = layout["manifests"][0]["digest"]
+        .as_str()
+        .unwrap()
+        .replace("sha256:", "");
+    let blob = fs_err::read(dir.path().join("blobs/sha256").join(digest)).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&blob).unwrap();
+    for key in ["mediaType", "digest", "size"] {
+        layout["manifests"][0][key] = index["manifests"][0][key].clone();
+    }
+    fs_err::write(&path, layout.to_string()).unwrap();
+    let image = Layout::open(dir.path())
+        .unwrap()
+        .find("docker.io/library/a:1")
+        .unwrap()
+        .unwrap();
+    assert_eq!(image.layers.len(), 1);
+}
+
+#[test]
+fn an_image_added_again_takes_the_place_of_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = LayoutWriter::create(dir.path()).unwrap();
+    let first = writer.add_image(spec("a:1", Compression::None)).unwrap();
+    let second = writer
+        .add_image(spec("docker.io/library/a:1", Compression::Zstd(3)))
+        .unwrap();
+    assert_ne!(first, second);
+    let layout = fs_err::read_to_string(dir.path().join("index.json")).unwrap();
+    assert!(!layout.contains(&first) && layout.contains(&second));
+}
+
+#[test]
+fn a_missing_blob_is_told_by_its_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    LayoutWriter::create(dir.path())
+        .unwrap()
+        .add_image(spec("a:1", Compression::None))
+        .unwrap();
+    let layout = Layout::open(dir.path()).unwrap();
+    let image = layout.find("docker.io/library/a:1").unwrap().unwrap();
+    fs_err::remove_file(&image.layers[0].path).unwrap();
+    let outcome = layout.find("docker.io/library/a:1");
+    assert!(
+        matches!(outcome, Err(Error::MissingBlob { .. })),
+        "{outcome:?}"
+    );
+}
