@@ -11,6 +11,7 @@ use crate::evidence::{Check, Evidence};
 use crate::machine::extract_range;
 use crate::node::{Probe, gather};
 use crate::nvram::{BootVariables, DevicePathNode};
+use crate::ssh::Ssh;
 
 /// How long the guest's logs may take; a guest that hangs must not hold up the report.
 const GUEST_LOGS: Duration = Duration::from_secs(90);
@@ -75,7 +76,9 @@ pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
     if flow.guard.interrupted() {
         return;
     }
-    let Some(ssh) = flow.ssh.clone() else { return };
+    let Ok(ssh) = login(flow, failed).await else {
+        return;
+    };
     flow.output.doing("collecting the guest's logs");
     let probes: Vec<Probe> = GUEST
         .iter()
@@ -105,6 +108,16 @@ pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
         Err(reason) => flow
             .output
             .line(&format!("the guest's logs cannot be had: {reason}")),
+    }
+}
+
+/// A login for the logs. Where there was none before, only a failure is a reason
+/// to try.
+async fn login(flow: &Flow<'_>, failed: bool) -> anyhow::Result<Ssh> {
+    match (&flow.ssh, failed) {
+        (Some(ssh), false) => Ok(ssh.clone()),
+        (None, false) => anyhow::bail!("no login"),
+        (_, true) => flow.login_once().await,
     }
 }
 

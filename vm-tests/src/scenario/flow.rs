@@ -152,25 +152,32 @@ impl<'a> Flow<'a> {
         self.login().await?;
         self.output.doing("waiting for cloud-init");
         let ssh = self.ssh()?;
-        let limit = self.budgets().cloud_init;
-        let wait = async {
-            let output = ssh
-                .run("cloud-init-wait", verify::CLOUD_INIT_WAIT, limit)
-                .await?;
-            let text = output.text();
-            if output.status == 0 {
-                Ok(())
-            } else {
-                Err(anyhow::anyhow!(
-                    "cloud-init did not end well: {}",
-                    text.trim()
-                ))
-            }
-        };
+        let asking = self.ask_until(|| async { verify::cloud_init(&ssh).await });
         self.guard
-            .race("waiting for cloud-init, which installs K3s", limit, wait)
+            .race(
+                "waiting for cloud-init, which installs K3s",
+                self.budgets().cloud_init,
+                asking,
+            )
             .await?;
         Ok(())
+    }
+
+    /// Asks again and again until there is nothing left to wait for; each answer
+    /// is noted as the last thing seen.
+    async fn ask_until<F: Future<Output = Result<Option<String>>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<()> {
+        let mut poll = tokio::time::interval(ASK);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            poll.tick().await;
+            match ask().await? {
+                None => return Ok(()),
+                Some(seen) => self.guard.note(seen),
+            }
+        }
     }
 
     /// Until the node is ready with its workloads.
@@ -213,22 +220,7 @@ impl<'a> Flow<'a> {
     /// Logs in as soon as sshd answers.
     async fn login(&mut self) -> Result<()> {
         self.output.doing("waiting for SSH");
-        let port = self.guard.vm().ssh_port().await?;
-        let users = &self
-            .parsed
-            .config
-            .as_ref()
-            .map(|config| config.operating_system.users.as_slice())
-            .unwrap_or_default();
-        let user = users
-            .first()
-            .map_or("root", |user| user.username.as_str())
-            .to_owned();
-        let target = SshTarget {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            user,
-            identity: self.options.identity.clone(),
-        };
+        let target = self.target().await?;
         let attempt = async {
             let mut poll = tokio::time::interval(Duration::from_millis(500));
             poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -248,6 +240,26 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
+    /// Whom to log in as, and where.
+    async fn target(&self) -> Result<SshTarget> {
+        let port = self.guard.vm().ssh_port().await?;
+        let config = self.parsed.config.as_ref();
+        let first = config.and_then(|config| config.operating_system.users.first());
+        Ok(SshTarget {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            user: first
+                .map_or("root", |user| user.username.as_str())
+                .to_owned(),
+            identity: self.options.identity.clone(),
+        })
+    }
+
+    /// A login of its own, tried once: after a failure the one of the steps may
+    /// still wait for an answer.
+    pub async fn login_once(&self) -> Result<Ssh> {
+        Ok(Ssh::login(self.target().await?, self.ssh_log.clone()).await?)
+    }
+
     /// The login that a step before has made.
     pub fn ssh(&self) -> Result<Ssh> {
         self.ssh.clone().ok_or_else(|| {
@@ -258,18 +270,10 @@ impl<'a> Flow<'a> {
     async fn wait_until_ready(&self) -> Result<()> {
         self.output.doing("waiting for a ready node");
         let ssh = self.ssh()?;
-        let asking = async {
-            let mut poll = tokio::time::interval(ASK);
-            poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                poll.tick().await;
-                let reasons = verify::unready(&ssh).await?;
-                if reasons.is_empty() {
-                    return Ok::<_, anyhow::Error>(());
-                }
-                self.guard.note(reasons.join("; "));
-            }
-        };
+        let asking = self.ask_until(|| async {
+            let reasons = verify::unready(&ssh).await?;
+            Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+        });
         self.guard
             .race("waiting for a ready node", self.budgets().ready, asking)
             .await?;

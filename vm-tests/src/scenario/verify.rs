@@ -17,12 +17,16 @@ use crate::ssh::{GuestOutput, Ssh};
 /// How long the guest may be silent while it answers a script.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Waits for cloud-init. On an error prints its results, and the end of what
-/// the commands printed.
-pub(super) const CLOUD_INIT_WAIT: &str = "cloud-init status --wait >/tmp/emts-cloud-init 2>&1; s=$?\n\
+/// Ends with 75 and the last thing seen while cloud-init is still at work. Else
+/// with 0, or with 1 and its errors and the end of what the commands printed.
+const CLOUD_INIT: &str = "if ! [ -e /run/cloud-init/result.json ]; then\n\
+    echo \"k3s.service $(systemctl is-active k3s.service); cloud-init printed last: $(tail -n 1 /var/log/cloud-init-output.log)\"; exit 75; fi\n\
+    cloud-init status --wait >/tmp/emts-cloud-init 2>&1; s=$?\n\
     errors=$(tr -d ' \\n' </run/cloud-init/result.json | grep -o '\"errors\":\\[[^]]*\\]')\n\
     if [ $s -eq 0 ] && [ \"$errors\" = '\"errors\":[]' ]; then exit 0; fi\n\
     echo \"status $s, $errors; the last lines of /var/log/cloud-init-output.log:\"; tail -n 12 /var/log/cloud-init-output.log; exit 1";
+/// Status of the script above while cloud-init is at work (EX_TEMPFAIL).
+const AT_WORK: i32 = 75;
 
 const READYZ: &str = "k3s kubectl get --raw=/readyz";
 const SERVICE: &str = "systemctl show k3s.service -p ActiveState -p SubState -p NRestarts -p Result | sort | paste -sd' '";
@@ -32,6 +36,17 @@ const BOOT_CURRENT: &str = "od -An -tx1 -j4 -N2 /sys/firmware/efi/efivars/BootCu
 /// The images that can run without a command: the pause image is in every K3s.
 const PAUSE_IMAGE: &str =
     "k3s ctr -n k8s.io images ls -q | grep -E '(^|/)[^@]*pause[^@]*:[^@]*$' | head -n 1";
+
+/// What cloud-init is at; nothing when it has ended without errors.
+pub(super) async fn cloud_init(ssh: &Ssh) -> Result<Option<String>> {
+    let output = ssh.run("cloud-init?", CLOUD_INIT, SILENCE).await?;
+    let text = output.text();
+    match output.status {
+        0 => Ok(None),
+        AT_WORK => Ok(Some(text.trim().to_owned())),
+        _ => bail!("cloud-init did not end well: {}", text.trim()),
+    }
+}
 
 /// What keeps the node from being ready; nothing when it is.
 pub(super) async fn unready(ssh: &Ssh) -> Result<Vec<String>> {
