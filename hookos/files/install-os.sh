@@ -92,6 +92,7 @@ media_present() {
 }
 
 require_one_stick() {
+  [[ $(jq 'any(.complete)' <<<"$STICKS") == true ]] || fail "the stick has gone"
   if (($(jq length <<<"$STICKS") > 1)); then
     fail "more than one EMTS stick is attached: $(jq -r \
       'map("\(.path) (\(.model), serial \(.serial // "unknown"))") | join(", ")' <<<"$STICKS")"
