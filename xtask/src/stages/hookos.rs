@@ -36,7 +36,7 @@ fn build(context: &Context) -> Result<()> {
     request.cache = Some(store::cache_dir()?.join("hookos"));
     let report = assemble(&request)?;
     for warning in &report.warnings {
-        eprintln!("warning: {}: {warning:?}", definition.display());
+        eprintln!("warning: {}: {warning}", definition.display());
     }
     let kernel = report.kernel.with_context(|| format!("{} has no kernel section", definition.display()))?;
     let cmdline = fs_err::read_to_string(&report.cmdline)?;

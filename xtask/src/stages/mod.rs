@@ -83,7 +83,6 @@ pub const ALL: &[Stage] = &[
     hookos::STAGE,
     k3s::STAGE,
     node_image::ROOT_STAGE,
-    node_image::ROOT_STAGE,
     node_image::STAGE,
     bundle::STAGE,
     usb::STAGE,
