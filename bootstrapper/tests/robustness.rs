@@ -1,0 +1,121 @@
+//! What no input may do to the reader: panic, hang, flood the report, or show a secret.
+
+use cluster_bootstrapper::diagnostic::Severity;
+use cluster_bootstrapper::{ParseOptions, parse};
+
+fn options() -> ParseOptions {
+    ParseOptions::default()
+}
+
+const DOCUMENTS: &[(&str, &str, usize, usize)] = &[
+    ("", "empty", 1, 1),
+    ("a: [", "yaml-syntax", 1, 5),
+    ("a: b\n--- \nc: d\n", "several-documents", 2, 1),
+    ("a: !!python/object:x 1", "yaml-tag", 1, 1),
+    ("? [a]\n: b", "yaml-key", 1, 3),
+    ("a: *b", "yaml-syntax", 1, 4),
+    ("- a", "wrong-type", 1, 1),
+];
+
+#[test]
+fn what_is_no_single_mapping_is_refused() {
+    for (text, code, line, _column) in DOCUMENTS {
+        let parsed = parse(text, &options());
+        let first = parsed
+            .diagnostics
+            .first()
+            .unwrap_or_else(|| panic!("nothing found: {text:?}"));
+        assert_eq!(
+            (first.code, first.line),
+            (*code, *line),
+            "{text:?}: {:#?}",
+            parsed.diagnostics
+        );
+        assert!(parsed.config.is_none());
+    }
+}
+
+#[test]
+fn refuses_an_alias_bomb() {
+    let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        text += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(","));
+    }
+    let parsed = parse(&text, &options());
+    assert_eq!(parsed.diagnostics[0].code, "too-large");
+}
+
+#[test]
+fn refuses_nesting_without_end() {
+    let parsed = parse(&"[".repeat(100_000), &options());
+    assert!(["too-deep", "yaml-syntax"].contains(&parsed.diagnostics[0].code));
+}
+
+#[test]
+fn never_shows_a_password() {
+    let text = "operatingSystem:\n  users: [{username: a, password: hunter2-secret}]\n";
+    let parsed = parse(text, &options());
+    let shown: String = parsed
+        .diagnostics
+        .iter()
+        .map(|d| d.render("f", text, true))
+        .collect();
+    let json = cluster_bootstrapper::diagnostic::to_json(&parsed.diagnostics);
+    assert!(
+        !shown.contains("hunter2") && !json.contains("hunter2"),
+        "{shown}{json}"
+    );
+}
+
+/// A small generator of numbers, the same in every run (Numerical Recipes' constants).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+}
+
+#[test]
+fn a_mutated_sample_is_read_or_refused_but_never_a_panic() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/config-file.yaml");
+    let sample = std::fs::read(path).expect("the sample");
+    let mut numbers = Numbers(1);
+    for _ in 0..400 {
+        let mut bytes = sample.clone();
+        for _ in 0..=numbers.below(6) {
+            let at = numbers.below(bytes.len());
+            match numbers.below(4) {
+                0 => bytes[at] = b" \t\n:-[]{}&*!|>'\"%@`#,?~\xff\x00a0"[numbers.below(27)],
+                1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, bytes[at]),
+                _ => drop(bytes.drain(at..(at + numbers.below(60)).min(bytes.len()))),
+            }
+        }
+        let parsed = cluster_bootstrapper::parse_bytes(&bytes, &options());
+        let errors = parsed
+            .diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error);
+        assert_eq!(parsed.config.is_none(), errors);
+        let text = String::from_utf8_lossy(&bytes);
+        for diagnostic in &parsed.diagnostics {
+            assert!(!diagnostic.render("f", &text, false).is_empty());
+        }
+    }
+}
+
+#[test]
+fn stops_after_many_errors() {
+    let keys: String = (0..20_000).map(|n| format!("key{n}: 1, ")).collect();
+    let parsed = parse(&format!("{{{keys}}}"), &options());
+    assert_eq!(
+        parsed.diagnostics.len(),
+        cluster_bootstrapper::diagnostic::MAX_FINDINGS
+    );
+}
