@@ -18,8 +18,13 @@ const CONTAINERD_VERSION: &str = "v2.2.9-refk3s1";
 /// The preloaded images: name, and the command of the module that is the image's only program.
 const IMAGES: [(&str, &str); 2] =
     [("docker.io/rancher/mirrored-pause:3.6", "pause"), ("docker.io/emts/reference-workload:1", "workload")];
+/// Commands of the module.
+const COMMANDS: [&str; 7] =
+    ["./cmd/k3s", "./cmd/server", "./cmd/kubectl", "./cmd/pack", "./cmd/airgap", "./cmd/pause", "./cmd/workload"];
 /// Programs that go into the executable: folder on the node, name.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
+    ("bin", "k3s-server"),
+    ("bin", "kubectl"),
     ("bin", "containerd"),
     ("bin", "containerd-shim-runc-v2"),
     ("bin", "ctr"),
@@ -88,7 +93,9 @@ pub fn build_reference(source: &Path, out: &Path) -> Result<()> {
     let scratch = tempfile::tempdir().context("a folder for the parts of refk3s")?;
     let parts = scratch.path();
     let tools = source.join("nodetools");
-    compile(source, parts, &kubernetes_stamps(), &["./cmd/k3s", "./cmd/pack", "./cmd/airgap", "./cmd/pause", "./cmd/workload"])?;
+    compile(source, parts, &stamps(), &COMMANDS)?;
+    // Under its own name it would not tell from ps and top what it is.
+    fs_err::rename(parts.join("server"), parts.join("k3s-server"))?;
     let stamp = format!("-X github.com/containerd/containerd/v2/version.Version={CONTAINERD_VERSION}");
     compile(&tools, parts, &stamp, &["tool"])?;
     pack(parts, &out.join("k3s"))?;
@@ -115,8 +122,8 @@ fn compile(folder: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Resu
     process::run(&mut command).with_context(|| format!("compiling {}", folder.display()))
 }
 
-/// Linker settings by which every Kubernetes component reports the double's version.
-fn kubernetes_stamps() -> String {
+/// Linker settings by which `k3s` and every Kubernetes component report the double's version.
+fn stamps() -> String {
     let packages = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
     let stamps = packages.map(|package| {
         format!(
@@ -124,7 +131,7 @@ fn kubernetes_stamps() -> String {
              -X {package}.gitTreeState=clean"
         )
     });
-    stamps.join(" ")
+    format!("-X main.version={VERSION} {}", stamps.join(" "))
 }
 
 /// Makes the one executable: the double's binary with its programs behind it.
@@ -180,6 +187,6 @@ mod tests {
 
     #[test]
     fn every_component_is_stamped_with_the_version() {
-        assert_eq!(kubernetes_stamps().matches(VERSION).count(), 2);
+        assert_eq!(stamps().matches(VERSION).count(), 3);
     }
 }

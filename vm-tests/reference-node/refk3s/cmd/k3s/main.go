@@ -1,22 +1,23 @@
-// Command k3s is the reference double of K3s: real Kubernetes components, etcd
-// and containerd behind K3s's own interface. It is for tests and says so.
+// Command k3s is the small outer program of the reference double: it lays the
+// programs inside it down in the data folder and becomes the one asked for.
+// The server is a program of its own, so that `k3s kubectl` starts quickly.
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"emts.dev/refk3s/internal/cli"
-	"emts.dev/refk3s/internal/runner"
-	"emts.dev/refk3s/internal/settings"
+	"emts.dev/refk3s/internal/payload"
 	"github.com/sirupsen/logrus"
-	"k8s.io/component-base/version"
 )
+
+// version is set by the linker to that of the Kubernetes components.
+var version = "unset"
 
 const usage = `k3s (refk3s reference double, not K3s)
 
@@ -24,7 +25,6 @@ Usage:
   k3s server [flags]      run the control plane and a node; flags as in K3s
   k3s kubectl ...         kubectl with the server's kubeconfig
   k3s ctr ...             containerd's own client
-
   k3s --version           print the version
 
 Flags of ` + "`k3s server`" + ` come from /etc/rancher/k3s/config.yaml, its drop-ins in
@@ -47,28 +47,31 @@ func run(called string, arguments []string) int {
 		return 0
 	}
 	switch arguments[0] {
-	case "--version", "-v", "version":
-		fmt.Printf("k3s version %s (refk3s reference double, not K3s)\ngo version %s\n", version.Get().GitVersion, version.Get().GoVersion)
+	case "--version", "-v":
+		fmt.Printf("k3s version %s (refk3s reference double, not K3s)\ngo version %s\n", version, runtime.Version())
 		return 0
 	case "--help", "-h", "help":
 		fmt.Print(usage)
 		return 0
 	case "kubectl":
-		return kubectl(arguments[1:])
+		setDefault("KUBECONFIG", "/etc/rancher/k3s/k3s.yaml")
+		return become("kubectl", "kubectl", arguments[1:], toolDataFolder())
 	case "ctr":
-		return ctr(arguments[1:])
-	case "crictl":
-		return crictlCommand(arguments[1:])
+		setDefault("CONTAINERD_ADDRESS", "/run/k3s/containerd/containerd.sock")
+		setDefault("CONTAINERD_NAMESPACE", "k8s.io")
+		return become("ctr", "ctr", arguments[1:], toolDataFolder())
 	case "server":
-		return server(arguments[1:])
-	case "agent", "token", "etcd-snapshot", "secrets-encrypt", "certificate", "check-config", "completion":
+		return server(arguments)
+	case "crictl", "agent", "token", "etcd-snapshot", "secrets-encrypt", "certificate", "check-config", "completion":
 		return fatal(fmt.Errorf("refk3s does not implement the sub-command %s", arguments[0]))
 	}
 	return fatal(fmt.Errorf("no such sub-command of k3s: %q", arguments[0]))
 }
 
+// server checks the flags, which the server program reads again, because the
+// data folder is among them.
 func server(arguments []string) int {
-	values, err := cli.Parse(arguments, func(text string) { logrus.Warn(text) })
+	values, err := cli.Parse(arguments[1:], func(string) {})
 	if errors.Is(err, cli.ErrHelp) {
 		fmt.Print(usage)
 		return 0
@@ -76,28 +79,42 @@ func server(arguments []string) int {
 	if err != nil {
 		return fatal(err)
 	}
-	if values.Bool("debug") {
-		logrus.SetLevel(logrus.DebugLevel)
-	}
-	notes, err := cli.CheckSupport(values)
-	for _, note := range notes {
-		logrus.Info(note)
-	}
+	return become("k3s-server", os.Args[0], arguments, dataFolderOf(values))
+}
+
+// become replaces this process by one of the programs laid down.
+func become(program, name string, arguments []string, data string) int {
+	programs, err := payload.LayDown(data)
 	if err != nil {
 		return fatal(err)
 	}
-	logrus.Infof("Starting k3s %s (refk3s reference double, not K3s)", version.Get().GitVersion)
-	resolved, err := settings.Resolve(values)
+	path := filepath.Join(programs.Bin, program)
+	err = syscall.Exec(path, append([]string{name}, arguments...), os.Environ())
+	return fatal(fmt.Errorf("run %s: %w", path, err))
+}
+
+// toolDataFolder finds the data folder for the tools, which start even when the
+// configuration is wrong.
+func toolDataFolder() string {
+	values, err := cli.Parse(nil, func(string) {})
 	if err != nil {
-		return fatal(err)
+		logrus.Warnf("Configuration: %v", err)
+		return cli.DefaultDataFolder
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := runner.Run(ctx, resolved); err != nil {
-		logrus.Errorf("Shutdown request received: %q", err.Error())
-		return fatal(err)
+	return dataFolderOf(values)
+}
+
+func dataFolderOf(values *cli.Values) string {
+	if folder := values.String("data-dir"); folder != "" {
+		return folder
 	}
-	return 0
+	return cli.DefaultDataFolder
+}
+
+func setDefault(name, text string) {
+	if os.Getenv(name) == "" {
+		_ = os.Setenv(name, text)
+	}
 }
 
 func fatal(err error) int {

@@ -14,6 +14,9 @@ import (
 // DefaultConfigFile is where `k3s server` looks for its configuration.
 const DefaultConfigFile = "/etc/rancher/k3s/config.yaml"
 
+// DefaultDataFolder holds everything that K3s keeps.
+const DefaultDataFolder = "/var/lib/rancher/k3s"
+
 // ReadConfigFiles turns a config file and its drop-ins into command-line
 // arguments, in the order in which the keys are first seen. A key in a later
 // file replaces the earlier value; a key written `key+` appends to it. Neither

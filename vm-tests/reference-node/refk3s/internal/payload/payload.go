@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNone says that the executable was built without a payload.
-var ErrNone = errors.New("this executable carries no programs; it was built by go build alone, use the packed one of `cargo xtask stage k3s`")
+var ErrNone = errors.New("this executable carries no programs; it was built by go build alone, use the packed one of `cargo xtask build k3s`")
 
 // Programs are the folders of the programs laid down.
 type Programs struct {
@@ -45,8 +45,13 @@ func LayDown(data string) (Programs, error) {
 	if err := os.RemoveAll(temporary); err != nil {
 		return Programs{}, err
 	}
+	source, err := os.Open(executable)
+	if err != nil {
+		return Programs{}, err
+	}
+	defer source.Close()
 	for _, file := range archive.File {
-		if err := layDownOne(filepath.Join(temporary, filepath.Clean("/"+file.Name)), file); err != nil {
+		if err := layDownOne(filepath.Join(temporary, filepath.Clean("/"+file.Name)), file, source); err != nil {
 			return Programs{}, fmt.Errorf("lay down %s: %w", file.Name, err)
 		}
 	}
@@ -54,6 +59,20 @@ func LayDown(data string) (Programs, error) {
 		return Programs{}, err
 	}
 	return programs, pointCurrent(data, archive.Comment)
+}
+
+// Beside returns the programs laid down together with this one.
+func Beside() (Programs, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return Programs{}, err
+	}
+	bin := filepath.Dir(executable)
+	programs := Programs{Bin: bin, CNI: filepath.Join(filepath.Dir(bin), "cni")}
+	if _, err := os.Stat(filepath.Join(bin, "containerd")); err != nil {
+		return Programs{}, fmt.Errorf("containerd belongs beside %s; start the double as `k3s server`: %w", executable, err)
+	}
+	return programs, nil
 }
 
 // pointCurrent keeps data/current pointing at the programs in use.
@@ -68,20 +87,26 @@ func pointCurrent(data, hash string) error {
 	return os.Symlink(hash, link)
 }
 
-func layDownOne(path string, file *zip.File) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+func layDownOne(path string, file *zip.File, executable *os.File) error {
+	if file.Method != zip.Store {
+		return errors.New("it is compressed")
 	}
-	source, err := file.Open()
+	offset, err := file.DataOffset()
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	if _, err := executable.Seek(offset, io.SeekStart); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
 	target, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(target, source); err != nil {
+	// Between two files the kernel copies by itself; unpacking would read every byte here.
+	if _, err := target.ReadFrom(io.LimitReader(executable, int64(file.UncompressedSize64))); err != nil {
 		target.Close()
 		return err
 	}

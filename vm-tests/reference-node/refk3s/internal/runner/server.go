@@ -156,7 +156,7 @@ func (r *Server) writeKubeconfigs() error {
 }
 
 func (r *Server) startContainerd(ctx context.Context) (*agent.Containerd, error) {
-	programs, err := payload.LayDown(r.settings.Folders.Data)
+	programs, err := payload.Beside()
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func Resolve(flags *cli.Values) (*Server, error) {
 }
 
 func (s *Server) resolveFolders() error {
-	data, err := filepath.Abs(orDefault(s.Flags.String("data-dir"), "/var/lib/rancher/k3s"))
+	data, err := filepath.Abs(orDefault(s.Flags.String("data-dir"), cli.DefaultDataFolder))
 	if err != nil {
 		return err
 	}
