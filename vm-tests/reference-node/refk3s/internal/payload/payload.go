@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // ErrNone says that the executable was built without a payload.
@@ -39,7 +40,15 @@ func LayDown(data string) (Programs, error) {
 	root := filepath.Join(data, "data", archive.Comment)
 	programs := Programs{Bin: filepath.Join(root, "bin"), CNI: filepath.Join(root, "cni")}
 	if _, err := os.Stat(root); err == nil {
-		return programs, pointCurrent(data, archive.Comment)
+		return programs, nil
+	}
+	unlock, err := lock(filepath.Join(data, "data"))
+	if err != nil {
+		return Programs{}, err
+	}
+	defer unlock()
+	if _, err := os.Stat(root); err == nil {
+		return programs, nil
 	}
 	temporary := root + "-tmp"
 	if err := os.RemoveAll(temporary); err != nil {
@@ -55,10 +64,27 @@ func LayDown(data string) (Programs, error) {
 			return Programs{}, fmt.Errorf("lay down %s: %w", file.Name, err)
 		}
 	}
-	if err := os.Rename(temporary, root); err != nil {
+	if err := pointCurrent(data, archive.Comment); err != nil {
 		return Programs{}, err
 	}
-	return programs, pointCurrent(data, archive.Comment)
+	return programs, os.Rename(temporary, root)
+}
+
+// lock lets one process at a time lay programs down: `k3s server` and a tool
+// may start at the same moment.
+func lock(folder string) (unlock func(), err error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(folder, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
+	}
+	return func() { file.Close() }, nil
 }
 
 // Beside returns the programs laid down together with this one.
