@@ -124,18 +124,7 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
                 Verdict::when(version.starts_with("containerd://2."), version)
             }),
         ),
-        Expectation::new(
-            "/kubernetes/kind",
-            "the node's kubelet is that of the installed K3s",
-            "the version of `k3s --version`",
-            all_objects(),
-            node(|node| {
-                let version = node["status"]["nodeInfo"]["kubeletVersion"]
-                    .as_str()
-                    .unwrap_or_default();
-                Verdict::when(version.contains("k3s"), version)
-            }),
-        ),
+        kubelet_version(),
     ];
     all.push(pod_runs(
         "/kubernetes/kind",
@@ -172,6 +161,29 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
         ));
     }
     all
+}
+
+/// The node that registered runs the K3s that is installed.
+fn kubelet_version() -> Expectation {
+    Expectation {
+        key: "/kubernetes/kind".into(),
+        check: "the node's kubelet is that of the installed K3s".into(),
+        expected: "the version of `k3s --version`".into(),
+        probes: vec![all_objects(), Probe::shell("k3s --version")],
+        judge: Box::new(|answers| {
+            let [objects, version] = answers else {
+                return Verdict::bad("not asked");
+            };
+            let installed = version.text();
+            node(move |node| {
+                let found = node["status"]["nodeInfo"]["kubeletVersion"]
+                    .as_str()
+                    .unwrap_or_default();
+                let same = installed.split_whitespace().any(|word| word == found);
+                Verdict::when(same, found)
+            })(objects)
+        }),
+    }
 }
 
 fn pod_runs(key: &str, workload: &Workload) -> Expectation {

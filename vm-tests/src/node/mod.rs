@@ -7,5 +7,5 @@ mod probe;
 mod tls;
 
 pub use gather::{GatherError, gather};
-pub use objects::Objects;
+pub use objects::{Boot, Objects};
 pub use probe::{Facts, Probe, ProbeError, parse_answers, script};

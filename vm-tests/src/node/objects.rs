@@ -2,6 +2,31 @@
 
 use serde_json::Value;
 
+/// The node's current boot: what the cluster still shows of an earlier one is
+/// old news.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// The kernel's identity of the boot.
+    pub id: String,
+    /// When it began, RFC 3339 in UTC with seconds.
+    pub time: String,
+}
+
+impl Boot {
+    /// Prints identity and time, a line each.
+    pub const COMMAND: &'static str = "cat /proc/sys/kernel/random/boot_id && date -u -d @$(awk '/^btime/ {print $2}' /proc/stat) +%Y-%m-%dT%H:%M:%SZ";
+
+    /// Reads what the command printed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        Some(Self {
+            id: lines.next()?.to_owned(),
+            time: lines.next()?.to_owned(),
+        })
+    }
+}
+
 /// The objects of one answer.
 #[derive(Debug, Clone, Default)]
 pub struct Objects(Vec<Value>);
@@ -66,12 +91,15 @@ impl Objects {
     /// Right after Ready the default ServiceAccount may not exist yet and the
     /// node may still have the taint of the cloud provider.
     #[must_use]
-    pub fn unready(&self) -> Vec<String> {
+    pub fn unready(&self, boot: &Boot) -> Vec<String> {
         let node = match self.node() {
             Ok(node) => node,
             Err(reason) => return vec![reason],
         };
         let mut reasons = Vec::new();
+        if node["status"]["nodeInfo"]["bootID"] != boot.id.as_str() {
+            reasons.push("the node has not reported since it was started".to_owned());
+        }
         if let Some(reason) = node_unready(node) {
             reasons.push(reason);
         }
@@ -80,7 +108,7 @@ impl Objects {
         if self.find("ServiceAccount", "default", "default").is_none() {
             reasons.push("ServiceAccount default/default does not exist yet".to_owned());
         }
-        reasons.extend(self.of_kind("Pod").filter_map(pod_unready));
+        reasons.extend(self.of_kind("Pod").filter_map(|pod| pod_unready(pod, boot)));
         reasons
     }
 }
@@ -116,8 +144,9 @@ fn temporary_taint(key: &str) -> Option<String> {
     temporary.then(|| format!("the node has the taint {key}"))
 }
 
-/// A pod counts when it has ended well, or runs with all containers ready.
-fn pod_unready(pod: &Value) -> Option<String> {
+/// A pod counts when it has ended well, or runs with all containers ready and
+/// started since the boot.
+fn pod_unready(pod: &Value, boot: &Boot) -> Option<String> {
     let status = &pod["status"];
     if status["phase"] == "Succeeded" {
         return None;
@@ -127,11 +156,15 @@ fn pod_unready(pod: &Value) -> Option<String> {
         .into_iter()
         .flatten()
         .collect();
-    if status["phase"] == "Running"
-        && containers
-            .iter()
-            .all(|container| container["ready"] == true)
-    {
+    let started = |container: &&Value| {
+        container["state"]["running"]["startedAt"]
+            .as_str()
+            .is_some_and(|time| time >= boot.time.as_str())
+    };
+    let all_ready = containers
+        .iter()
+        .all(|container| container["ready"] == true);
+    if status["phase"] == "Running" && all_ready && containers.iter().all(started) {
         return None;
     }
     let waiting = containers
@@ -139,11 +172,13 @@ fn pod_unready(pod: &Value) -> Option<String> {
         .find_map(|container| container["state"]["waiting"]["reason"].as_str());
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
     let phase = status["phase"].as_str().unwrap_or("without a phase");
-    Some(format!(
-        "pod {namespace}/{} is {}",
-        name(pod),
+    let stale = phase == "Running" && !containers.iter().all(started);
+    let state = if stale {
+        "as it was before the node was started"
+    } else {
         waiting.unwrap_or(phase)
-    ))
+    };
+    Some(format!("pod {namespace}/{} is {state}", name(pod)))
 }
 
 #[cfg(test)]
@@ -152,12 +187,19 @@ mod tests {
 
     use super::*;
 
+    fn boot() -> Boot {
+        Boot {
+            id: "boot-1".into(),
+            time: "2026-01-01T00:00:00Z".into(),
+        }
+    }
+
     fn objects(items: Value) -> Objects {
         Objects::parse(&json!({"items": items}).to_string()).unwrap()
     }
 
     fn node(ready: &str) -> Value {
-        json!({"kind": "Node", "metadata": {"name": "n1"}, "spec": {}, "status": {"conditions": [{"type": "Ready", "status": ready, "message": "cni plugin not initialized"}]}})
+        json!({"kind": "Node", "metadata": {"name": "n1"}, "spec": {}, "status": {"nodeInfo": {"bootID": "boot-1"}, "conditions": [{"type": "Ready", "status": ready, "message": "cni plugin not initialized"}]}})
     }
 
     fn account() -> Value {
@@ -167,14 +209,14 @@ mod tests {
     #[test]
     fn a_ready_node_with_its_account_is_ready() {
         assert_eq!(
-            objects(json!([node("True"), account()])).unready(),
+            objects(json!([node("True"), account()])).unready(&boot()),
             Vec::<String>::new()
         );
     }
 
     #[test]
     fn not_ready_is_not_taken_for_ready() {
-        let reasons = objects(json!([node("False"), account()])).unready();
+        let reasons = objects(json!([node("False"), account()])).unready(&boot());
         assert_eq!(
             reasons,
             ["node n1 is not Ready: cni plugin not initialized"]
@@ -186,15 +228,55 @@ mod tests {
         let mut tainted = node("True");
         tainted["spec"]["taints"] =
             json!([{"key": "node.cloudprovider.kubernetes.io/uninitialized"}]);
-        assert_eq!(objects(json!([tainted])).unready().len(), 2);
+        assert_eq!(objects(json!([tainted])).unready(&boot()).len(), 2);
     }
 
     #[test]
     fn a_waiting_container_gives_its_reason() {
         let pod = json!({"kind": "Pod", "metadata": {"name": "p", "namespace": "kube-system"}, "status": {"phase": "Pending", "containerStatuses": [{"ready": false, "state": {"waiting": {"reason": "ErrImageNeverPull"}}}]}});
         assert_eq!(
-            objects(json!([node("True"), account(), pod])).unready(),
+            objects(json!([node("True"), account(), pod])).unready(&boot()),
             ["pod kube-system/p is ErrImageNeverPull"]
         );
+    }
+
+    fn running_pod(started: &str) -> Value {
+        json!({"kind": "Pod", "metadata": {"name": "p", "namespace": "default"}, "status": {"phase": "Running", "containerStatuses": [{"ready": true, "state": {"running": {"startedAt": started}}}]}})
+    }
+
+    #[test]
+    fn what_is_left_from_an_earlier_boot_does_not_count() {
+        let mut node = node("True");
+        node["status"]["nodeInfo"]["bootID"] = json!("boot-0");
+        let reasons = objects(json!([
+            node,
+            account(),
+            running_pod("2025-12-31T23:59:59Z")
+        ]))
+        .unready(&boot());
+        assert_eq!(
+            reasons,
+            [
+                "the node has not reported since it was started",
+                "pod default/p is as it was before the node was started"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pod_started_since_the_boot_is_ready() {
+        let reasons = objects(json!([
+            node("True"),
+            account(),
+            running_pod("2026-01-01T00:00:30Z")
+        ]))
+        .unready(&boot());
+        assert_eq!(reasons, Vec::<String>::new());
+    }
+
+    #[test]
+    fn reads_identity_and_time_of_the_boot() {
+        assert_eq!(Boot::parse("boot-1\n2026-01-01T00:00:00Z\n"), Some(boot()));
+        assert_eq!(Boot::parse(""), None);
     }
 }

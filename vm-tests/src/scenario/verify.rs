@@ -9,7 +9,7 @@ use serde_json::json;
 use super::flow::Flow;
 use crate::evidence::Check;
 use crate::expectation::{self, Workload};
-use crate::node::{Facts, Objects, Probe, gather};
+use crate::node::{Boot, Facts, Objects, Probe, gather};
 use crate::nvram::BootVariables;
 use crate::shell::quote;
 use crate::ssh::{GuestOutput, Ssh};
@@ -54,6 +54,7 @@ pub(super) async fn unready(ssh: &Ssh) -> Result<Vec<String>> {
         Probe::shell(READYZ),
         Probe::shell(Objects::COMMAND),
         Probe::shell(SERVICE),
+        Probe::shell(Boot::COMMAND),
     ];
     let facts = gather(ssh, "ready?", &probes, SILENCE).await?;
     let answer = |probe: &Probe| facts.get(probe).cloned().unwrap_or_default();
@@ -82,8 +83,10 @@ pub(super) async fn unready(ssh: &Ssh) -> Result<Vec<String>> {
     if objects.status != 0 {
         return Ok(vec![format!("kubectl: {}", stderr(&objects))]);
     }
+    let boot =
+        Boot::parse(&answer(&probes[3]).text()).context("the node does not tell its boot")?;
     Ok(Objects::parse(&objects.text())
-        .map_or_else(|reason| vec![reason], |objects| objects.unready()))
+        .map_or_else(|reason| vec![reason], |objects| objects.unready(&boot)))
 }
 
 fn restarts(service: &str) -> u32 {
