@@ -26,7 +26,8 @@ const fn need(package: &'static str, provides: &'static str, purpose: &'static s
 /// All needs, in the order in which `doctor` lists them.
 pub const NEEDS: &[Need] = &[
     need("mmdebstrap", "mmdebstrap", "root file systems of the reference parts"),
-    need("binutils", "objcopy", "unified kernel images"),
+    need("kmod", "depmod", "indexes of kernel modules"),
+    need("fakeroot", "fakeroot", "owners of files in the node image"),
     need("systemd-boot-efi", "/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "unified kernel images"),
     need("e2fsprogs", "mke2fs", "ext4 partitions"),
     need("dosfstools", "mkfs.vfat", "FAT partitions"),

@@ -3,16 +3,18 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::build::{self, StageRun};
 use crate::commands::stages::Parts;
-use crate::process;
+use crate::host;
+use crate::process::{self, Group};
 use crate::profile::{self, Profile};
+use crate::progress::Progress;
 use crate::store::{Store, cache_dir};
-use crate::{host, process::Group};
 
 /// What `e2e` takes.
 #[derive(Args, Default)]
@@ -103,7 +105,11 @@ fn build_harness(root: &Path) -> Result<PathBuf> {
     let mut command = Command::new(cargo);
     command.current_dir(root).args(["build", "--quiet", "--locked", "--package", "vm-tests"]);
     command.arg("--target-dir").arg(root.join("target"));
-    process::run(&mut command).context("building the test harness")?;
+    let progress = Progress::begin("test harness", None);
+    let begun = Instant::now();
+    let status = Group::spawn(&mut command)?.wait(|| progress.tick())?;
+    process::expect_success(status, "cargo build --package vm-tests")?;
+    progress.end("built", begun.elapsed());
     Ok(root.join("target/debug/vm-tests"))
 }
 
