@@ -59,7 +59,8 @@ disk_wwn() { # kernel name
   done
 }
 
-trim() { tr -d '\0' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//'; }
+# The kernel refuses to read some attributes that are there (ENXIO): those have no text.
+trim() { { tr -d '\0' 2>/dev/null || true; } | sed 's/^[[:space:]]*//; s/[[:space:]]*$//'; }
 
 # ---------------------------------------------------------------- choose-disk
 
