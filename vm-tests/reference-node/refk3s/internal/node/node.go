@@ -196,7 +196,6 @@ func (k *Keeper) initialize(ctx context.Context, node *corev1.Node) error {
 	if err != nil {
 		return fmt.Errorf("initialize: %w", err)
 	}
-	logrus.Infof("Successfully initialized node %s with the double's cloud controller", node.Name)
 	return nil
 }
 
@@ -207,13 +206,18 @@ func (k *Keeper) writeInitialized(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if len(withoutUninitialized(node.Spec.Taints)) == len(node.Spec.Taints) {
+		return nil
+	}
 	node.Status.Addresses = k.addresses()
 	if node, err = nodes.UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
 		return err
 	}
 	node.Spec.ProviderID = "k3s://" + name
 	node.Spec.Taints = withoutUninitialized(node.Spec.Taints)
-	_, err = nodes.Update(ctx, node, metav1.UpdateOptions{})
+	if _, err = nodes.Update(ctx, node, metav1.UpdateOptions{}); err == nil {
+		logrus.Infof("Successfully initialized node %s with the double's cloud controller", name)
+	}
 	return err
 }
 

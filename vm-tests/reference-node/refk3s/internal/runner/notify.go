@@ -7,9 +7,16 @@ import (
 	"strings"
 )
 
-// notifyReady tells systemd, when it waits, that the server is up.
-func notifyReady() error {
+// takeNotifySocket returns where systemd waits, and hides it from the parts of
+// the process: the kubelet would call the service ready before the API is.
+func takeNotifySocket() string {
 	address := os.Getenv("NOTIFY_SOCKET")
+	_ = os.Unsetenv("NOTIFY_SOCKET")
+	return address
+}
+
+// notifyReady tells systemd, when it waits, that the server is up.
+func notifyReady(address string) error {
 	if address == "" {
 		return nil
 	}

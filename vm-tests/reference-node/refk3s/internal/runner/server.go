@@ -38,6 +38,8 @@ type Server struct {
 	settings *settings.Server
 	// failed receives the first end of a part.
 	failed chan error
+	// notifySocket is where systemd waits for the server to be ready; may be empty.
+	notifySocket string
 }
 
 // Run runs until ctx ends, which is no error, or a part fails.
@@ -45,7 +47,7 @@ func Run(ctx context.Context, s *settings.Server) error {
 	debug.SetGCPercent(startGCPercent)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	server := &Server{settings: s, failed: make(chan error, 16)}
+	server := &Server{settings: s, failed: make(chan error, 16), notifySocket: takeNotifySocket()}
 	started := make(chan error, 1)
 	go func() { started <- server.start(ctx) }()
 	for {
@@ -258,7 +260,7 @@ func (r *Server) afterAPI(ctx context.Context, client kubernetes.Interface, admi
 		return err
 	}
 	logrus.Info("Kube API server is now running")
-	if err := notifyReady(); err != nil {
+	if err := notifyReady(r.notifySocket); err != nil {
 		return err
 	}
 	logrus.Info("k3s is up and running")
