@@ -31,7 +31,7 @@ func WriteNetwork(s *settings.Server, podCIDRs []string) error {
 		"name":       "cbr0",
 		"plugins": []map[string]any{
 			{
-				"type": "bridge", "bridge": "cni0", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true,
+				"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
 				"ipam": map[string]any{"type": "host-local", "ranges": ranges, "routes": routes},
 			},
 			{"type": "portmap", "capabilities": map[string]bool{"portMappings": true}},
