@@ -39,7 +39,10 @@ pub struct Outputs {
 impl Outputs {
     /// Output folder of a stage that was asked for.
     pub fn folder(&self, stage: &str) -> Result<&Path> {
-        let folder = self.folders.get(stage).with_context(|| format!("the stage {stage} was not built"))?;
+        let folder = self
+            .folders
+            .get(stage)
+            .with_context(|| format!("the stage {stage} was not built"))?;
         Ok(folder)
     }
 }
@@ -47,10 +50,16 @@ impl Outputs {
 /// Makes the outputs of `wanted` and of all that they need.
 pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -> Result<Outputs> {
     let mut outputs = Outputs::default();
-    for stage in stages::ALL.iter().filter(|stage| required(wanted).contains(&stage.name)) {
+    for stage in stages::ALL
+        .iter()
+        .filter(|stage| required(wanted).contains(&stage.name))
+    {
         let begun = Instant::now();
         let inputs = stage.input_digests(root, options, &outputs.digests)?;
-        let (folder, entry, cached) = match store.open(&Key { name: stage.name.into(), inputs })? {
+        let (folder, entry, cached) = match store.open(&Key {
+            name: stage.name.into(),
+            inputs,
+        })? {
             Found::Ready(folder, entry) => {
                 println!("{}: in the store", stage.name);
                 (folder, entry, true)
@@ -63,7 +72,11 @@ pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -
         };
         outputs.folders.insert(stage.name.into(), folder);
         outputs.digests.insert(stage.name.into(), entry.output);
-        outputs.runs.push(StageRun { name: stage.name.into(), seconds: begun.elapsed().as_secs_f64(), cached });
+        outputs.runs.push(StageRun {
+            name: stage.name.into(),
+            seconds: begun.elapsed().as_secs_f64(),
+            cached,
+        });
     }
     Ok(outputs)
 }
@@ -72,7 +85,11 @@ pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -
 pub fn required(wanted: &[&str]) -> Vec<&'static str> {
     let mut names = Vec::new();
     for stage in stages::ALL.iter().rev() {
-        let needed = |name: &str| stages::ALL.iter().any(|other| names.contains(&other.name) && other.needs.contains(&name));
+        let needed = |name: &str| {
+            stages::ALL
+                .iter()
+                .any(|other| names.contains(&other.name) && other.needs.contains(&name))
+        };
         if wanted.contains(&stage.name) || needed(stage.name) {
             names.push(stage.name);
         }
@@ -92,7 +109,11 @@ fn build_one(
         root: root.into(),
         out: draft.out(),
         scratch: draft.scratch(),
-        needs: stage.needs.iter().filter_map(|need| Some(((*need).to_owned(), folders.get(*need)?.clone()))).collect(),
+        needs: stage
+            .needs
+            .iter()
+            .filter_map(|need| Some(((*need).to_owned(), folders.get(*need)?.clone())))
+            .collect(),
         options: options.clone(),
     };
     let request = draft.scratch().join("stage-request.json");
@@ -118,7 +139,8 @@ fn build_one(
 /// The body of the process that `build_one` starts.
 pub fn build_stage(name: &str, request: &Path) -> Result<()> {
     process::stay_in_group();
-    let context: Context = serde_json::from_slice(&fs_err::read(request)?).context("reading the stage's request")?;
+    let context: Context =
+        serde_json::from_slice(&fs_err::read(request)?).context("reading the stage's request")?;
     (stages::find(name)?.build)(&context)
 }
 
@@ -137,7 +159,10 @@ mod tests {
     fn a_stage_requires_what_it_needs_and_no_more() {
         assert_eq!(required(&["bootstrapper"]), ["bootstrapper"]);
         let image = required(&["bootstrapper-image"]);
-        assert!(image.contains(&"bootstrapper") && !image.contains(&"node-image"), "{image:?}");
+        assert!(
+            image.contains(&"bootstrapper") && !image.contains(&"node-image"),
+            "{image:?}"
+        );
         assert_eq!(required(&["usb"]).len(), stages::ALL.len());
     }
 }

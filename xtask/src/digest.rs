@@ -51,12 +51,18 @@ pub fn of_path(path: &Path) -> Result<String> {
         let line = if entry.file_type().is_dir() {
             format!("dir {name}\n")
         } else if entry.file_type().is_symlink() {
-            format!("link {name} {}\n", fs_err::read_link(entry.path())?.display())
+            format!(
+                "link {name} {}\n",
+                fs_err::read_link(entry.path())?.display()
+            )
         } else if entry.file_type().is_file() {
             let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
             format!("file {name} {executable} {}\n", of_file(entry.path())?)
         } else {
-            bail!("{} is neither file, folder nor link", entry.path().display());
+            bail!(
+                "{} is neither file, folder nor link",
+                entry.path().display()
+            );
         };
         hasher.update(line.as_bytes());
     }
@@ -86,7 +92,10 @@ mod tests {
         let fourth = of_path(dir.path())?;
         let all = [&first, &second, &third, &fourth];
         for (index, digest) in all.iter().enumerate() {
-            assert!(!all[..index].contains(digest), "state {index} repeats an earlier digest");
+            assert!(
+                !all[..index].contains(digest),
+                "state {index} repeats an earlier digest"
+            );
         }
         Ok(())
     }

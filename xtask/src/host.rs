@@ -20,15 +20,27 @@ pub struct Need {
 }
 
 const fn need(package: &'static str, provides: &'static str, purpose: &'static str) -> Need {
-    Need { package, provides, purpose }
+    Need {
+        package,
+        provides,
+        purpose,
+    }
 }
 
 /// All needs, in the order in which `doctor` lists them.
 pub const NEEDS: &[Need] = &[
-    need("mmdebstrap", "mmdebstrap", "root file systems of the reference parts"),
+    need(
+        "mmdebstrap",
+        "mmdebstrap",
+        "root file systems of the reference parts",
+    ),
     need("kmod", "depmod", "indexes of kernel modules"),
     need("fakeroot", "fakeroot", "owners of files in the node image"),
-    need("systemd-boot-efi", "/usr/lib/systemd/boot/efi/linuxx64.efi.stub", "unified kernel images"),
+    need(
+        "systemd-boot-efi",
+        "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+        "unified kernel images",
+    ),
     need("e2fsprogs", "mke2fs", "ext4 partitions"),
     need("dosfstools", "mkfs.vfat", "FAT partitions"),
     need("mtools", "mcopy", "files in FAT partitions"),
@@ -37,17 +49,41 @@ pub const NEEDS: &[Need] = &[
     need("zstd", "zstd", "compressed images"),
     need("xz-utils", "xz", "compressed images"),
     need("jq", "jq", "JSON in the installer's scripts"),
-    need("qemu-system-x86", "qemu-system-x86_64", "the virtual machine"),
+    need(
+        "qemu-system-x86",
+        "qemu-system-x86_64",
+        "the virtual machine",
+    ),
     need("qemu-utils", "qemu-img", "the virtual machine's disks"),
-    need("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd", "the virtual machine's UEFI firmware"),
+    need(
+        "ovmf",
+        "/usr/share/OVMF/OVMF_CODE_4M.fd",
+        "the virtual machine's UEFI firmware",
+    ),
     need("openssh-client", "ssh-keygen", "the key pair of a test run"),
-    need("libssl-dev", "/usr/include/openssl/ssl.h", "building the SSH client of the tests"),
-    need("pkg-config", "pkg-config", "building the SSH client of the tests"),
+    need(
+        "libssl-dev",
+        "/usr/include/openssl/ssl.h",
+        "building the SSH client of the tests",
+    ),
+    need(
+        "pkg-config",
+        "pkg-config",
+        "building the SSH client of the tests",
+    ),
     need("cpio", "cpio", "tests that unpack an initrd"),
     need("shellcheck", "shellcheck", "checks of shell scripts"),
     need("bats", "bats", "tests of shell scripts"),
-    need("cloud-init", "cloud-init", "tests of the generated cloud-config"),
-    need("openssl", "openssl", "tests of password hashes and certificates"),
+    need(
+        "cloud-init",
+        "cloud-init",
+        "tests of the generated cloud-config",
+    ),
+    need(
+        "openssl",
+        "openssl",
+        "tests of password hashes and certificates",
+    ),
 ];
 
 /// Programs that the project cannot install by itself, with the advice when one is missing.
@@ -80,19 +116,29 @@ pub fn missing() -> Vec<&'static Need> {
 
 /// Toolchains that are missing, each with where to get it.
 pub fn missing_toolchains() -> Vec<&'static (&'static str, &'static str)> {
-    TOOLCHAINS.iter().filter(|(program, _)| !in_path(program)).collect()
+    TOOLCHAINS
+        .iter()
+        .filter(|(program, _)| !in_path(program))
+        .collect()
 }
 
 /// Prints what the host has and lacks; returns whether all is there.
 pub fn report() -> bool {
     for (program, advice) in TOOLCHAINS {
-        let state = if in_path(program) { "ok".to_owned() } else { format!("MISSING: {advice}") };
+        let state = if in_path(program) {
+            "ok".to_owned()
+        } else {
+            format!("MISSING: {advice}")
+        };
         println!("{program:<24} toolchain          {state}");
     }
     for need in NEEDS {
         let state = if need.met() { "ok" } else { "MISSING" };
         let name = need.provides.rsplit('/').next().unwrap_or(need.provides);
-        println!("{name:<24} {:<18} {state:<8} {}", need.package, need.purpose);
+        println!(
+            "{name:<24} {:<18} {state:<8} {}",
+            need.package, need.purpose
+        );
     }
     missing().is_empty() && missing_toolchains().is_empty()
 }
@@ -108,7 +154,10 @@ pub fn install(yes: bool) -> Result<()> {
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     if !in_path("apt-get") {
-        bail!("this host has no apt-get; install what these Debian packages bring: {}", packages.join(" "));
+        bail!(
+            "this host has no apt-get; install what these Debian packages bring: {}",
+            packages.join(" ")
+        );
     }
     println!("Debian packages to install: {}", packages.join(" "));
     if !yes && !confirmed()? {
@@ -120,7 +169,11 @@ pub fn install(yes: bool) -> Result<()> {
     apt(&arguments)?;
     match self::missing().first() {
         None => Ok(()),
-        Some(need) => bail!("{} is still missing after its package {} was installed", need.provides, need.package),
+        Some(need) => bail!(
+            "{} is still missing after its package {} was installed",
+            need.provides,
+            need.package
+        ),
     }
 }
 
@@ -143,7 +196,10 @@ fn confirmed() -> Result<bool> {
 fn apt(arguments: &[&str]) -> Result<()> {
     // `env` carries the setting through sudo, which clears the environment.
     let mut command: Command = process::privileged("env");
-    command.arg("DEBIAN_FRONTEND=noninteractive").arg("apt-get").args(arguments);
+    command
+        .arg("DEBIAN_FRONTEND=noninteractive")
+        .arg("apt-get")
+        .args(arguments);
     process::run(&mut command).context("installing Debian packages")
 }
 

@@ -64,9 +64,16 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             for (depth, cause) in error.chain().enumerate() {
-                eprintln!("{}{cause}", if depth == 0 { "error: " } else { "  because: " });
+                eprintln!(
+                    "{}{cause}",
+                    if depth == 0 { "error: " } else { "  because: " }
+                );
             }
-            ExitCode::from(if process::interrupted() { INTERRUPTED } else { 1 })
+            ExitCode::from(if process::interrupted() {
+                INTERRUPTED
+            } else {
+                1
+            })
         }
     }
 }
@@ -85,14 +92,22 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Stages(arguments) => commands::stages::list(&root, &arguments),
         Command::Clean(arguments) => commands::clean::run(&arguments),
         Command::Setup(arguments) => commands::setup::run(&arguments),
-        Command::Doctor => Ok(if host::report() { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Doctor => Ok(if host::report() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }),
         Command::BuildStage { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// The folder of the workspace that this program was built from.
 fn checkout() -> Result<PathBuf> {
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    let root = PathBuf::from(manifest).parent().context("the crate xtask is a member of a workspace")?.to_owned();
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = PathBuf::from(manifest)
+        .parent()
+        .context("the crate xtask is a member of a workspace")?
+        .to_owned();
     Ok(root)
 }

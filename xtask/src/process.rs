@@ -36,7 +36,11 @@ fn groups() -> MutexGuard<'static, BTreeSet<i32>> {
 pub fn handle_interrupts() -> Result<()> {
     ctrlc::set_handler(|| {
         let earlier = INTERRUPTS.fetch_add(1, Ordering::SeqCst);
-        let signal = if earlier == 0 { Signal::TERM } else { Signal::KILL };
+        let signal = if earlier == 0 {
+            Signal::TERM
+        } else {
+            Signal::KILL
+        };
         if earlier == 0 {
             eprintln!("\ninterrupted: ending what runs (once more: kill it)");
         }
@@ -84,7 +88,11 @@ impl Group {
     pub fn wait(&mut self, mut tick: impl FnMut()) -> Result<ExitStatus> {
         let mut asked_at = None;
         loop {
-            if let Some(status) = self.child.try_wait().context("waiting for a child process")? {
+            if let Some(status) = self
+                .child
+                .try_wait()
+                .context("waiting for a child process")?
+            {
                 if interrupted() {
                     // What the leader started may still be cleaning up.
                     self.wait_until_empty(GRACE);
@@ -122,7 +130,10 @@ impl Drop for Group {
 pub fn run(command: &mut Command) -> Result<()> {
     let name = display(command);
     let status = if IN_STAGE.load(Ordering::SeqCst) {
-        command.stdin(Stdio::null()).status().with_context(|| format!("starting {name}"))?
+        command
+            .stdin(Stdio::null())
+            .status()
+            .with_context(|| format!("starting {name}"))?
     } else {
         Group::spawn(command)?.wait(|| {})?
     };
@@ -144,7 +155,10 @@ pub fn expect_success(status: ExitStatus, name: &str) -> Result<()> {
 /// A command line for people to read.
 pub fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A command for `program` with root rights: as it is for root, else through `sudo`.
@@ -179,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_command_and_its_exit_code() {
-        let error = run(Command::new("sh").args(["-c", "exit 3"])).expect_err("exit 3 is a failure");
+        let error =
+            run(Command::new("sh").args(["-c", "exit 3"])).expect_err("exit 3 is a failure");
         assert_eq!(error.to_string(), "sh -c exit 3 ended with exit code 3");
     }
 }

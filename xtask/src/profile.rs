@@ -27,13 +27,29 @@ pub struct Choice {
 pub fn choose(asked: Option<Profile>, parts: &Parts) -> Result<Choice> {
     match (asked, parts.k3s_dir.is_some()) {
         (Some(Profile::Upstream), false) => {
-            bail!("profile upstream: not run: it takes a K3s release from a folder; name it with --k3s-dir")
+            bail!(
+                "profile upstream: not run: it takes a K3s release from a folder; name it with --k3s-dir"
+            )
         }
-        (Some(Profile::Upstream), true) => Ok(Choice { name: "upstream", reason: "asked for" }),
-        (None, true) => Ok(Choice { name: "upstream", reason: "--k3s-dir names a K3s release" }),
-        (Some(Profile::Reference), true) => bail!("profile reference builds refk3s; leave out --k3s-dir"),
-        (Some(Profile::Reference), false) => Ok(Choice { name: "reference", reason: "asked for" }),
-        (None, false) => Ok(Choice { name: "reference", reason: "upstream not run: no --k3s-dir with a K3s release" }),
+        (Some(Profile::Upstream), true) => Ok(Choice {
+            name: "upstream",
+            reason: "asked for",
+        }),
+        (None, true) => Ok(Choice {
+            name: "upstream",
+            reason: "--k3s-dir names a K3s release",
+        }),
+        (Some(Profile::Reference), true) => {
+            bail!("profile reference builds refk3s; leave out --k3s-dir")
+        }
+        (Some(Profile::Reference), false) => Ok(Choice {
+            name: "reference",
+            reason: "asked for",
+        }),
+        (None, false) => Ok(Choice {
+            name: "reference",
+            reason: "upstream not run: no --k3s-dir with a K3s release",
+        }),
     }
 }
 
@@ -45,6 +61,9 @@ mod tests {
     fn a_named_profile_never_falls_back() {
         let parts = Parts::default();
         assert!(choose(Some(Profile::Upstream), &parts).is_err());
-        assert_eq!(choose(None, &parts).map(|choice| choice.name).ok(), Some("reference"));
+        assert_eq!(
+            choose(None, &parts).map(|choice| choice.name).ok(),
+            Some("reference")
+        );
     }
 }

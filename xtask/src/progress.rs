@@ -14,18 +14,26 @@ pub struct Progress {
 impl Progress {
     /// Announces `name`; `usual` is its median time so far, in seconds.
     pub fn begin(name: &str, usual: Option<f64>) -> Self {
-        let usual = usual.map_or(String::new(), |seconds| format!(" (usually {})", short(seconds)));
+        let usual = usual.map_or(String::new(), |seconds| {
+            format!(" (usually {})", short(seconds))
+        });
         let bar = ProgressBar::new_spinner();
         if bar.is_hidden() {
             println!("{name}: running{usual}");
-            return Self { name: name.into(), bar: None };
+            return Self {
+                name: name.into(),
+                bar: None,
+            };
         }
         let style = ProgressStyle::with_template("{spinner} {prefix}: {elapsed} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style);
         bar.set_prefix(name.to_owned());
         bar.set_message(usual);
-        Self { name: name.into(), bar: Some(bar) }
+        Self {
+            name: name.into(),
+            bar: Some(bar),
+        }
     }
 
     /// Redraws the live line.

@@ -57,7 +57,11 @@ impl Stamp {
     fn of(path: &Path) -> Result<Self> {
         let meta = fs_err::symlink_metadata(path)?;
         let changed = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
-        Ok(Self { inode: meta.ino(), size: meta.size(), changed })
+        Ok(Self {
+            inode: meta.ino(),
+            size: meta.size(),
+            changed,
+        })
     }
 }
 
@@ -72,7 +76,11 @@ pub struct Key {
 
 impl Key {
     fn id(&self) -> String {
-        let text: String = self.inputs.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let text: String = self
+            .inputs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
         let digest = digest::of_text(&format!("{}\n{text}", self.name));
         format!("{}-{}", &digest[..NAME_DIGITS], self.name)
     }
@@ -139,8 +147,11 @@ impl Store {
 
     /// Takes the key's lock, waiting for another process that builds it, and looks it up.
     pub fn open(&self, key: &Key) -> Result<Found> {
-        let lock = fs_err::File::create(self.root.join("locks").join(key.id()))?.into_parts().0;
-        lock.lock().with_context(|| format!("waiting for the lock of {}", key.id()))?;
+        let lock = fs_err::File::create(self.root.join("locks").join(key.id()))?
+            .into_parts()
+            .0;
+        lock.lock()
+            .with_context(|| format!("waiting for the lock of {}", key.id()))?;
         if let Some((out, entry)) = self.lookup(key)? {
             return Ok(Found::Ready(out, entry));
         }
@@ -149,7 +160,11 @@ impl Store {
         remove_tree(&dir);
         fs_err::create_dir_all(dir.join("out"))?;
         fs_err::create_dir_all(dir.join("scratch"))?;
-        Ok(Found::Absent(Draft { key: key.clone(), dir, _lock: lock }))
+        Ok(Found::Absent(Draft {
+            key: key.clone(),
+            dir,
+            _lock: lock,
+        }))
     }
 
     /// A finished entry whose files are as they were when it was finished.
@@ -163,7 +178,10 @@ impl Store {
         let entry: Entry = serde_json::from_str(&fs_err::read_to_string(dir.join("entry.json"))?)
             .with_context(|| format!("reading the store entry {}", dir.display()))?;
         if let Some(file) = first_changed(&dir.join("out"), &entry)? {
-            eprintln!("warning: {} in the store was changed after it was built; building it anew", file.display());
+            eprintln!(
+                "warning: {} in the store was changed after it was built; building it anew",
+                file.display()
+            );
             remove_tree(&dir);
             return Ok(None);
         }
@@ -188,7 +206,10 @@ impl Store {
             size,
             files,
         };
-        fs_err::write(draft.dir.join("entry.json"), serde_json::to_string_pretty(&entry)?)?;
+        fs_err::write(
+            draft.dir.join("entry.json"),
+            serde_json::to_string_pretty(&entry)?,
+        )?;
         sync_folder(&draft.dir)?;
         let place = self.root.join(draft.key.id());
         remove_tree(&place);
@@ -199,8 +220,10 @@ impl Store {
     }
 
     fn remember(&self, entry: &Entry) -> Result<()> {
-        let mut history =
-            fs_err::OpenOptions::new().append(true).create(true).open(self.root.join("history.jsonl"))?;
+        let mut history = fs_err::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.root.join("history.jsonl"))?;
         let line = serde_json::json!({"name": entry.name, "seconds": entry.seconds});
         writeln!(history, "{line}")?;
         Ok(())
@@ -229,7 +252,9 @@ impl Store {
         let mut found = Vec::new();
         for item in fs_err::read_dir(&self.root)? {
             let dir = item?.path();
-            let Ok(text) = fs_err::read_to_string(dir.join("entry.json")) else { continue };
+            let Ok(text) = fs_err::read_to_string(dir.join("entry.json")) else {
+                continue;
+            };
             let entry = serde_json::from_str(&text)
                 .with_context(|| format!("reading the store entry {}", dir.display()))?;
             let used = fs_err::metadata(dir.join("entry.json"))?.modified()?;
@@ -242,7 +267,9 @@ impl Store {
     /// Removes one entry, unless a running build holds its lock. Returns whether it was removed.
     pub fn remove(&self, dir: &Path) -> Result<bool> {
         let id = dir.file_name().context("a store entry has a name")?;
-        let lock = fs_err::File::create(self.root.join("locks").join(id))?.into_parts().0;
+        let lock = fs_err::File::create(self.root.join("locks").join(id))?
+            .into_parts()
+            .0;
         if lock.try_lock().is_err() {
             return Ok(false);
         }
@@ -255,8 +282,10 @@ impl Store {
 pub fn cache_dir() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
-            .join(".cache"),
+        None => PathBuf::from(
+            std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?,
+        )
+        .join(".cache"),
     };
     Ok(base.join("emts"))
 }
@@ -310,11 +339,16 @@ mod tests {
     use super::*;
 
     fn key(value: &str) -> Key {
-        Key { name: "stage".into(), inputs: BTreeMap::from([("input".into(), value.into())]) }
+        Key {
+            name: "stage".into(),
+            inputs: BTreeMap::from([("input".into(), value.into())]),
+        }
     }
 
     fn build(store: &Store, value: &str) -> Result<PathBuf> {
-        let Found::Absent(draft) = store.open(&key(value))? else { bail!("expected no entry yet") };
+        let Found::Absent(draft) = store.open(&key(value))? else {
+            bail!("expected no entry yet")
+        };
         fs_err::write(draft.out().join("file"), value)?;
         Ok(store.commit(draft, Duration::from_secs(2))?.0)
     }
@@ -335,7 +369,9 @@ mod tests {
     fn an_uncommitted_draft_leaves_nothing() -> Result<()> {
         let dir = tempfile::tempdir()?;
         let store = Store::at(dir.path().join("store"))?;
-        let Found::Absent(draft) = store.open(&key("one"))? else { bail!("expected no entry yet") };
+        let Found::Absent(draft) = store.open(&key("one"))? else {
+            bail!("expected no entry yet")
+        };
         fs_err::write(draft.out().join("half"), "made")?;
         drop(draft);
         assert!(store.lookup(&key("one"))?.is_none());
@@ -358,7 +394,9 @@ mod tests {
     fn a_build_that_makes_nothing_is_an_error() -> Result<()> {
         let dir = tempfile::tempdir()?;
         let store = Store::at(dir.path().join("store"))?;
-        let Found::Absent(draft) = store.open(&key("one"))? else { bail!("expected no entry yet") };
+        let Found::Absent(draft) = store.open(&key("one"))? else {
+            bail!("expected no entry yet")
+        };
         assert!(store.commit(draft, Duration::ZERO).is_err());
         Ok(())
     }

@@ -36,7 +36,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         count += 1;
         freed += entry.size;
     }
-    let verb = if arguments.dry_run { "would be removed" } else { "removed" };
+    let verb = if arguments.dry_run {
+        "would be removed"
+    } else {
+        "removed"
+    };
     println!("{count} outputs {verb}, {}", progress::bytes(freed));
     Ok(ExitCode::SUCCESS)
 }

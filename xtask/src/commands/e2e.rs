@@ -44,7 +44,10 @@ pub struct Arguments {
 impl Arguments {
     /// The sample config-file in its scenario, with everything else by default.
     pub fn of_sample() -> Self {
-        Self { scenario: "sample".into(), ..Self::default() }
+        Self {
+            scenario: "sample".into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -53,7 +56,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     host::ensure()?;
     let profile = profile::choose(arguments.profile, &arguments.parts)?;
     println!("profile: {} ({})", profile.name, profile.reason);
-    let scenario = root.join("configs/scenarios").join(format!("{}.yaml", arguments.scenario));
+    let scenario = root
+        .join("configs/scenarios")
+        .join(format!("{}.yaml", arguments.scenario));
     fs_err::metadata(&scenario).context("looking for the scenario")?;
     let config_file = match &arguments.config_file {
         Some(path) => fs_err::canonicalize(path)?,
@@ -61,7 +66,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     };
     let harness = build_harness(root)?;
     let prepared = prepare(&harness, arguments, &config_file)?;
-    let options = arguments.parts.options(Some(prepared.join("config-file")))?;
+    let options = arguments
+        .parts
+        .options(Some(prepared.join("config-file")))?;
     let outputs = build::produce(root, &Store::of_user()?, &options, &["usb", "node-image"])?;
     let stages = tempfile::NamedTempFile::new()?;
     write_stages(stages.path(), &outputs.runs)?;
@@ -80,10 +87,12 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         .arg("--stages")
         .arg(stages.path())
         .args(["--profile", profile.name]);
-    command.arg("--ssh-identity").arg(match &arguments.ssh_identity {
-        Some(key) => fs_err::canonicalize(key)?,
-        None => prepared.join("id_ed25519"),
-    });
+    command
+        .arg("--ssh-identity")
+        .arg(match &arguments.ssh_identity {
+            Some(key) => fs_err::canonicalize(key)?,
+            None => prepared.join("id_ed25519"),
+        });
     if let Some(accel) = &arguments.accel {
         command.args(["--accel", accel]);
     }
@@ -103,7 +112,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
 fn build_harness(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(["build", "--quiet", "--locked", "--package", "vm-tests"]);
+    command
+        .current_dir(root)
+        .args(["build", "--quiet", "--locked", "--package", "vm-tests"]);
     command.arg("--target-dir").arg(root.join("target"));
     let progress = Progress::begin("test harness", None);
     let begun = Instant::now();
@@ -118,9 +129,16 @@ fn prepare(harness: &Path, arguments: &Arguments, config_file: &Path) -> Result<
     let folder = cache_dir()?.join("harness");
     fs_err::create_dir_all(&folder)?;
     let mut command = Command::new(harness);
-    command.arg("prepare").arg("--config-file").arg(config_file).arg("--out").arg(&folder);
+    command
+        .arg("prepare")
+        .arg("--config-file")
+        .arg(config_file)
+        .arg("--out")
+        .arg(&folder);
     if let Some(key) = &arguments.ssh_identity {
-        command.arg("--ssh-identity").arg(fs_err::canonicalize(key)?);
+        command
+            .arg("--ssh-identity")
+            .arg(fs_err::canonicalize(key)?);
     }
     process::run(&mut command).context("preparing the config-file")?;
     Ok(folder)

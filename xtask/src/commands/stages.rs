@@ -28,9 +28,15 @@ impl Parts {
     /// The parts with absolute paths, and the config-file of the USB stick.
     pub fn options(&self, config_file: Option<PathBuf>) -> Result<Options> {
         let absolute = |path: &Option<PathBuf>| -> Result<Option<PathBuf>> {
-            path.as_ref().map(|path| Ok(fs_err::canonicalize(path)?)).transpose()
+            path.as_ref()
+                .map(|path| Ok(fs_err::canonicalize(path)?))
+                .transpose()
         };
-        Ok(Options { k3s_dir: absolute(&self.k3s_dir)?, os_image: absolute(&self.os_image)?, config_file })
+        Ok(Options {
+            k3s_dir: absolute(&self.k3s_dir)?,
+            os_image: absolute(&self.os_image)?,
+            config_file,
+        })
     }
 }
 
@@ -81,7 +87,9 @@ pub struct ListArguments {
 /// Lists the stages, or explains one.
 pub fn list(root: &Path, arguments: &ListArguments) -> Result<ExitCode> {
     let store = Store::of_user()?;
-    let options = arguments.parts.options(fs_err::canonicalize(&arguments.config_file).ok())?;
+    let options = arguments
+        .parts
+        .options(fs_err::canonicalize(&arguments.config_file).ok())?;
     if let Some(name) = &arguments.explain {
         stages::find(name)?;
     }
@@ -118,13 +126,23 @@ impl State {
         options: &Options,
         outputs: &BTreeMap<String, String>,
     ) -> Result<Self> {
-        let waits: Vec<_> = stage.needs.iter().copied().filter(|need| !outputs.contains_key(*need)).collect();
+        let waits: Vec<_> = stage
+            .needs
+            .iter()
+            .copied()
+            .filter(|need| !outputs.contains_key(*need))
+            .collect();
         if !waits.is_empty() {
             return Ok(Self::Waiting(waits));
         }
         let inputs = stage.input_digests(root, options, outputs)?;
-        let found = store.lookup(&Key { name: stage.name.into(), inputs: inputs.clone() })?;
-        Ok(found.map_or(Self::Absent(inputs), |(_, entry)| Self::Ready(Box::new(entry))))
+        let found = store.lookup(&Key {
+            name: stage.name.into(),
+            inputs: inputs.clone(),
+        })?;
+        Ok(found.map_or(Self::Absent(inputs), |(_, entry)| {
+            Self::Ready(Box::new(entry))
+        }))
     }
 }
 
@@ -135,20 +153,33 @@ fn line(stage: &Stage, state: &State, usual: Option<f64>) -> String {
         State::Waiting(_) => ("waiting", String::new()),
     };
     let usual = usual.map_or(String::new(), progress::short);
-    format!("{:<20} {word:<9} {size:>12} {usual:>12}  {}", stage.name, stage.summary)
+    format!(
+        "{:<20} {word:<9} {size:>12} {usual:>12}  {}",
+        stage.name, stage.summary
+    )
 }
 
 fn explain(stage: &Stage, state: &State, store: &Store) -> Result<()> {
     match state {
         State::Ready(_) => println!("{}: ready, nothing changed", stage.name),
-        State::Waiting(needs) => println!("{}: known when these are built: {}", stage.name, needs.join(", ")),
+        State::Waiting(needs) => println!(
+            "{}: known when these are built: {}",
+            stage.name,
+            needs.join(", ")
+        ),
         State::Absent(now) => {
             let entries = store.entries()?;
-            let Some((_, last, _)) = entries.iter().find(|(_, entry, _)| entry.name == stage.name) else {
+            let Some((_, last, _)) = entries
+                .iter()
+                .find(|(_, entry, _)| entry.name == stage.name)
+            else {
                 println!("{}: never built", stage.name);
                 return Ok(());
             };
-            println!("{}: to build, these inputs differ from the last build:", stage.name);
+            println!(
+                "{}: to build, these inputs differ from the last build:",
+                stage.name
+            );
             for name in changed(&last.inputs, now) {
                 println!("  {name}");
             }
@@ -157,8 +188,15 @@ fn explain(stage: &Stage, state: &State, store: &Store) -> Result<()> {
     Ok(())
 }
 
-fn changed<'a>(before: &'a BTreeMap<String, String>, now: &'a BTreeMap<String, String>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = before.keys().chain(now.keys()).map(String::as_str).collect();
+fn changed<'a>(
+    before: &'a BTreeMap<String, String>,
+    now: &'a BTreeMap<String, String>,
+) -> Vec<&'a str> {
+    let mut names: Vec<&str> = before
+        .keys()
+        .chain(now.keys())
+        .map(String::as_str)
+        .collect();
     names.sort_unstable();
     names.dedup();
     names.retain(|name| before.get(*name) != now.get(*name));
@@ -171,7 +209,12 @@ mod tests {
 
     #[test]
     fn explains_changed_new_and_dropped_inputs() {
-        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
+        let map = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(a, b)| ((*a).into(), (*b).into()))
+                .collect()
+        };
         let before: BTreeMap<_, _> = map(&[("same", "1"), ("edited", "1"), ("dropped", "1")]);
         let now = map(&[("same", "1"), ("edited", "2"), ("new", "1")]);
         assert_eq!(changed(&before, &now), ["dropped", "edited", "new"]);

@@ -23,12 +23,32 @@ pub struct Arguments {
 pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     host::ensure()?;
     step("formatting", cargo(root, &["fmt", "--all", "--check"]))?;
-    step("lints", cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
-    step("unit and integration tests", cargo(root, &["test", "--workspace", "--locked"]))?;
+    step(
+        "lints",
+        cargo(
+            root,
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+    )?;
+    step(
+        "unit and integration tests",
+        cargo(root, &["test", "--workspace", "--locked"]),
+    )?;
     step("API documentation", documentation(root))?;
     let scripts = shell_scripts(root)?;
     let mut shellcheck = Command::new("shellcheck");
-    shellcheck.current_dir(root).arg("--external-sources").args(&scripts);
+    shellcheck
+        .current_dir(root)
+        .arg("--external-sources")
+        .args(&scripts);
     step("shellcheck", shellcheck)?;
     let mut bats = Command::new("bats");
     bats.current_dir(root).args(["--recursive", "hookos/tests"]);
@@ -48,7 +68,10 @@ fn step(name: &str, mut command: Command) -> Result<()> {
     println!("--- {name}: {}", process::display(&command));
     let begun = Instant::now();
     process::run(&mut command).with_context(|| name.to_owned())?;
-    println!("--- {name}: passed in {}", progress::short(begun.elapsed().as_secs_f64()));
+    println!(
+        "--- {name}: passed in {}",
+        progress::short(begun.elapsed().as_secs_f64())
+    );
     Ok(())
 }
 
@@ -59,27 +82,40 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
 }
 
 fn documentation(root: &Path) -> Command {
-    let mut command = cargo(root, &["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+    let mut command = cargo(
+        root,
+        &["doc", "--workspace", "--no-deps", "--locked", "--quiet"],
+    );
     command.env("RUSTDOCFLAGS", "-D warnings");
     command
 }
 
 fn go(module: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("go");
-    command.current_dir(module).args(arguments).env("CGO_ENABLED", "0");
+    command
+        .current_dir(module)
+        .args(arguments)
+        .env("CGO_ENABLED", "0");
     command
 }
 
 /// gofmt lists unformatted files but ends with 0 all the same.
 fn gofmt(module: &Path) -> Command {
     let mut command = Command::new("sh");
-    command.current_dir(module).args(["-c", "files=$(gofmt -l .); [ -z \"$files\" ] || { echo \"$files\"; exit 1; }"]);
+    command.current_dir(module).args([
+        "-c",
+        "files=$(gofmt -l .); [ -z \"$files\" ] || { echo \"$files\"; exit 1; }",
+    ]);
     command
 }
 
 fn shell_scripts(root: &Path) -> Result<Vec<String>> {
     let mut scripts = Vec::new();
-    for entry in WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(|entry| entry.file_name() != "target") {
+    for entry in WalkDir::new(root)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.file_name() != "target")
+    {
         let entry = entry?;
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "sh") {
             scripts.push(entry.path().strip_prefix(root)?.display().to_string());

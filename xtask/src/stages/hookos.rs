@@ -12,15 +12,25 @@ use crate::store;
 /// systemd's EFI stub, from the Debian package systemd-boot-efi.
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 /// What boot menus show.
-const OS_RELEASE: &str =
-    concat!("ID=hookos\nNAME=\"HookOS (emts installer)\"\nVERSION_ID=", env!("CARGO_PKG_VERSION"), "\n");
+const OS_RELEASE: &str = concat!(
+    "ID=hookos\nNAME=\"HookOS (emts installer)\"\nVERSION_ID=",
+    env!("CARGO_PKG_VERSION"),
+    "\n"
+);
 
 pub const STAGE: Stage = Stage {
     name: "hookos",
     summary: "kernel, initrd.img, cmdline and hookos.efi from hook-os.yaml",
     needs: &["reference-images", "bootstrapper-image"],
     inputs: |root, _| {
-        let mut inputs = sources(root, &["hookos/hook-os.yaml", "hookos/files", "hookos/assembler/src"]);
+        let mut inputs = sources(
+            root,
+            &[
+                "hookos/hook-os.yaml",
+                "hookos/files",
+                "hookos/assembler/src",
+            ],
+        );
         inputs.extend(sources(root, &["xtask/src/stages/hookos.rs"]));
         inputs.push(super::Input::Path(STUB.into()));
         Ok(inputs)
@@ -29,7 +39,10 @@ pub const STAGE: Stage = Stage {
 };
 
 fn build(context: &Context) -> Result<()> {
-    let images = ImageSource::open([context.need("reference-images")?, context.need("bootstrapper-image")?])?;
+    let images = ImageSource::open([
+        context.need("reference-images")?,
+        context.need("bootstrapper-image")?,
+    ])?;
     let definition = context.root.join("hookos/hook-os.yaml");
     let mut request = Request::new(&definition, images, &context.out);
     // Compressed parts are kept by digest: after an edit only what changed is compressed anew.
@@ -38,8 +51,17 @@ fn build(context: &Context) -> Result<()> {
     for warning in &report.warnings {
         eprintln!("warning: {}: {warning}", definition.display());
     }
-    let kernel = report.kernel.with_context(|| format!("{} has no kernel section", definition.display()))?;
+    let kernel = report
+        .kernel
+        .with_context(|| format!("{} has no kernel section", definition.display()))?;
     let cmdline = fs_err::read_to_string(&report.cmdline)?;
-    uki::build(Path::new(STUB), &kernel, &report.initrd, &cmdline, OS_RELEASE, &context.out.join("hookos.efi"))?;
+    uki::build(
+        Path::new(STUB),
+        &kernel,
+        &report.initrd,
+        &cmdline,
+        OS_RELEASE,
+        &context.out.join("hookos.efi"),
+    )?;
     Ok(())
 }

@@ -16,11 +16,20 @@ const VERSION: &str = "v1.33.13+refk3s1";
 /// containerd's version, as the node reports it. Its first part is that of nodetools/go.mod.
 const CONTAINERD_VERSION: &str = "v2.2.9-refk3s1";
 /// The preloaded images: name, and the command of the module that is the image's only program.
-const IMAGES: [(&str, &str); 2] =
-    [("docker.io/rancher/mirrored-pause:3.6", "pause"), ("docker.io/emts/reference-workload:1", "workload")];
+const IMAGES: [(&str, &str); 2] = [
+    ("docker.io/rancher/mirrored-pause:3.6", "pause"),
+    ("docker.io/emts/reference-workload:1", "workload"),
+];
 /// Commands of the module.
-const COMMANDS: [&str; 7] =
-    ["./cmd/k3s", "./cmd/server", "./cmd/kubectl", "./cmd/pack", "./cmd/airgap", "./cmd/pause", "./cmd/workload"];
+const COMMANDS: [&str; 7] = [
+    "./cmd/k3s",
+    "./cmd/server",
+    "./cmd/kubectl",
+    "./cmd/pack",
+    "./cmd/airgap",
+    "./cmd/pause",
+    "./cmd/workload",
+];
 /// Programs that go into the executable: folder on the node, name.
 const PROGRAMS: [(&str, &str); 9] = [
     ("bin", "k3s-server"),
@@ -49,12 +58,22 @@ pub const STAGE: Stage = Stage {
 fn inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
     let mut inputs = sources(root, &["xtask/src/stages/k3s.rs"]);
     if let Some(folder) = &options.k3s_dir {
-        inputs.extend(RELEASE.iter().map(|(name, _)| Input::Path(folder.join(name))));
+        inputs.extend(
+            RELEASE
+                .iter()
+                .map(|(name, _)| Input::Path(folder.join(name))),
+        );
         return Ok(inputs);
     }
     inputs.extend(sources(root, &[SOURCE]));
-    let version = go().arg("version").output().context("asking go for its version")?;
-    inputs.push(Input::Value("go", String::from_utf8_lossy(&version.stdout).trim().to_owned()));
+    let version = go()
+        .arg("version")
+        .output()
+        .context("asking go for its version")?;
+    inputs.push(Input::Value(
+        "go",
+        String::from_utf8_lossy(&version.stdout).trim().to_owned(),
+    ));
     Ok(inputs)
 }
 
@@ -80,8 +99,14 @@ fn take_release(folder: &Path, out: &Path) -> Result<()> {
         .output()
         .with_context(|| format!("asking {} for its version", k3s.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let Some(version) = text.strip_prefix("k3s version ").and_then(|rest| rest.split_whitespace().next()) else {
-        bail!("{} --version printed {text:?}; it should begin with `k3s version v`", k3s.display());
+    let Some(version) = text
+        .strip_prefix("k3s version ")
+        .and_then(|rest| rest.split_whitespace().next())
+    else {
+        bail!(
+            "{} --version printed {text:?}; it should begin with `k3s version v`",
+            k3s.display()
+        );
     };
     fs_err::write(out.join("version"), format!("{version}\n"))?;
     Ok(())
@@ -96,7 +121,8 @@ pub fn build_reference(source: &Path, out: &Path) -> Result<()> {
     compile(source, parts, &stamps(), &COMMANDS)?;
     // Under its own name it would not tell from ps and top what it is.
     fs_err::rename(parts.join("server"), parts.join("k3s-server"))?;
-    let stamp = format!("-X github.com/containerd/containerd/v2/version.Version={CONTAINERD_VERSION}");
+    let stamp =
+        format!("-X github.com/containerd/containerd/v2/version.Version={CONTAINERD_VERSION}");
     compile(&tools, parts, &stamp, &["tool"])?;
     pack(parts, &out.join("k3s"))?;
     preload(parts, &out.join(AIRGAP))?;
@@ -116,7 +142,14 @@ fn compile(folder: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Resu
         .current_dir(folder)
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &format!("-s -w {stamps}"), "-o"])
+        .args([
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags",
+            &format!("-s -w {stamps}"),
+            "-o",
+        ])
         .arg(target)
         .args(packages);
     process::run(&mut command).with_context(|| format!("compiling {}", folder.display()))
@@ -124,7 +157,10 @@ fn compile(folder: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Resu
 
 /// Linker settings by which `k3s` and every Kubernetes component report the double's version.
 fn stamps() -> String {
-    let packages = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
+    let packages = [
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+    ];
     let stamps = packages.map(|package| {
         format!(
             "-X {package}.gitVersion={VERSION} -X {package}.gitMajor=1 -X {package}.gitMinor=33 \
@@ -154,7 +190,11 @@ fn go() -> Command {
     let usual = PathBuf::from("/usr/local/go/bin/go");
     let in_path = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("go").is_file()));
-    if in_path || !usual.is_file() { Command::new("go") } else { Command::new(usual) }
+    if in_path || !usual.is_file() {
+        Command::new("go")
+    } else {
+        Command::new(usual)
+    }
 }
 
 fn make_executable(path: &Path) -> Result<()> {
@@ -169,19 +209,35 @@ mod tests {
 
     #[test]
     fn the_version_is_that_of_the_kubernetes_module() -> Result<()> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the checkout")?.join(SOURCE);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the checkout")?
+            .join(SOURCE);
         let module = fs_err::read_to_string(root.join("go.mod"))?;
-        let (base, _) = VERSION.split_once('+').context("a version of the form vX+Y")?;
-        assert!(module.contains(&format!("k8s.io/kubernetes {base}\n")), "go.mod does not require {base}");
+        let (base, _) = VERSION
+            .split_once('+')
+            .context("a version of the form vX+Y")?;
+        assert!(
+            module.contains(&format!("k8s.io/kubernetes {base}\n")),
+            "go.mod does not require {base}"
+        );
         Ok(())
     }
 
     #[test]
     fn the_containerd_version_is_that_of_its_module() -> Result<()> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the checkout")?.join(SOURCE);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the checkout")?
+            .join(SOURCE);
         let module = fs_err::read_to_string(root.join("nodetools/go.mod"))?;
-        let (base, _) = CONTAINERD_VERSION.split_once('-').context("a version of the form vX-Y")?;
-        assert!(module.contains(&format!("github.com/containerd/containerd/v2 {base}")), "go.mod does not require {base}");
+        let (base, _) = CONTAINERD_VERSION
+            .split_once('-')
+            .context("a version of the form vX-Y")?;
+        assert!(
+            module.contains(&format!("github.com/containerd/containerd/v2 {base}")),
+            "go.mod does not require {base}"
+        );
         Ok(())
     }
 

@@ -55,7 +55,10 @@ pub struct Context {
 impl Context {
     /// Output folder of a stage that this one needs.
     pub fn need(&self, stage: &str) -> Result<&Path> {
-        let path = self.needs.get(stage).with_context(|| format!("the stage {stage} is not among the needed ones"))?;
+        let path = self
+            .needs
+            .get(stage)
+            .with_context(|| format!("the stage {stage} is not among the needed ones"))?;
         Ok(path)
     }
 }
@@ -90,10 +93,15 @@ pub const ALL: &[Stage] = &[
 
 /// The stage called `name`.
 pub fn find(name: &str) -> Result<&'static Stage> {
-    ALL.iter().find(|stage| stage.name == name).with_context(|| {
-        let names: Vec<_> = ALL.iter().map(|stage| stage.name).collect();
-        format!("there is no stage {name}; the stages are {}", names.join(", "))
-    })
+    ALL.iter()
+        .find(|stage| stage.name == name)
+        .with_context(|| {
+            let names: Vec<_> = ALL.iter().map(|stage| stage.name).collect();
+            format!(
+                "there is no stage {name}; the stages are {}",
+                names.join(", ")
+            )
+        })
 }
 
 impl Stage {
@@ -105,18 +113,26 @@ impl Stage {
         outputs: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, String>> {
         let mut digests = BTreeMap::new();
-        for input in (self.inputs)(root, options).with_context(|| format!("looking at the inputs of {}", self.name))? {
+        for input in (self.inputs)(root, options)
+            .with_context(|| format!("looking at the inputs of {}", self.name))?
+        {
             let (name, value) = match input {
                 Input::Value(name, value) => (name.to_owned(), value),
                 Input::Path(path) => {
-                    let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+                    let name = path
+                        .strip_prefix(root)
+                        .unwrap_or(&path)
+                        .display()
+                        .to_string();
                     (name, digest::of_path(&path)?)
                 }
             };
             digests.insert(name, value);
         }
         for need in self.needs {
-            let output = outputs.get(*need).with_context(|| format!("{} comes before {need}", self.name))?;
+            let output = outputs
+                .get(*need)
+                .with_context(|| format!("{} comes before {need}", self.name))?;
             digests.insert(format!("stage {need}"), output.clone());
         }
         Ok(digests)
@@ -125,7 +141,10 @@ impl Stage {
 
 /// Inputs that are files or folders of the checkout.
 fn sources(root: &Path, paths: &[&str]) -> Vec<Input> {
-    paths.iter().map(|path| Input::Path(root.join(path))).collect()
+    paths
+        .iter()
+        .map(|path| Input::Path(root.join(path)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -138,7 +157,11 @@ mod tests {
         for stage in ALL {
             assert!(!seen.contains(&stage.name), "{} is there twice", stage.name);
             for need in stage.needs {
-                assert!(seen.contains(need), "{} needs {need}, which comes later", stage.name);
+                assert!(
+                    seen.contains(need),
+                    "{} needs {need}, which comes later",
+                    stage.name
+                );
             }
             seen.push(stage.name);
         }

@@ -28,10 +28,26 @@ pub const HOOKOS_INIT: Stage = Stage {
 };
 
 fn inputs(root: &Path, member: &str) -> Result<Vec<Input>> {
-    let mut inputs = sources(root, &["Cargo.toml", "Cargo.lock", "xtask/src/stages/static_binary.rs"]);
-    inputs.extend(sources(root, &[&format!("{member}/src"), &format!("{member}/Cargo.toml")]));
-    let version = Command::new("rustc").arg("--version").output().context("asking rustc for its version")?;
-    inputs.push(Input::Value("rustc", String::from_utf8_lossy(&version.stdout).trim().to_owned()));
+    let mut inputs = sources(
+        root,
+        &[
+            "Cargo.toml",
+            "Cargo.lock",
+            "xtask/src/stages/static_binary.rs",
+        ],
+    );
+    inputs.extend(sources(
+        root,
+        &[&format!("{member}/src"), &format!("{member}/Cargo.toml")],
+    ));
+    let version = Command::new("rustc")
+        .arg("--version")
+        .output()
+        .context("asking rustc for its version")?;
+    inputs.push(Input::Value(
+        "rustc",
+        String::from_utf8_lossy(&version.stdout).trim().to_owned(),
+    ));
     Ok(inputs)
 }
 
@@ -41,18 +57,33 @@ fn build(context: &Context, package: &str) -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(root)
-        .args(["build", "--locked", "--profile", "dist", "--target", TARGET, "--package", package])
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            "dist",
+            "--target",
+            TARGET,
+            "--package",
+            package,
+        ])
         .arg("--target-dir")
         .arg(&target)
         .env("RUSTFLAGS", rust_flags(root));
     process::run(&mut command)?;
-    fs_err::copy(target.join(TARGET).join("dist").join(package), context.out.join(package))?;
+    fs_err::copy(
+        target.join(TARGET).join("dist").join(package),
+        context.out.join(package),
+    )?;
     Ok(())
 }
 
 /// Static, and without the paths of this machine, so that any machine makes the same bytes.
 fn rust_flags(root: &Path) -> String {
-    let mut flags = format!("-C target-feature=+crt-static --remap-path-prefix={}=emts", root.display());
+    let mut flags = format!(
+        "-C target-feature=+crt-static --remap-path-prefix={}=emts",
+        root.display()
+    );
     let home = std::env::var("HOME").unwrap_or_default();
     let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
     flags.push_str(&format!(" --remap-path-prefix={cargo}=cargo"));
