@@ -78,7 +78,7 @@ pub fn first_boot(spec: &ConfigSpec) -> Result<FirstBoot, ContentError> {
     files.push(own(
         "/etc/rancher/emts/default-route.sh",
         0o755,
-        DEFAULT_ROUTE,
+        &DEFAULT_ROUTE.replace("@FAMILY@", family(spec)),
     ));
     let install = INSTALL.replace("@DIGEST@", &digest);
     files.push(own("/etc/rancher/emts/install-k3s.sh", 0o755, &install));
@@ -87,6 +87,15 @@ pub fn first_boot(spec: &ConfigSpec) -> Result<FirstBoot, ContentError> {
         files,
         commands: commands(spec),
     })
+}
+
+/// The cluster's (first) address family, as `ip` takes it: `4` or `6`. Without a network given, K3s takes IPv4.
+fn family(spec: &ConfigSpec) -> &'static str {
+    let networks = spec.server_config.cluster_cidr.as_ref();
+    match networks.and_then(|list| list.networks().first()) {
+        Some(cidr) if cidr.network().addr().is_ipv6() => "6",
+        _ => "4",
+    }
 }
 
 fn commands(spec: &ConfigSpec) -> Vec<String> {
