@@ -125,16 +125,32 @@ impl Evidence {
         )?)
     }
 
-    /// Writes the report in its three forms.
+    /// Writes the report in its three forms. Secrets are masked in what was seen and
+    /// expected, not in names: a password may be a word that the report needs.
     ///
     /// # Errors
     /// One of them cannot be written.
     pub fn write_report(&self, report: &Report) -> Result<(), EvidenceError> {
-        let mut text = serde_json::to_string_pretty(report)?;
+        let report = self.without_secrets(report);
+        let mut text = serde_json::to_string_pretty(&report)?;
         text.push('\n');
-        self.write("report.json", &text)?;
-        self.write("junit.xml", &to_junit(report))?;
-        self.write("report.html", &to_html(report, &self.files()?))
+        fs_err::write(self.path("report.json"), text)?;
+        fs_err::write(self.path("junit.xml"), to_junit(&report))?;
+        fs_err::write(self.path("report.html"), to_html(&report, &self.files()?))?;
+        Ok(())
+    }
+
+    fn without_secrets(&self, report: &Report) -> Report {
+        let mut report = report.clone();
+        for check in &mut report.checks {
+            check.expected = self.mask(&check.expected);
+            check.actual = self.mask(&check.actual);
+        }
+        report.failure = report.failure.map(|text| self.mask(&text));
+        for warning in &mut report.warnings {
+            *warning = self.mask(warning);
+        }
+        report
     }
 
     /// All files in the folder by their names relative to it, sorted.
@@ -174,6 +190,20 @@ mod tests {
             fs_err::read_to_string(evidence.path("guest/log.txt")).unwrap(),
             "password ********"
         );
+    }
+
+    #[test]
+    fn a_report_keeps_its_names_when_a_password_is_one_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut secrets = Secrets::default();
+        secrets.add("expected");
+        let evidence = Evidence::create(&folder.path().join("run"), secrets).unwrap();
+        let mut report = crate::evidence::report::tests::sample();
+        report.checks[0].actual = "is expected".into();
+        evidence.write_report(&report).unwrap();
+        let text = fs_err::read_to_string(evidence.path("report.json")).unwrap();
+        let read: Report = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.checks[0].actual, "is ********");
     }
 
     #[test]
