@@ -4,8 +4,8 @@ use crate::model::ConfigFile;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-/// Where the schema is published.
-pub const SCHEMA_ID: &str = "https://open-edge-platform.github.io/emts/config-file.schema.json";
+/// What the schema calls itself; it is published with the project's files only.
+pub const SCHEMA_ID: &str = "urn:emts:config-file";
 
 /// The JSON Schema (draft 2020-12) of the config-file.
 pub fn schema() -> Value {
