@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use cluster_bootstrapper::edit::add_ssh_key;
+use cluster_bootstrapper::{ParseOptions, parse};
 
 /// What was prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Prepared {
 /// # Errors
 /// The config-file or the key cannot be read, the copy cannot be written.
 pub fn prepare_with_own_key(config_file: &Path, identity: &Path, out: &Path) -> Result<Prepared> {
-    let text = fs_err::read_to_string(config_file)?;
+    let text = read_valid(config_file)?;
     if !identity.is_file() {
         bail!("the SSH key {} does not exist", identity.display());
     }
@@ -46,7 +47,7 @@ pub fn prepare_with_own_key(config_file: &Path, identity: &Path, out: &Path) -> 
 /// The config-file has errors, `ssh-keygen` is missing or fails, a file cannot
 /// be written.
 pub fn prepare(config_file: &Path, out: &Path) -> Result<Prepared> {
-    let text = fs_err::read_to_string(config_file)?;
+    let text = read_valid(config_file)?;
     fs_err::create_dir_all(out)?;
     let identity = out.join("id_ed25519");
     if !identity.exists() || !identity.with_extension("pub").exists() {
@@ -66,6 +67,22 @@ pub fn prepare(config_file: &Path, out: &Path) -> Result<Prepared> {
         config_file: copy,
         identity,
     })
+}
+
+/// The text of a config-file without errors; else all of them, with their lines.
+fn read_valid(config_file: &Path) -> Result<String> {
+    let text = fs_err::read_to_string(config_file)?;
+    let parsed = parse(&text, &ParseOptions::default());
+    if parsed.has_errors() {
+        let name = config_file.display().to_string();
+        let findings: Vec<String> = parsed
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.render(&name, &text, false))
+            .collect();
+        bail!("the config-file has errors:\n{}", findings.concat());
+    }
+    Ok(text)
 }
 
 /// Makes the pair under a temporary name first: two runs at once each rename a
