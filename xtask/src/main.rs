@@ -43,6 +43,8 @@ enum Command {
     Build(commands::stages::BuildArguments),
     /// List the stages: state, size, last duration; or say why one would be built
     Stages(commands::stages::ListArguments),
+    /// Measure the promised figures and compare them with their targets
+    Bench(commands::bench::Arguments),
     /// Remove old outputs from the stage store
     Clean(commands::clean::Arguments),
     /// Install what the host lacks, with apt
@@ -90,6 +92,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(arguments) => commands::test::run(&root, &arguments),
         Command::Build(arguments) => commands::stages::build(&root, &arguments),
         Command::Stages(arguments) => commands::stages::list(&root, &arguments),
+        Command::Bench(arguments) => commands::bench::run(&root, &arguments),
         Command::Clean(arguments) => commands::clean::run(&arguments),
         Command::Setup(arguments) => commands::setup::run(&arguments),
         Command::Doctor => Ok(if host::report() {

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod bench;
 pub mod clean;
 pub mod e2e;
 pub mod setup;
