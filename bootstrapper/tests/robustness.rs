@@ -1,6 +1,5 @@
 //! What no input may do to the reader: panic, hang, flood the report, or show a secret.
 
-use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::{ParseOptions, parse};
 
 fn options() -> ParseOptions {
@@ -66,48 +65,6 @@ fn never_shows_a_password() {
         !shown.contains("hunter2") && !json.contains("hunter2"),
         "{shown}{json}"
     );
-}
-
-/// A small generator of numbers, the same in every run (Numerical Recipes' constants).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit.max(1)
-    }
-}
-
-#[test]
-fn a_mutated_sample_is_read_or_refused_but_never_a_panic() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/config-file.yaml");
-    let sample = std::fs::read(path).expect("the sample");
-    let mut numbers = Numbers(1);
-    for _ in 0..400 {
-        let mut bytes = sample.clone();
-        for _ in 0..=numbers.below(6) {
-            let at = numbers.below(bytes.len());
-            match numbers.below(4) {
-                0 => bytes[at] = b" \t\n:-[]{}&*!|>'\"%@`#,?~\xff\x00a0"[numbers.below(27)],
-                1 => drop(bytes.remove(at)),
-                2 => bytes.insert(at, bytes[at]),
-                _ => drop(bytes.drain(at..(at + numbers.below(60)).min(bytes.len()))),
-            }
-        }
-        let parsed = cluster_bootstrapper::parse_bytes(&bytes, &options());
-        let errors = parsed
-            .diagnostics
-            .iter()
-            .any(|d| d.severity == Severity::Error);
-        assert_eq!(parsed.config.is_none(), errors);
-        let text = String::from_utf8_lossy(&bytes);
-        for diagnostic in &parsed.diagnostics {
-            assert!(!diagnostic.render("f", &text, false).is_empty());
-        }
-    }
 }
 
 #[test]

@@ -1,0 +1,200 @@
+//! `validate` with several paths, folders and standard input; completions and the manual page.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const HEAD: &str = "operatingSystem: {users: [{username: a, password: YQ==}]}\nkubernetes:\n  kind: \
+    KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n";
+const GOOD: &str = "  spec: {template: {spec: {}}}\n";
+const WRONG: &str = "  spec: {template: {spec: {foo: 1}}}\n";
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cluster-bootstrapper"));
+    command.args(args);
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    command(args).output().expect("the program runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn write(folder: &Path, name: &str, spec: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, format!("{HEAD}{spec}")).expect("written");
+    path.display().to_string()
+}
+
+#[test]
+fn several_files_are_checked_in_one_run() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (good, wrong) = (
+        write(folder.path(), "good", GOOD),
+        write(folder.path(), "wrong", WRONG),
+    );
+    let done = run(&["validate", &wrong, &good]);
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(stdout(&done), format!("{wrong}: wrong\n{good}: valid\n"));
+    assert!(
+        stderr(&done).contains(&format!("{wrong}:5:")),
+        "{}",
+        stderr(&done)
+    );
+    assert_eq!(run(&["validate", &good, &good]).status.code(), Some(0));
+}
+
+#[test]
+fn a_folder_stands_for_its_config_files() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    for name in ["b.yml", "a.yaml", "config-file"] {
+        write(folder.path(), name, GOOD);
+    }
+    write(folder.path(), "notes.txt", WRONG);
+    std::fs::create_dir(folder.path().join("folder.yaml")).expect("a folder");
+    let shown = folder.path().display().to_string();
+    let done = run(&["validate", &shown]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let expected: String = ["a.yaml", "b.yml", "config-file"]
+        .iter()
+        .map(|name| format!("{shown}/{name}: valid\n"))
+        .collect();
+    assert_eq!(stdout(&done), expected);
+}
+
+#[test]
+fn a_folder_without_config_files_is_an_error() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let done = run(&["validate", &folder.path().display().to_string()]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(
+        stderr(&done).contains("no config-file in"),
+        "{}",
+        stderr(&done)
+    );
+}
+
+#[test]
+fn standard_input_is_a_file_among_others() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let good = write(folder.path(), "good", GOOD);
+    let mut child = command(&["validate", &good, "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    input
+        .write_all(format!("{HEAD}{WRONG}").as_bytes())
+        .expect("written");
+    drop(input);
+    let done = child.wait_with_output().expect("ended");
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(stdout(&done), format!("{good}: valid\n-: wrong\n"));
+    assert!(stderr(&done).contains("--> -:5:"), "{}", stderr(&done));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_hide_the_others() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let wrong = write(folder.path(), "wrong", WRONG);
+    let done = run(&["validate", "/nonexistent/config-file", &wrong]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(
+        stderr(&done).contains("/nonexistent/config-file"),
+        "{}",
+        stderr(&done)
+    );
+    assert!(
+        stderr(&done).contains("error[unknown-key]"),
+        "{}",
+        stderr(&done)
+    );
+}
+
+#[test]
+fn the_json_report_of_several_files_names_each() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (good, wrong) = (
+        write(folder.path(), "good", GOOD),
+        write(folder.path(), "wrong", WRONG),
+    );
+    let done = run(&[
+        "validate",
+        "--output",
+        "json",
+        &good,
+        &wrong,
+        "/nonexistent",
+    ]);
+    assert_eq!(done.status.code(), Some(3));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let files = report["files"].as_array().expect("a list");
+    assert_eq!(files.len(), 3);
+    assert_eq!(
+        (&files[0]["path"], &files[0]["valid"]),
+        (&good.into(), &true.into())
+    );
+    assert_eq!(
+        (&files[1]["path"], &files[1]["valid"]),
+        (&wrong.into(), &false.into())
+    );
+    assert_eq!(files[1]["diagnostics"][0]["code"], "unknown-key");
+    assert!(
+        files[2]["error"]
+            .as_str()
+            .is_some_and(|text| text.contains("/nonexistent"))
+    );
+}
+
+#[test]
+fn completions_are_what_the_shell_takes() {
+    for (shell, sign) in [
+        ("bash", "-o default cluster-bootstrapper"),
+        ("zsh", "#compdef cluster-bootstrapper"),
+        ("fish", "complete -c cluster-bootstrapper"),
+    ] {
+        let done = run(&["completions", shell]);
+        assert_eq!(done.status.code(), Some(0), "{shell}");
+        assert!(stdout(&done).contains(sign), "{shell}: {}", stdout(&done));
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("completions");
+    std::fs::write(&path, stdout(&run(&["completions", "bash"]))).expect("written");
+    let checked = Command::new("bash")
+        .arg("-n")
+        .arg(&path)
+        .output()
+        .expect("bash");
+    assert!(checked.status.success(), "{}", stderr(&checked));
+}
+
+#[test]
+fn the_manual_page_has_every_command() {
+    let done = run(&["man"]);
+    assert_eq!(done.status.code(), Some(0));
+    let page = stdout(&done);
+    assert!(page.contains(".TH cluster-bootstrapper 1"), "{page}");
+    for name in [
+        "install",
+        "validate",
+        "schema",
+        "docs",
+        "completions",
+        "man",
+    ] {
+        assert!(
+            page.contains(&format!("BOOTSTRAPPER {}", name.to_uppercase())),
+            "no {name}: {page}"
+        );
+    }
+    assert!(page.contains("deny\\-warnings"), "{page}");
+}
