@@ -72,9 +72,16 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
     /// The document with positions; `None` when it is not YAML.
     pub tree: Option<Tree>,
+    /// The text of a document that is not YAML.
+    rejected: String,
 }
 
 impl Parsed {
+    /// The config-file's text; what was not UTF-8 in it is replaced.
+    pub fn source(&self) -> &str {
+        self.tree.as_ref().map_or(&self.rejected, Tree::source)
+    }
+
     /// Whether the config-file has an error.
     pub fn has_errors(&self) -> bool {
         self.config.is_none()
@@ -91,21 +98,18 @@ static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::schema);
 
 /// Reads a config-file and reports all that is wrong with it.
 pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
+    parse_owned(text.to_owned(), options)
+}
+
+/// Like [`parse`], without a copy of the text.
+pub fn parse_owned(text: String, options: &ParseOptions) -> Parsed {
     let mut found = Diagnostics::default();
-    let loaded = yaml::load(text);
-    let (tree, duplicates) = match loaded {
+    let (tree, duplicates) = match yaml::load_owned(text) {
         Ok(loaded) => loaded,
-        Err(error) => {
-            report(&mut found, text, error);
-            return Parsed {
-                config: None,
-                diagnostics: found.into_sorted(),
-                tree: None,
-            };
-        }
+        Err((error, text)) => return rejected(text, error),
     };
     for duplicate in duplicates.into_iter().take(diagnostic::MAX_FINDINGS) {
-        report(&mut found, text, duplicate);
+        report(&mut found, tree.source(), duplicate);
     }
     let value = check::Shape::new(&SCHEMA, &tree, &mut found).check();
     let mut config = value.and_then(|value| decode(value, &tree, &mut found));
@@ -116,29 +120,36 @@ pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
         config: config.filter(|_| !found.has_errors()),
         diagnostics: found.into_sorted(),
         tree: Some(tree),
+        rejected: String::new(),
     }
 }
 
 /// Reads a config-file from its bytes, which must be UTF-8.
-pub fn parse_bytes(bytes: &[u8], options: &ParseOptions) -> Parsed {
-    let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return parse(text, options),
+pub fn parse_bytes(bytes: Vec<u8>, options: &ParseOptions) -> Parsed {
+    let error = match String::from_utf8(bytes) {
+        Ok(text) => return parse_owned(text, options),
         Err(error) => error,
     };
-    let at = error.valid_up_to();
-    let text = String::from_utf8_lossy(bytes);
-    let mut found = Diagnostics::default();
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let error = LoadError {
         code: "not-utf-8",
         message: "the config-file is not UTF-8 text".to_owned(),
         help: Some("save it in UTF-8".to_owned()),
         span: at..at,
     };
+    rejected(text, error)
+}
+
+/// What is known of a text that is not YAML.
+fn rejected(text: String, error: LoadError) -> Parsed {
+    let mut found = Diagnostics::default();
     report(&mut found, &text, error);
     Parsed {
         config: None,
         diagnostics: found.into_sorted(),
         tree: None,
+        rejected: text,
     }
 }
 

@@ -1,12 +1,15 @@
 //! cluster-bootstrapper on the command line: arguments in, files and exit codes out.
 //! Exit 0 is success, 1 a wrong config-file, 2 wrong usage, 3 a file that cannot be read or written.
 
+mod manual;
+mod validate;
+
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cluster_bootstrapper::diagnostic::{Diagnostic, Severity, to_json};
+use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::install::{Owners, Root, install};
 use cluster_bootstrapper::model::ConfigFile;
-use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, parse, parse_bytes, schema};
+use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, parse_bytes, schema};
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -64,14 +67,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         root: PathBuf,
     },
-    /// Check a config-file and report all that is wrong with it.
-    Validate {
-        #[command(flatten)]
-        input: Input,
-        /// Form of the report: for people on standard error, or JSON on standard output.
-        #[arg(long, value_enum, default_value_t = Output::Human)]
-        output: Output,
-    },
+    /// Check config-files and report all that is wrong with them.
+    Validate(validate::Arguments),
     /// Print the JSON Schema of the config-file.
     Schema {
         /// Compare this file with it instead; exit 1 when they differ.
@@ -84,6 +81,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page: `cluster-bootstrapper man | man -l -`.
+    Man,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -124,7 +129,11 @@ fn go_style(arg: OsString) -> OsString {
 fn run(cli: Cli) -> Result<ExitCode> {
     match (cli.command, cli.convert) {
         (Some(Command::Install { input, root }), _) => run_install(&input, &root),
-        (Some(Command::Validate { input, output }), _) => validate(&input, output),
+        (Some(Command::Validate(arguments)), _) => validate::run(&arguments),
+        (Some(Command::Completions { shell }), _) => {
+            print(&manual::completions(shell)).map(|()| ExitCode::SUCCESS)
+        }
+        (Some(Command::Man), _) => print(&manual::page()?).map(|()| ExitCode::SUCCESS),
         (Some(Command::Schema { check }), _) => generated("schema", &schema::schema_text(), check),
         (Some(Command::Docs { check }), _) => generated("docs", &document::document(), check),
         (None, Some(convert)) => run_convert(convert),
@@ -186,25 +195,10 @@ fn run_install(input: &Input, root: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn validate(input: &Input, output: Output) -> Result<ExitCode> {
-    let (text, parsed) = read(input)?;
-    match output {
-        Output::Json => print(&to_json(&parsed.diagnostics))?,
-        Output::Human => report(&input.config_file, &text, &parsed.diagnostics),
-    }
-    if refused(input, &parsed) {
-        return Ok(ExitCode::from(WRONG_CONFIG));
-    }
-    if output == Output::Human {
-        print(&format!("{}: valid\n", input.config_file.display()))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Reads a config-file and reports on it; `None` when it must not be used.
 fn accepted(input: &Input) -> Result<Option<ConfigFile>> {
-    let (text, parsed) = read(input)?;
-    report(&input.config_file, &text, &parsed.diagnostics);
+    let parsed = read(input)?;
+    report(&input.config_file, &parsed);
     let refused = refused(input, &parsed);
     Ok(parsed.config.filter(|_| !refused))
 }
@@ -217,42 +211,36 @@ fn refused(input: &Input, parsed: &Parsed) -> bool {
     parsed.has_errors() || (input.deny_warnings && warned)
 }
 
-fn read(input: &Input) -> Result<(String, Parsed)> {
+fn read(input: &Input) -> Result<Parsed> {
     let path = &input.config_file;
-    let bytes = if path == Path::new("-") {
-        let mut bytes = vec![];
-        let limit = cluster_bootstrapper::yaml::MAX_BYTES as u64 + 1;
-        std::io::stdin()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map(|_| bytes)
-    } else {
-        std::fs::read(path)
-    };
-    let bytes = bytes.with_context(|| format!("reading the config-file {}", path.display()))?;
+    let bytes =
+        read_bytes(path).with_context(|| format!("reading the config-file {}", path.display()))?;
     let options = ParseOptions {
         k3s_version: input.k3s_version.clone(),
     };
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => {
-            let parsed = parse(&text, &options);
-            (text, parsed)
-        }
-        Err(error) => {
-            let parsed = parse_bytes(error.as_bytes(), &options);
-            (
-                String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                parsed,
-            )
-        }
-    })
+    Ok(parse_bytes(bytes, &options))
 }
 
-fn report(path: &Path, text: &str, diagnostics: &[Diagnostic]) {
+/// The bytes of a file, or of standard input for `-`; of too large a one only enough to see that it is.
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let limit = cluster_bootstrapper::yaml::MAX_BYTES as u64 + 1;
+    let mut bytes = vec![];
+    if path == Path::new("-") {
+        std::io::stdin().take(limit).read_to_end(&mut bytes)?;
+    } else {
+        let file = std::fs::File::open(path)?;
+        let size = file.metadata()?.len().min(limit);
+        bytes.reserve_exact(usize::try_from(size).unwrap_or_default() + 1);
+        file.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn report(path: &Path, parsed: &Parsed) {
     let stderr = std::io::stderr();
     let colour = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    for diagnostic in diagnostics {
-        let shown = diagnostic.render(&path.display().to_string(), text, colour);
+    for diagnostic in &parsed.diagnostics {
+        let shown = diagnostic.render(&path.display().to_string(), parsed.source(), colour);
         // Nobody is left to tell when standard error is closed.
         let _ = writeln!(&stderr, "{shown}");
     }

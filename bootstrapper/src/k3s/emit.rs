@@ -26,7 +26,9 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Whether a literal block keeps the text byte for byte: printable ASCII, tabs and line feeds.
 pub(crate) fn fits_block(text: &str) -> bool {
     !text.is_empty()
-        && text.chars().all(|c| matches!(c, ' '..='~' | '\n' | '\t'))
+        && text
+            .bytes()
+            .all(|c| matches!(c, b' '..=b'~' | b'\n' | b'\t'))
         && !text.trim_matches('\n').is_empty()
 }
 
@@ -38,7 +40,8 @@ pub(crate) fn block(text: &str, indent: usize) -> String {
         (true, false) => "",
         (true, true) => "+",
     };
-    let mut out = format!("|2{chomp}\n");
+    let mut out = String::with_capacity(text.len() + text.len() / 8 + 8);
+    let _ = writeln!(out, "|2{chomp}");
     let margin = " ".repeat(indent + 2);
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
         if !line.is_empty() {

@@ -3,17 +3,32 @@
 use crate::values::{FileMode, FileOwner, GuestPath};
 use base64::Engine as _;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use std::io::Read as _;
 
 /// One item, or a list of them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum OneOrMany<T> {
     /// Several, as the CRD has it.
     Many(Vec<T>),
     /// One, as the proposal's example writes it.
     One(Box<T>),
+}
+
+/// By hand: serde's own way for untagged enums copies every text in it.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(from)?;
+        let read = if value.is_array() {
+            Vec::deserialize(value).map(Self::Many)
+        } else {
+            Box::deserialize(value).map(Self::One)
+        };
+        read.map_err(D::Error::custom)
+    }
 }
 
 impl<T> OneOrMany<T> {
@@ -60,7 +75,7 @@ pub struct File {
     pub content: Option<String>,
     /// Content from a Secret; refused, as there is no API server to read it from.
     #[serde(default)]
-    pub content_from: Option<serde_json::Value>,
+    pub content_from: Option<Value>,
 }
 
 /// Why a file's content cannot be decoded.

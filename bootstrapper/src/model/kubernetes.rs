@@ -2,15 +2,21 @@
 
 use super::KThreesControlPlaneTemplate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
 /// A control plane template of Cluster API.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub enum Kubernetes {
     /// K3s.
     KThrees(Box<KThreesControlPlaneTemplate>),
+}
+
+/// By hand: serde's own way for untagged enums copies every text in it.
+impl<'de> Deserialize<'de> for Kubernetes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Box::deserialize(from).map(Self::KThrees)
+    }
 }
 
 impl JsonSchema for Kubernetes {

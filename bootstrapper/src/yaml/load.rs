@@ -47,6 +47,18 @@ impl LoadError {
 /// # Errors
 /// Bad syntax, no document or several, an unknown tag, a key that is no scalar, a limit exceeded.
 pub fn load(source: &str) -> Result<(Tree, Vec<LoadError>), LoadError> {
+    load_owned(source.to_owned()).map_err(|(error, _)| error)
+}
+
+/// Like [`load`], for a text that the tree keeps; with an error it is given back.
+pub(crate) fn load_owned(source: String) -> Result<(Tree, Vec<LoadError>), (LoadError, String)> {
+    match read(&source) {
+        Ok((loader, root)) => Ok((Tree::new(source, loader.nodes, root), loader.duplicates)),
+        Err(error) => Err((error, source)),
+    }
+}
+
+fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
     if source.len() > MAX_BYTES {
         return Err(LoadError::new(
             "too-large",
@@ -75,10 +87,7 @@ pub fn load(source: &str) -> Result<(Tree, Vec<LoadError>), LoadError> {
         LoadError::new("empty", 0..0, "the config-file has no content")
             .help("start from the sample configs/config-file.yaml")
     })?;
-    Ok((
-        Tree::new(source.to_owned(), loader.nodes, root),
-        loader.duplicates,
-    ))
+    Ok((loader, root))
 }
 
 fn syntax_error(source: &str, error: &granit_parser::ScanError) -> LoadError {

@@ -4,6 +4,7 @@
 mod load;
 mod tree;
 
+pub(crate) use load::load_owned;
 pub use load::{LoadError, MAX_BYTES, MAX_DEPTH, MAX_NODES, load};
 pub use tree::{Entry, Kind, Node, NodeId, Pointer, Position, Tree};
 

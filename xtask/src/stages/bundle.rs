@@ -5,13 +5,14 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
 use super::{Context, Input, Options, Stage, sources};
-use crate::digest;
+use crate::{digest, process};
 
 /// The archive whose content goes onto the stick.
 pub const USB_ARCHIVE: &str = "usb-bootable-files.tar.gz";
@@ -69,14 +70,46 @@ pub struct BundleInputs {
     pub readme: PathBuf,
     /// The sample config-file.
     pub config_file: PathBuf,
+    /// Manual page and shell completions of cluster-bootstrapper: name and text.
+    pub manual: Vec<(String, String)>,
+}
+
+/// What the manual's files are called, and the arguments that make cluster-bootstrapper print them.
+const MANUAL: &[(&str, &[&str])] = &[
+    ("cluster-bootstrapper.1", &["man"]),
+    (
+        "completions/cluster-bootstrapper.bash",
+        &["completions", "bash"],
+    ),
+    ("completions/_cluster-bootstrapper", &["completions", "zsh"]),
+    (
+        "completions/cluster-bootstrapper.fish",
+        &["completions", "fish"],
+    ),
+];
+
+fn manual(bootstrapper: &Path) -> Result<Vec<(String, String)>> {
+    let print = |arguments: &[&str]| -> Result<String> {
+        let mut command = Command::new(bootstrapper);
+        let output = command.args(arguments).output();
+        let output = output.with_context(|| format!("starting {}", bootstrapper.display()))?;
+        process::expect_success(output.status, &process::display(&command))?;
+        String::from_utf8(output.stdout).context("cluster-bootstrapper prints UTF-8")
+    };
+    MANUAL
+        .iter()
+        .map(|(name, arguments)| Ok(((*name).to_owned(), print(arguments)?)))
+        .collect()
 }
 
 impl BundleInputs {
     fn of(context: &Context) -> Result<Self> {
+        let bootstrapper = context.need("bootstrapper")?.join("cluster-bootstrapper");
         Ok(Self {
+            manual: manual(&bootstrapper)?,
+            bootstrapper,
             hookos_efi: context.need("hookos")?.join("hookos.efi"),
             node_image: context.need("node-image")?.to_owned(),
-            bootstrapper: context.need("bootstrapper")?.join("cluster-bootstrapper"),
             profile: profile(&context.options).to_owned(),
             script: context.root.join("hookos/usb/bootable-usb-prepare.sh"),
             readme: context.root.join("hookos/usb/README"),
@@ -148,6 +181,8 @@ pub fn build(inputs: &BundleInputs, out: &Path) -> Result<()> {
         Member::file(SCRIPT, 0o755, &inputs.script),
         Member::file("README", 0o644, &inputs.readme),
     ];
+    let manual = inputs.manual.iter();
+    members.extend(manual.map(|(name, text)| Member::text(name, text.clone())));
     members.push(Member::text("SHA256SUMS", sums(&members)?));
     write_archive(&out.join(USER_ARCHIVE), members, Compression::none())
 }
@@ -275,6 +310,7 @@ mod tests {
             script: dir.join("script"),
             readme: dir.join("README"),
             config_file: dir.join("config"),
+            manual: vec![("completions/x".into(), "text".into())],
         })
     }
 
