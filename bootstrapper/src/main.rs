@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::install::{Owners, Root, install};
-use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::model::{ConfigFile, InstallDisk};
 use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, parse_bytes, schema};
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _, Write as _};
@@ -69,6 +69,14 @@ enum Command {
     },
     /// Check config-files and report all that is wrong with them.
     Validate(validate::Arguments),
+    /// Print a part of the config-file as one line of JSON, for scripts.
+    Show {
+        /// The part.
+        #[arg(value_enum)]
+        part: Part,
+        #[command(flatten)]
+        input: Input,
+    },
     /// Print the JSON Schema of the config-file.
     Schema {
         /// Compare this file with it instead; exit 1 when they differ.
@@ -89,6 +97,13 @@ enum Command {
     },
     /// Print the manual page: `cluster-bootstrapper man | man -l -`.
     Man,
+}
+
+/// A part of the config-file that `show` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// operatingSystem.installDisk, null when it was left out; so are its keys. Sizes are bytes.
+    InstallDisk,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,6 +149,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             print(&manual::completions(shell)).map(|()| ExitCode::SUCCESS)
         }
         (Some(Command::Man), _) => print(&manual::page()?).map(|()| ExitCode::SUCCESS),
+        (Some(Command::Show { part, input }), _) => show(part, &input),
         (Some(Command::Schema { check }), _) => generated("schema", &schema::schema_text(), check),
         (Some(Command::Docs { check }), _) => generated("docs", &document::document(), check),
         (None, Some(convert)) => run_convert(convert),
@@ -173,7 +189,7 @@ fn run_convert(convert: Convert) -> Result<ExitCode> {
     let Some(config) = accepted(&input)? else {
         return Ok(ExitCode::from(WRONG_CONFIG));
     };
-    let text = k3s::first_boot(config.k3s())
+    let text = k3s::first_boot(&config)
         .context("converting the Kubernetes section")?
         .cloud_config();
     if convert.out == Path::new("-") {
@@ -192,6 +208,20 @@ fn run_install(input: &Input, root: &Path) -> Result<ExitCode> {
     let tree = Root::open(root, Owners::Set)?;
     install(&config, &tree)
         .with_context(|| format!("configuring the operating system in {}", root.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(part: Part, input: &Input) -> Result<ExitCode> {
+    let Some(config) = accepted(input)? else {
+        return Ok(ExitCode::from(WRONG_CONFIG));
+    };
+    let value = match part {
+        Part::InstallDisk => {
+            let disk = config.operating_system.install_disk.as_ref();
+            disk.map_or(serde_json::Value::Null, InstallDisk::to_json)
+        }
+    };
+    print(&format!("{value}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

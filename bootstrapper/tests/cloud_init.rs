@@ -90,12 +90,8 @@ fn boot(spec: &str) -> FirstBoot {
     );
     let parsed = parse(&text, &ParseOptions::default());
     let config = parsed.config;
-    first_boot(
-        config
-            .unwrap_or_else(|| panic!("refused: {spec}\n{:#?}", parsed.diagnostics))
-            .k3s(),
-    )
-    .expect("decoded")
+    first_boot(&config.unwrap_or_else(|| panic!("refused: {spec}\n{:#?}", parsed.diagnostics)))
+        .expect("decoded")
 }
 
 /// One file and one command a text.
@@ -120,7 +116,7 @@ fn boot_with_all_texts() -> (FirstBoot, Vec<String>) {
 fn sample() -> FirstBoot {
     let text = std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample");
     let config = parse(&text, &ParseOptions::default()).config;
-    first_boot(config.expect("valid").k3s()).expect("decoded")
+    first_boot(&config.expect("valid")).expect("decoded")
 }
 
 /// Inputs that reach every key of the output.

@@ -176,3 +176,22 @@ fn another_k3s_version_than_the_embedded_one_is_refused() {
         Some(0)
     );
 }
+
+#[test]
+fn the_install_disk_is_shown_as_json() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("config-file");
+    let kubernetes = WRONG.replace("/usr/x", "/etc/x");
+    let disk = "operatingSystem:\n  users: [{username: root, password: b3A=}]\n  installDisk: {serial: 0042, transport: nvme, minSize: 64GB, byPath: /dev/disk/by-path/pci-0000:00:1f.2-ata-1, wipe: true}\n";
+    let shown = |text_of_file: &str| {
+        std::fs::write(&file, text_of_file).expect("written");
+        let done = run(&["show", "install-disk", "--config-file", &text(&file)]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    assert_eq!(
+        shown(&format!("{disk}{kubernetes}")),
+        "{\"serial\":\"0042\",\"wwn\":null,\"model\":null,\"transport\":\"nvme\",\"minSize\":64000000000,\"maxSize\":null,\"byPath\":\"pci-0000:00:1f.2-ata-1\",\"wipe\":true}\n"
+    );
+    assert_eq!(shown(&kubernetes), "null\n");
+}

@@ -14,12 +14,7 @@ fn config(spec: &str) -> Option<ConfigFile> {
 }
 
 fn boot(spec: &str) -> FirstBoot {
-    first_boot(
-        config(spec)
-            .unwrap_or_else(|| panic!("refused: {spec}"))
-            .k3s(),
-    )
-    .expect("decoded")
+    first_boot(&config(spec).unwrap_or_else(|| panic!("refused: {spec}"))).expect("decoded")
 }
 
 fn file(boot: &FirstBoot, end: &str) -> String {
@@ -38,6 +33,13 @@ fn values(spec: &str, key: &str) -> Option<Vec<String>> {
 }
 
 const USER: &str = "{preK3sCommands: ['echo pre'], serverConfig: {kubeAPIServerArg: [anonymous-auth=false], tlsSan: [a.example.com]}}";
+
+const REGISTRIES: &str = "kubernetes:
+  kind: KThreesControlPlaneTemplate
+  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
+  registries: {mirrors: {docker.io: {endpoints: [https://m.example.com]}}}
+  spec: {template: {spec: SPEC}}
+";
 
 /// Heading, and whether the conversion has the difference.
 type Difference = (&'static str, fn() -> bool);
@@ -113,6 +115,17 @@ const ENTRIES: &[Difference] = &[
         drop_in.contains("EnvironmentFile=-/etc/environment\n")
             && drop_in.contains("default-route.sh")
             && file(&boot("{}"), "default-route.sh").contains("metric=20000\n")
+    }),
+    ("Private registries have a section of their own", || {
+        let text = REGISTRIES.replace("SPEC", "{}");
+        let parsed = parse(&text, &ParseOptions::default());
+        let boot = first_boot(&parsed.config.expect("accepted")).expect("decoded");
+        let twice = REGISTRIES.replace(
+            "SPEC",
+            "{files: [{path: /etc/rancher/k3s/registries.yaml}]}",
+        );
+        file(&boot, "/etc/rancher/k3s/registries.yaml").contains("https://m.example.com")
+            && parse(&twice, &ParseOptions::default()).config.is_none()
     }),
 ];
 

@@ -27,7 +27,7 @@ fn read(bytes: Vec<u8>) -> Result<(), TestCaseError> {
         prop_assert!(!finding.render("f", parsed.source(), true).is_empty());
     }
     if let Some(config) = &parsed.config {
-        let boot = first_boot(config.k3s());
+        let boot = first_boot(config);
         prop_assert!(
             boot.is_ok(),
             "an accepted config-file does not convert: {:?}",
@@ -118,7 +118,7 @@ fn boot(file: &str, command: &str) -> Option<FirstBoot> {
         quoted(command)
     );
     let config = parse(&text, &ParseOptions::default()).config?;
-    first_boot(config.k3s()).ok()
+    first_boot(&config).ok()
 }
 
 /// What a YAML 1.2 parser finds in the output: the first file and all commands.

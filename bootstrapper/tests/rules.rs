@@ -318,6 +318,79 @@ fn every_slip_is_mended_with_a_note_at_its_place() {
 }
 
 const OS_ERRORS: &[(&str, &str, usize, usize)] = &[
+    // The disk to install on.
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {minSize: big}\n",
+        "disk-size",
+        3,
+        26,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {minSize: 9100TB}\n",
+        "disk-size",
+        3,
+        26,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {minSize: 2TB, maxSize: 1TB}\n",
+        "disk-size",
+        3,
+        26,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {byPath: /dev/sda}\n",
+        "disk-by-path",
+        3,
+        25,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {byPath: pci-0000:00:1f.2-ata-1-part2}\n",
+        "disk-by-path",
+        3,
+        25,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {byPath: '../sda'}\n",
+        "disk-by-path",
+        3,
+        25,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {transport: usb}\n",
+        "not-allowed",
+        3,
+        28,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {serial: 'S*'}\n",
+        "disk-id",
+        3,
+        25,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {wwn: ' '}\n",
+        "disk-id",
+        3,
+        22,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {model: \u{e9}}\n",
+        "disk-glob",
+        3,
+        24,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {wipe: yes}\n",
+        "wrong-type",
+        3,
+        23,
+    ),
+    (
+        "  users: [{username: a, password: YQ==}]\n  installDisk: {disk: sda}\n",
+        "unknown-key",
+        3,
+        17,
+    ),
     ("  users: [{username: Ed}]\n", "user-name", 2, 22),
     ("  users: [{username: sshd}]\n", "user-name-system", 2, 22),
     (

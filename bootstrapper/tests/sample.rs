@@ -17,9 +17,7 @@ fn converted() -> String {
     let shown: Vec<_> = parsed.diagnostics.iter().map(|d| &d.message).collect();
     assert!(shown.is_empty(), "the sample has findings: {shown:?}");
     let config = parsed.config.expect("no errors, so a config");
-    k3s::first_boot(config.k3s())
-        .expect("decoded")
-        .cloud_config()
+    k3s::first_boot(&config).expect("decoded").cloud_config()
 }
 
 #[test]
@@ -54,7 +52,7 @@ fn the_generated_scripts_pass_shellcheck() {
 #[test]
 fn the_runcmd_script_is_valid_shell() {
     let parsed = parse(&sample(), &ParseOptions::default());
-    let boot = k3s::first_boot(parsed.config.expect("valid").k3s()).expect("decoded");
+    let boot = k3s::first_boot(&parsed.config.expect("valid")).expect("decoded");
     let run = Command::new("sh")
         .args(["-n", "-c", &boot.commands.join("\n")])
         .output()

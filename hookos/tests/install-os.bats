@@ -56,9 +56,10 @@ reason_for() { # path, [selector]
   tree='{"blockdevices": [{"name": "sda", "path": "/dev/sda", "children": [{"name": "sda1", "path": "/dev/sda1"}]}, {"name": "sdb", "path": "/dev/sdb"}]}'
   tables='[{"partitiontable": {"partitions": [{"node": "/dev/sda1", "name": "EMTS-OS", "uuid": "U"}]}}]'
   signatures='{"signatures": [{"device": "sda1", "type": "ext4"}, {"device": "sdb", "type": "LVM2_member"}]}'
-  run -0 complete_disks "$tree" "$tables" "$signatures" /dev/sda S1 W1 /dev/sdb S2 ""
+  run -0 complete_disks "$tree" "$tables" "$signatures" /dev/sda S1 W1 "pci-a ata-1" /dev/sdb S2 "" ""
   jq -e '.blockdevices[0].children[0] | .partlabel == "EMTS-OS" and .partuuid == "U" and .signatures == ["ext4"]' <<<"$output"
-  jq -e '.blockdevices | .[0].serial == "S1" and .[0].wwn == "W1" and .[1].serial == "S2" and .[1].signatures == ["LVM2_member"]' <<<"$output"
+  jq -e '.blockdevices | .[0].serial == "S1" and .[0].wwn == "W1" and .[1].serial == "S2" and .[1].signatures == ["LVM2_member"]
+    and .[0].bypath == ["pci-a", "ata-1"]' <<<"$output"
 }
 
 @test "lists the disks of this machine as JSON" {
@@ -122,9 +123,24 @@ reason_for() { # path, [selector]
   [ "$(disk mmcblk0boot0 5 mmc | reason_for /dev/mmcblk0boot0)" = "not an internal disk" ]
 }
 
-@test "never takes a disk with a mounted file system, even with wipe" {
-  mounted='{"children": [{"path": "/dev/sdb1", "signatures": ["ext4"], "mountpoints": ["/data"]}]}'
-  [[ $(disk sdb 500 sata "$mounted" | reason_for /dev/sdb '{"wipe": true}') == *"/data"* ]]
+MOUNTED='{"children": [{"path": "/dev/sdb1", "signatures": ["ext4"], "mountpoints": ["/data", "/data/more"]}]}'
+
+@test "takes a disk with a mounted file system only with wipe" {
+  [[ $(disk sdb 500 sata "$MOUNTED" | reason_for /dev/sdb) == *"mounted at /data, /data/more; installDisk.wipe"* ]]
+  [ "$(disk sdb 500 sata "$MOUNTED" | choose '{"wipe": true}')" = /dev/sdb ]
+}
+
+@test "unmounts the chosen disk, the innermost first" {
+  DISK=/dev/sdb
+  umount() { echo "umount $1"; }
+  say() { :; }
+  run -0 release_disk "$(disk sdb 500 sata "$MOUNTED" | disks | rank_disks 1 /dev/sdz '{"wipe": true}')"
+  [ "$output" = $'umount /data/more\numount /data' ]
+}
+
+@test "never takes a disk that a RAID or a volume in use is made of, even with wipe" {
+  held='{"children": [{"path": "/dev/sdb1", "type": "part", "children": [{"path": "/dev/md0", "type": "raid1"}]}]}'
+  [ "$(disk sdb 500 sata "$held" | reason_for /dev/sdb '{"wipe": true}')" = "in use by /dev/md0 (raid1)" ]
 }
 
 @test "takes a RAID or LVM member only with wipe" {
@@ -143,6 +159,123 @@ reason_for() { # path, [selector]
   [ "$(two | choose '{"model": "Model s?a"}')" = /dev/sda ]
   [ "$(two | choose '{"transport": "nvme"}')" = /dev/nvme0n1 ]
   [ "$(two | choose '{"maxSize": 150000000000}')" = /dev/nvme0n1 ]
+  [ "$(two | jq 'select(.name == "sdb").bypath = ["pci-b-ata-2.0", "pci-b-ata-2"]' | choose '{"byPath": "pci-b-ata-2"}')" = /dev/sdb ]
+}
+
+@test "a selector's keys that are null select nothing" {
+  nulls='{"serial": null, "wwn": null, "model": null, "transport": null, "minSize": null, "maxSize": null, "byPath": null, "wipe": false}'
+  [ "$(disk sda 200 sata | choose "$nulls")" = /dev/sda ]
+}
+
+@test "all of a selector's keys must hold" {
+  [ "$(disk sda 200 sata | reason_for /dev/sda '{"serial": "S-sda", "transport": "nvme"}')" = "transport is not nvme" ]
+  [ "$(disk sda 200 sata | reason_for /dev/sda '{"minSize": 300000000000}')" = "smaller than minSize 300000000000" ]
+  [ "$(disk sda 200 sata '{"bypath": ["pci-a"]}' | reason_for /dev/sda '{"byPath": "pci-b"}')" = "not at pci-b, but at pci-a" ]
+  [ "$(disk sda 200 sata | reason_for /dev/sda '{"byPath": "pci-b"}')" = "not at pci-b, but at an unknown place" ]
+}
+
+@test "a serial number is compared as a whole" {
+  [ "$(disk sda 200 sata | reason_for /dev/sda '{"serial": "S-sd"}')" = "serial is not S-sd" ]
+}
+
+@test "a world-wide name is the same in lsblk's form and in the kernel's" {
+  kernel() { disk sda 200 sata "{\"wwn\": \"$1\"}"; }
+  [ "$(kernel naa.5000c500a1b2c3d4 | choose '{"wwn": "0x5000c500A1B2C3D4"}')" = /dev/sda ]
+  [ "$(kernel eui.0025388b71b2c3d4 | choose '{"wwn": "eui.0025388b71b2c3d4"}')" = /dev/sda ]
+  [[ $(kernel naa.5000c500a1b2c3d4 | reason_for /dev/sda '{"wwn": "0x5000c500a1b2c3d5"}') == "WWN is not"* ]]
+}
+
+@test "a selector that two equal disks fit is refused and names both" {
+  run ! choose '{"transport": "sata"}' < <(disk nvme0n1 100 nvme; disk sda 200 sata; disk sdb 200 sata)
+  [[ $output == *"/dev/sda, /dev/sdb"* ]]
+}
+
+@test "a selector that no disk fits is refused" {
+  run ! choose '{"serial": "none"}' < <(disk nvme0n1 100 nvme; disk sda 200 sata)
+  [[ $output == *"no disk can be used"* ]]
+}
+
+# A device folder of a sysfs made for the test: its path and the name of its subsystem.
+device() {
+  mkdir -p "$FAKE/devices/$1" "$FAKE/bus/$2"
+  ln -sfn "$FAKE/bus/$2" "$FAKE/devices/$1/subsystem"
+}
+
+block() { # kernel name, device folder
+  mkdir -p "$FAKE/class/block/$1"
+  ln -sfn "$FAKE/devices/$2" "$FAKE/class/block/$1/device"
+}
+
+# disk_paths in another shell: SYSFS is fixed once the scripts are read.
+paths_of() {
+  EMTS_SYSFS=$FAKE bash -c 'source "$1"; disk_paths "$2"' - "$BATS_TEST_DIRNAME/../files/install-os.sh" "$1"
+}
+
+@test "names disks by path as udev does" {
+  local FAKE
+  FAKE=$(readlink -f "$BATS_TEST_TMPDIR")/sys
+  mkdir -p "$FAKE"
+  pci=pci0000:00/0000:00
+  device "$pci:02.0" pci; device "$pci:02.0/virtio1" virtio; block vda "$pci:02.0/virtio1"
+  [ "$(paths_of vda)" = "pci-0000:00:02.0 virtio-pci-0000:00:02.0" ]
+
+  device "$pci:1c.0" pci; device "$pci:1c.0/0000:01:00.0" pci; device "$pci:1c.0/0000:01:00.0/nvme/nvme0" nvme
+  block nvme0n1 "$pci:1c.0/0000:01:00.0/nvme/nvme0"; echo 1 >"$FAKE/class/block/nvme0n1/nsid"
+  [ "$(paths_of nvme0n1)" = "pci-0000:01:00.0-nvme-1" ]
+
+  mkdir -p "$FAKE/devices/virtual/nvme-subsystem/nvme-subsys0"
+  ln -s "$FAKE/devices/$pci:1c.0/0000:01:00.0/nvme/nvme0" "$FAKE/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0"
+  block nvme0n2 virtual/nvme-subsystem/nvme-subsys0; echo 2 >"$FAKE/class/block/nvme0n2/nsid"
+  [ "$(paths_of nvme0n2)" = "pci-0000:01:00.0-nvme-2" ]
+
+  ata="$pci:1f.2/ata3"
+  device "$pci:1f.2" pci; device "$ata/host2" scsi; device "$ata/host2/target2:0:0/2:0:0:0" scsi
+  mkdir -p "$FAKE/devices/$ata/ata_port/ata3"; echo 1 >"$FAKE/devices/$ata/ata_port/ata3/port_no"
+  block sda "$ata/host2/target2:0:0/2:0:0:0"
+  [ "$(paths_of sda)" = "pci-0000:00:1f.2-ata-1.0 pci-0000:00:1f.2-ata-1" ]
+
+  device "$pci:05.0" pci; device "$pci:05.0/virtio2" virtio; device "$pci:05.0/virtio2/host6/target6:0:1/6:0:1:0" scsi
+  block sdb "$pci:05.0/virtio2/host6/target6:0:1/6:0:1:0"
+  [ "$(paths_of sdb)" = "pci-0000:00:05.0-scsi-0:0:1:0" ]
+}
+
+@test "names no disk by path on a bus that it does not know" {
+  local FAKE
+  FAKE=$(readlink -f "$BATS_TEST_TMPDIR")/sys
+  mkdir -p "$FAKE"
+  usb=pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0
+  device pci0000:00/0000:00:14.0 pci; device "$usb" usb; device "$usb/host7/target7:0:0/7:0:0:0" scsi
+  block sdc "$usb/host7/target7:0:0/7:0:0:0"
+  [ -z "$(paths_of sdc)" ]
+  block zram0 virtual
+  [ -z "$(paths_of zram0)" ]
+}
+
+# choose_disk with a configuration tool that shows the selector, or fails.
+choose_with() { # selector
+  media
+  BOOTSTRAPPER_SAYS=$1
+  disk_selector() { [[ -n $BOOTSTRAPPER_SAYS ]] && echo "$BOOTSTRAPPER_SAYS"; }
+  list_disks() { { stick sdz; disk sda 200 sata; disk sdb 200 sata; } | disks; }
+  say() { :; }
+}
+
+@test "choose-disk takes the disk that the config-file selects" {
+  choose_with '{"serial": "S-sdb", "wipe": false}'
+  choose_disk
+  [ "$DISK" = /dev/sdb ]
+}
+
+@test "choose-disk fails with every disk and its reason" {
+  choose_with '{"serial": "S-none", "wipe": false}'
+  run -1 step choose_disk
+  [[ $output == *"no disk can be used"*"/dev/sda"*"serial is not S-none"*"/dev/sdb"*"serial is not S-none"*"/dev/sdz"*"the installer stick"* ]]
+}
+
+@test "choose-disk fails when the selector cannot be shown" {
+  choose_with ''
+  run -1 step choose_disk
+  [[ $output == *"does not show the config-file's installDisk"* ]]
 }
 
 @test "a model glob is no regular expression" {

@@ -30,6 +30,7 @@ impl Meaning<'_> {
                 _ => {}
             }
         }
+        self.install_disk(os, &section);
         let no_password = os.users.iter().all(|user| user.password.is_none());
         if no_password && os.ssh_keys().is_empty() {
             self.warning(
@@ -38,6 +39,21 @@ impl Meaning<'_> {
                 "nobody can log in: no user has a password and there is no SSH key",
             )
             .help("give a user a password, or set sshKey");
+        }
+    }
+
+    fn install_disk(&mut self, os: &OperatingSystem, section: &Pointer) {
+        let Some(disk) = &os.install_disk else { return };
+        if let (Some(min), Some(max)) = (&disk.min_size, &disk.max_size)
+            && min.bytes() > max.bytes()
+        {
+            let message = format!("minSize {min} is larger than maxSize {max}");
+            self.error(
+                "disk-size",
+                &section.join("installDisk").join("minSize"),
+                message,
+            )
+            .help("no disk can fit both");
         }
     }
 }

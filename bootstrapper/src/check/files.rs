@@ -1,7 +1,8 @@
 //! Checks of `files`: what they hold, that none is there twice, and containerd templates in the right file.
 
 use super::Meaning;
-use crate::model::{ConfigSpec, Encoding, File, OneOrMany};
+use crate::model::{ConfigSpec, Encoding, File, OneOrMany, Registries};
+use crate::values::GuestPath;
 use crate::yaml::Pointer;
 use std::collections::HashMap;
 
@@ -17,6 +18,11 @@ impl Meaning<'_> {
             )
             .help("put `- ` before its first key");
         }
+        let registries = &spec.agent_config.private_registry;
+        let registries = registries
+            .as_ref()
+            .map_or(Registries::DEFAULT_PATH, GuestPath::as_str);
+        let registries = registries.to_owned();
         let mut files = std::mem::take(&mut spec.files).into_list();
         let mut seen: HashMap<String, usize> = HashMap::new();
         for (index, file) in files.iter_mut().enumerate() {
@@ -27,7 +33,7 @@ impl Meaning<'_> {
             };
             self.file_content(file, &at);
             self.containerd_template(file, &at);
-            self.k3s_file(file, &at);
+            self.k3s_file(file, &at, &registries);
             if let Some(first) = seen.insert(file.path.as_str().to_owned(), index) {
                 let message = format!("{} is written by files[{first}] already", file.path);
                 self.error("duplicate-path", &at.join("path"), message)

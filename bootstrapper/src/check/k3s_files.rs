@@ -3,18 +3,21 @@
 use super::Meaning;
 use crate::model::File;
 use crate::text::closest;
+use crate::values::{RewriteRule, TextValue as _};
 use crate::yaml::{Entry, Kind, Pointer, Tree, load};
 
-const REGISTRIES: &str = "/etc/rancher/k3s/registries.yaml";
 const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 /// Top-level keys of registries.yaml; `auths` is the legacy one.
 const REGISTRIES_KEYS: &[&str] = &["mirrors", "configs", "auths"];
 const MIRROR_KEYS: &[&str] = &["endpoint", "rewrite"];
 const CONFIG_KEYS: &[&str] = &["auth", "tls"];
+const AUTH_KEYS: &[&str] = &["username", "password", "auth", "identity_token"];
+const TLS_KEYS: &[&str] = &["ca_file", "cert_file", "key_file", "insecure_skip_verify"];
 
 impl Meaning<'_> {
-    pub(super) fn k3s_file(&mut self, file: &File, at: &Pointer) {
-        let is_registries = file.path.as_str() == REGISTRIES;
+    /// Checks a file if K3s reads it; `registries` is the path of its registries.yaml.
+    pub(super) fn k3s_file(&mut self, file: &File, at: &Pointer, registries: &str) {
+        let is_registries = file.path.as_str() == registries;
         let lower = file.path.file_name().to_lowercase();
         let is_drop_in =
             file.path.parent() == DROP_INS && (lower.ends_with(".yaml") || lower.ends_with(".yml"));
@@ -25,10 +28,8 @@ impl Meaning<'_> {
             return; // Reported with the file's content.
         };
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        if text
-            .lines()
-            .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
-        {
+        let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        if text.lines().all(is_blank) {
             return;
         }
         let content_at = at.join("content");
@@ -57,42 +58,86 @@ impl Meaning<'_> {
 
 type Fault = (String, Option<String>);
 
-/// K3s ignores unknown keys of registries.yaml, so that a mistyped mirror is silently not used.
+/// K3s ignores unknown keys of registries.yaml, so that a mistyped mirror is silently not used; a value of another
+/// type than it wants, or a rule that is no regular expression, keeps it from starting or from pulling.
 fn check_registries(tree: &Tree) -> Result<(), Fault> {
-    let entries = mapping(tree, "", "the document")?;
-    known(entries, REGISTRIES_KEYS)?;
-    for (section, keys) in [("mirrors", MIRROR_KEYS), ("configs", CONFIG_KEYS)] {
-        for host in section_entries(tree, section)? {
-            let pointer = Pointer::from(format!("/{section}").as_str()).join(&host.key);
-            let name = format!("{section}.{}", host.key);
-            if tree.is_null(host.value) {
-                continue;
+    known(
+        mapping(tree, &Pointer::root(), "the document")?,
+        REGISTRIES_KEYS,
+    )?;
+    for (at, name) in hosts(tree, "mirrors")? {
+        known(mapping(tree, &at, &name)?, MIRROR_KEYS)?;
+        endpoints(tree, &at.join("endpoint"), &name)?;
+        for entry in section_entries(tree, &at.join("rewrite"), &format!("{name}.rewrite"))? {
+            if let Err(complaint) = RewriteRule::parse(&entry.key) {
+                return Err((
+                    format!("{name}.rewrite: {}", complaint.message),
+                    complaint.help,
+                ));
             }
-            known(mapping(tree, pointer.as_str(), &name)?, keys)?;
-            let endpoints = tree.find(&pointer.join("endpoint"));
-            if let Some(id) = endpoints
-                && !matches!(tree.node(id).kind, Kind::Sequence(_))
-            {
-                return Err((format!("{name}.endpoint is not a list of URLs"), None));
-            }
+        }
+    }
+    for (at, name) in hosts(tree, "configs")? {
+        known(mapping(tree, &at, &name)?, CONFIG_KEYS)?;
+        for (part, keys) in [("auth", AUTH_KEYS), ("tls", TLS_KEYS)] {
+            let name = format!("{name}.{part}");
+            let entries = section_entries(tree, &at.join(part), &name)?;
+            known(entries, keys)?;
+            texts(tree, entries, &name)?;
         }
     }
     Ok(())
 }
 
-fn section_entries<'t>(tree: &'t Tree, section: &str) -> Result<&'t [Entry], Fault> {
-    let pointer = format!("/{section}");
-    match tree.find(&Pointer::from(pointer.as_str())) {
-        Some(id) if !tree.is_null(id) => mapping(tree, &pointer, section),
+/// The hosts below a section that have settings: their pointers and names.
+fn hosts(tree: &Tree, section: &str) -> Result<Vec<(Pointer, String)>, Fault> {
+    let at = Pointer::root().join(section);
+    let entries = section_entries(tree, &at, section)?;
+    let set = entries.iter().filter(|host| !tree.is_null(host.value));
+    Ok(set
+        .map(|host| (at.join(&host.key), format!("{section}.{}", host.key)))
+        .collect())
+}
+
+fn endpoints(tree: &Tree, at: &Pointer, name: &str) -> Result<(), Fault> {
+    let bad = || (format!("{name}.endpoint is not a list of URLs"), None);
+    match tree.find(at).map(|id| &tree.node(id).kind) {
+        None => Ok(()),
+        Some(Kind::Sequence(items)) => {
+            let is_text =
+                |kind: &Kind| matches!(kind, Kind::Scalar { text, .. } if !text.trim().is_empty());
+            let fine = items.iter().all(|item| is_text(&tree.node(*item).kind));
+            fine.then_some(()).ok_or_else(bad)
+        }
+        Some(_) => Err(bad()),
+    }
+}
+
+/// Values that are texts, and one that is true or false.
+fn texts(tree: &Tree, entries: &[Entry], name: &str) -> Result<(), Fault> {
+    for entry in entries {
+        let Kind::Scalar { text, .. } = &tree.node(entry.value).kind else {
+            return Err((format!("{name}.{} is not a text", entry.key), None));
+        };
+        let is_flag = ["true", "false"].contains(&text.to_lowercase().as_str());
+        if entry.key == "insecure_skip_verify" && !is_flag {
+            let message = format!("{name}.{} is not true or false", entry.key);
+            return Err((message, None));
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a mapping that may be left out.
+fn section_entries<'t>(tree: &'t Tree, at: &Pointer, name: &str) -> Result<&'t [Entry], Fault> {
+    match tree.find(at) {
+        Some(id) if !tree.is_null(id) => mapping(tree, at, name),
         _ => Ok(&[]),
     }
 }
 
-fn mapping<'t>(tree: &'t Tree, pointer: &str, name: &str) -> Result<&'t [Entry], Fault> {
-    match tree
-        .find(&Pointer::from(pointer))
-        .map(|id| &tree.node(id).kind)
-    {
+fn mapping<'t>(tree: &'t Tree, at: &Pointer, name: &str) -> Result<&'t [Entry], Fault> {
+    match tree.find(at).map(|id| &tree.node(id).kind) {
         Some(Kind::Mapping(entries)) => Ok(entries),
         _ => Err((format!("{name} is not a mapping"), None)),
     }

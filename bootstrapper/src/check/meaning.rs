@@ -54,6 +54,7 @@ impl<'a> Meaning<'a> {
         self.agent(spec);
         self.server(spec);
         self.networks(spec);
+        self.registries(config);
     }
 
     pub(super) fn error(

@@ -6,6 +6,7 @@ mod files;
 mod go_template;
 mod k3s_files;
 mod meaning;
+mod registries;
 mod server;
 mod shape;
 mod tls;

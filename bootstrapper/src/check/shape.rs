@@ -112,6 +112,8 @@ impl<'a> Shape<'a> {
     fn object(&mut self, schema: &Value, entries: &[Entry], at: &Pointer) -> Option<Value> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties").filter(|s| s.is_object());
+        let names = schema.get("propertyNames").and_then(|s| s.get("format"));
+        let names = names.and_then(Value::as_str);
         let mut out = Map::new();
         let mut fits = true;
         for entry in entries {
@@ -126,7 +128,7 @@ impl<'a> Shape<'a> {
                 self.unknown_key(properties, entry, entries, &here);
                 continue;
             };
-            if self.tree.is_null(entry.value) {
+            if !self.free_key(names, entry, &here) || self.tree.is_null(entry.value) {
                 continue;
             }
             if let Some(value) = self.value(schema, entry.value, &here) {
@@ -140,6 +142,26 @@ impl<'a> Shape<'a> {
             }
         }
         fits.then_some(Value::Object(out))
+    }
+
+    /// Checks a key that the user chooses against the format of such keys.
+    fn free_key(&mut self, format: Option<&str>, entry: &Entry, here: &Pointer) -> bool {
+        let Some(Err(complaint)) = format.map(|format| values::check(format, &entry.key)) else {
+            return true;
+        };
+        let position = self.tree.position(entry.key_span.start);
+        let span = entry.key_span.clone();
+        self.found
+            .add_at(
+                crate::diagnostic::Severity::Error,
+                complaint.code,
+                here,
+                span,
+                position,
+                complaint.message,
+            )
+            .help = complaint.help;
+        false
     }
 
     fn missing_key(&mut self, schema: &Value, name: &str, entries: &[Entry], at: &Pointer) {

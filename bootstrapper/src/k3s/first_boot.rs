@@ -2,7 +2,7 @@
 
 use super::emit::{block, fits_block, quoted};
 use super::settings::{settings, settings_yaml};
-use crate::model::{ConfigSpec, ContentError, File};
+use crate::model::{ConfigFile, ConfigSpec, ContentError, File};
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -61,13 +61,15 @@ pub struct FirstBoot {
 ///
 /// # Errors
 /// A file's content does not fit its encoding; [`crate::parse`] refuses such a config-file.
-pub fn first_boot(spec: &ConfigSpec) -> Result<FirstBoot, ContentError> {
+pub fn first_boot(config_file: &ConfigFile) -> Result<FirstBoot, ContentError> {
+    let spec = config_file.k3s();
     let mut files = spec
         .files
         .as_slice()
         .iter()
         .map(user_file)
         .collect::<Result<Vec<_>, _>>()?;
+    files.extend(registries(config_file));
     let config = settings_yaml(&settings(spec));
     let digest = digest(&config, &files);
     files.push(own(
@@ -141,6 +143,15 @@ fn user_file(file: &File) -> Result<BootFile, ContentError> {
         owner: owner.to_owned(),
         mode: file.permissions.as_ref().map_or(0o644, |mode| mode.bits()),
         bytes: file.bytes()?,
+    })
+}
+
+/// K3s' registries.yaml, for root alone: it may hold credentials.
+fn registries(config: &ConfigFile) -> Option<BootFile> {
+    let registries = config.registries();
+    (!registries.is_empty()).then(|| {
+        let text = registries.to_yaml();
+        own(config.registries_path(), 0o600, &text)
     })
 }
 

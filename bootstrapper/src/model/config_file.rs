@@ -1,7 +1,7 @@
 //! The outermost mapping of the config-file.
 
-use super::{ConfigSpec, Kubernetes, OperatingSystem};
-use crate::values::ConfigVersion;
+use super::{ConfigSpec, Kubernetes, OperatingSystem, Registries};
+use crate::values::{ConfigVersion, GuestPath};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -25,5 +25,19 @@ impl ConfigFile {
     pub fn k3s(&self) -> &ConfigSpec {
         let Kubernetes::KThrees(template) = &self.kubernetes;
         &template.spec.template.spec.direct
+    }
+
+    /// The private registries, which K3s gets as registries.yaml.
+    pub fn registries(&self) -> &Registries {
+        let Kubernetes::KThrees(template) = &self.kubernetes;
+        &template.registries
+    }
+
+    /// The path that K3s reads its registries from.
+    pub fn registries_path(&self) -> &str {
+        let given = &self.k3s().agent_config.private_registry;
+        given
+            .as_ref()
+            .map_or(Registries::DEFAULT_PATH, GuestPath::as_str)
     }
 }

@@ -1,6 +1,6 @@
 //! K3s as cluster-api-k3s describes it: `KThreesControlPlaneTemplate` and the KThreesConfigSpec in it (v1beta2).
 
-use super::{File, OneOrMany};
+use super::{File, OneOrMany, Registries};
 use crate::values::{
     CidrList, Command, ComponentArg, ComponentName, DomainName, GuestPath, InstallScriptPath,
     IpAddress, IpList, K3sVersion, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix,
@@ -17,6 +17,9 @@ pub struct KThreesControlPlaneTemplate {
     pub kind: KThreesKind,
     /// Version of the template's API.
     pub api_version: KThreesApiVersion,
+    /// Private registries and mirrors; instead of a file registries.yaml under `files`.
+    #[serde(default)]
+    pub registries: Registries,
     /// The template's specification.
     pub spec: KThreesSpec,
 }

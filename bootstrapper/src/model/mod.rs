@@ -2,15 +2,19 @@
 
 mod config_file;
 mod files;
+mod install_disk;
 mod kthrees;
 mod kubernetes;
 mod operating_system;
+mod registries;
 
 pub use config_file::ConfigFile;
 pub use files::{ContentError, Encoding, File, MAX_UNPACKED, OneOrMany};
+pub use install_disk::{InstallDisk, Transport};
 pub use kthrees::{
     AgentConfig, ConfigSpec, KThreesApiVersion, KThreesControlPlaneTemplate, KThreesKind,
     KThreesSpec, KThreesTemplate, ServerConfig, TemplateSpec,
 };
 pub use kubernetes::Kubernetes;
 pub use operating_system::{OperatingSystem, Proxy, SshKeySource, User};
+pub use registries::{Mirror, Registries, RegistryAuth, RegistryConfig, RegistryTls};

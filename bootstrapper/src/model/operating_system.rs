@@ -1,5 +1,6 @@
 //! The operating system section: users, proxy, SSH keys, host name.
 
+use super::InstallDisk;
 use crate::values::{HostName, NoProxy, Password, ProxyUrl, SshKey, SshKeyLines, UserName};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,6 +12,9 @@ pub struct OperatingSystem {
     /// Host name of the node; the OS image's own when left out.
     #[serde(default)]
     pub hostname: Option<HostName>,
+    /// The disk to install on; without it the smallest internal disk that is large enough.
+    #[serde(default)]
+    pub install_disk: Option<InstallDisk>,
     /// Users who can log in. Those other than root may use sudo without a password.
     #[serde(default)]
     pub users: Vec<User>,

@@ -2,17 +2,21 @@
 //! A value that does not parse is reported by [`check`], with its place, before anything is decoded.
 
 mod accounts;
+mod disks;
 mod kubernetes;
 mod network;
 mod paths;
+mod registries;
 
 pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
+pub use disks::{DiskByPath, DiskGlob, DiskId, DiskSize};
 pub use kubernetes::{
     ComponentArg, ComponentName, ConfigVersion, DomainName, K3sVersion, NodeLabel, NodeName,
     NodeTaint, Port, RegistryPrefix, SubjectAltName,
 };
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
 pub use paths::{Command, FileMode, FileOwner, GENERATED_CONFIG, GuestPath, InstallScriptPath};
+pub use registries::{RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
 
 /// Why a text is not a valid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +171,10 @@ formats!(
     ComponentArg,
     ComponentName,
     ConfigVersion,
+    DiskByPath,
+    DiskGlob,
+    DiskId,
+    DiskSize,
     DomainName,
     FileMode,
     FileOwner,
@@ -183,7 +191,11 @@ formats!(
     Password,
     Port,
     ProxyUrl,
+    RegistryHost,
     RegistryPrefix,
+    RegistrySecret,
+    RegistryUrl,
+    RewriteRule,
     SshKey,
     SshKeyLines,
     SubjectAltName,

@@ -9,6 +9,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "the format's version has no effect on the node; another one is refused by cluster-bootstrapper's checks",
     ),
     (
+        "/operatingSystem/installDisk/wipe",
+        "what it allows happens to the disk before there is a node; tested with the installer",
+    ),
+    (
         "/kubernetes/apiVersion",
         "there is one version of the kind; another one is refused by cluster-bootstrapper's checks",
     ),
@@ -76,24 +80,28 @@ pub fn reason(leaf: &str) -> Option<&'static str> {
         .map(|(_, reason)| *reason)
 }
 
-/// The leaf that an expectation's key belongs to: its numbers become `*`, and
-/// the index of a list of texts is dropped.
+/// The leaf that an expectation's key belongs to: numbers and free keys stand where the leaf has `*`, and the index
+/// of a list of texts is dropped.
 #[must_use]
 pub fn leaf_of(key: &str, leaves: &[String]) -> Option<String> {
+    let is_index = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     let starred: Vec<&str> = key
         .split('/')
-        .map(|part| {
-            if !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()) {
-                "*"
-            } else {
-                part
-            }
-        })
+        .map(|part| if is_index(part) { "*" } else { part })
         .collect();
     let starred = normal(&starred.join("/"));
-    let without = starred.strip_suffix("/*").unwrap_or(&starred).to_owned();
+    let without = starred.strip_suffix("/*").unwrap_or(&starred);
     leaves
         .iter()
         .map(|leaf| normal(leaf))
-        .find(|leaf| *leaf == starred || *leaf == without)
+        .find(|leaf| stands_for(leaf, &starred) || stands_for(leaf, without))
+}
+
+/// Whether a leaf is of a key's form.
+fn stands_for(leaf: &str, key: &str) -> bool {
+    leaf.split('/').count() == key.split('/').count()
+        && leaf
+            .split('/')
+            .zip(key.split('/'))
+            .all(|(leaf, key)| leaf == "*" || leaf == key)
 }

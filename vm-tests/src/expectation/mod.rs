@@ -6,8 +6,10 @@ mod arguments;
 mod cluster;
 pub mod coverage;
 mod files;
+mod install_disk;
 mod judge;
 mod node_settings;
+mod registries;
 mod system;
 mod users;
 mod workload;
@@ -20,7 +22,6 @@ use crate::node::{Facts, Probe};
 use crate::ssh::GuestOutput;
 
 pub use judge::Verdict;
-pub use users::passwords;
 pub use workload::{Workload, handlers};
 
 /// Judges the answers to an expectation's questions, in their order.
@@ -129,12 +130,24 @@ pub fn derive(parsed: &Parsed) -> Option<Vec<Expectation>> {
     let mut all = Vec::new();
     all.extend(users::expectations(&source));
     all.extend(system::expectations(&source));
+    all.extend(install_disk::expectations(&source));
     all.extend(files::expectations(&source));
+    all.extend(registries::expectations(&source));
     all.extend(cluster::expectations(&source));
     all.extend(node_settings::expectations(&source));
     all.extend(arguments::expectations(&source));
     all.extend(workload::expectations(&source));
     Some(all)
+}
+
+/// What a config-file has in plain text and no report may show: passwords, credentials of registries.
+#[must_use]
+pub fn secrets(parsed: &Parsed) -> Vec<String> {
+    let mut all: Vec<String> = users::passwords(parsed).into_iter().flatten().collect();
+    if let Some(config) = &parsed.config {
+        all.extend(registries::secrets(config));
+    }
+    all
 }
 
 /// The questions of all expectations.

@@ -15,8 +15,7 @@ use crate::ssh::GuestOutput;
 
 /// The plain passwords of a config-file by the place of their user in the list.
 /// They are read from the text, not from the model, which hides them.
-#[must_use]
-pub fn passwords(parsed: &Parsed) -> Vec<Option<String>> {
+pub(super) fn passwords(parsed: &Parsed) -> Vec<Option<String>> {
     let users = parsed
         .config
         .as_ref()

@@ -131,7 +131,7 @@ fn read_config(text: &str, path: &Path) -> Result<Parsed> {
 
 fn secrets(parsed: &Parsed) -> Secrets {
     let mut secrets = Secrets::default();
-    for plain in expectation::passwords(parsed).into_iter().flatten() {
+    for plain in expectation::secrets(parsed) {
         secrets.add(&plain);
     }
     secrets

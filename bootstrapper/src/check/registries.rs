@@ -1,0 +1,121 @@
+//! Checks of `kubernetes.registries`: credentials and TLS files that belong together, rules that have an effect, and no
+//! second registries.yaml beside it.
+
+use super::Meaning;
+use crate::model::{ConfigFile, Mirror, RegistryAuth, RegistryTls};
+use crate::values::GuestPath;
+use crate::yaml::Pointer;
+use base64::Engine as _;
+
+impl Meaning<'_> {
+    pub(super) fn registries(&mut self, config: &ConfigFile) {
+        let registries = config.registries();
+        if registries.is_empty() {
+            return;
+        }
+        let at = Pointer::from("/kubernetes/registries");
+        self.given_twice(config, &at);
+        for (host, mirror) in &registries.mirrors {
+            self.mirror(mirror, &at.join("mirrors").join(host));
+        }
+        for (host, access) in &registries.configs {
+            let at = at.join("configs").join(host);
+            if let Some(auth) = &access.auth {
+                self.registry_auth(auth, &at.join("auth"));
+            }
+            if let Some(tls) = &access.tls {
+                self.registry_tls(tls, config, &at.join("tls"));
+            }
+        }
+    }
+
+    fn given_twice(&mut self, config: &ConfigFile, at: &Pointer) {
+        let path = config.registries_path();
+        if written(config).any(|file| file.as_str() == path) {
+            let message = format!("the registries are given here and in the file {path}");
+            self.error("registries-twice", at, message)
+                .help("keep one of the two");
+        }
+    }
+
+    fn mirror(&mut self, mirror: &Mirror, at: &Pointer) {
+        if mirror.endpoints.is_empty() && !mirror.rewrite.is_empty() {
+            self.error(
+                "registry-rewrite",
+                &at.join("rewrite"),
+                "K3s rewrites names for `endpoints` only, and there are none",
+            )
+            .help("add the mirror's URL under `endpoints`");
+        }
+    }
+
+    fn registry_auth(&mut self, auth: &RegistryAuth, at: &Pointer) {
+        // Asked of the document: a value that was refused is no second fault.
+        let given = |key| self.given(&at.join(key));
+        let (name, password) = (given("username"), given("password"));
+        let ways = [name || password, given("auth"), given("identityToken")];
+        let problem = if ways.iter().filter(|given| **given).count() != 1 {
+            Some(
+                "give `username` and `password`, or `auth`, or `identityToken`: exactly one of them",
+            )
+        } else if name != password {
+            Some("`username` and `password` belong together")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            self.error("registry-auth", at, problem);
+        }
+        let is_pair = |text: &str| {
+            let decoded = base64::engine::general_purpose::STANDARD.decode(text);
+            decoded.is_ok_and(|bytes| bytes.contains(&b':'))
+        };
+        if let Some(pair) = &auth.auth
+            && !is_pair(pair.reveal())
+        {
+            self.error(
+                "registry-auth",
+                &at.join("auth"),
+                "this is not the base64 text of user:password",
+            )
+            .help("write the output of: printf %s 'user:password' | base64")
+            .secret = true;
+        }
+    }
+
+    fn registry_tls(&mut self, tls: &RegistryTls, config: &ConfigFile, at: &Pointer) {
+        if self.given(&at.join("certFile")) != self.given(&at.join("keyFile")) {
+            self.error(
+                "registry-tls",
+                at,
+                "`certFile` and `keyFile` belong together",
+            );
+        }
+        let files = [
+            ("caFile", &tls.ca_file),
+            ("certFile", &tls.cert_file),
+            ("keyFile", &tls.key_file),
+        ];
+        for (key, path) in files {
+            let Some(path) = path else { continue };
+            if !written(config).any(|file| file == path) {
+                let message = format!("{path} is not among the files of this config-file");
+                self.warning("registry-tls-file", &at.join(key), message)
+                    .help("give it under `files`, unless the OS image has it: without it no image is pulled");
+            }
+        }
+    }
+}
+
+impl Meaning<'_> {
+    /// Whether the document has a value at a pointer.
+    fn given(&self, at: &Pointer) -> bool {
+        self.tree.find(at).is_some_and(|id| !self.tree.is_null(id))
+    }
+}
+
+/// The paths of all files that the config-file writes.
+fn written(config: &ConfigFile) -> impl Iterator<Item = &GuestPath> {
+    let files = config.k3s().files.as_slice();
+    files.iter().map(|file| &file.path)
+}

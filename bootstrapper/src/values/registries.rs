@@ -1,0 +1,151 @@
+//! Names, addresses and credentials of image registries.
+
+use super::network::check_host_port;
+use super::{Complaint, TextValue, display_text, text_value};
+use std::fmt;
+
+/// A registry as image names have it: `host[:port]`, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RegistryHost(String);
+
+impl TextValue for RegistryHost {
+    const FORMAT: &'static str = "registry-host";
+    const DESCRIPTION: &'static str =
+        "A registry as image names have it: host[:port], or `*` for every one.";
+    const EXAMPLES: &'static [&'static str] = &["docker.io", "registry.example.com:5000"];
+    const PATTERN: &'static str = r"^(\*|[A-Za-z0-9][A-Za-z0-9._:\[\]-]*)$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bad = |reason: &str| {
+            Complaint::new(
+                "registry-host",
+                format!("`{text}` is not a registry: {reason}"),
+            )
+            .help("write host[:port] without scheme or path, or `*`")
+        };
+        if text.contains('/') {
+            return Err(bad("it has a scheme or a path"));
+        }
+        if text != "*" {
+            check_host_port(text).map_err(|reason| bad(&reason))?;
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// URL of a mirror.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryUrl(String);
+
+impl TextValue for RegistryUrl {
+    const FORMAT: &'static str = "registry-url";
+    const DESCRIPTION: &'static str = "URL of a registry: http or https, host, port, path.";
+    const EXAMPLES: &'static [&'static str] = &["https://mirror.example.com:5000"];
+    const PATTERN: &'static str = r"^https?://[^\s]+$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bad = |reason: &str| {
+            Complaint::new(
+                "registry-url",
+                format!("`{text}` is not a registry's URL: {reason}"),
+            )
+            .help("write https://host[:port][/path]; K3s skips what it cannot parse")
+        };
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .ok_or_else(|| bad("it does not begin with https:// or http://"))?;
+        if !text.chars().all(|c| c.is_ascii_graphic()) || text.contains('@') {
+            return Err(bad(
+                "it has a space, a user or a character that is not ASCII",
+            ));
+        }
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        check_host_port(host).map_err(|reason| bad(&reason))?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A regular expression of Go over the repository part of an image's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RewriteRule(String);
+
+impl TextValue for RewriteRule {
+    const FORMAT: &'static str = "rewrite-rule";
+    const DESCRIPTION: &'static str =
+        "A regular expression (RE2) over the repository part of an image's name.";
+    const EXAMPLES: &'static [&'static str] = &["^rancher/(.*)"];
+    const PATTERN: &'static str = "";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let bad = |reason: &str| {
+            Complaint::new(
+                "rewrite-rule",
+                format!("`{text}` is not a regular expression: {reason}"),
+            )
+            .help("write one of RE2, such as ^rancher/(.*); groups are $1, $2 in the replacement")
+        };
+        if text.is_empty() {
+            return Err(bad("it is empty"));
+        }
+        regex_syntax::ast::parse::Parser::new()
+            .parse(text)
+            .map_err(|error| bad(&error.kind().to_string()))?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A credential of a registry. Never shown, but written to the file that K3s reads.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistrySecret(String);
+
+impl RegistrySecret {
+    /// The plain text, for registries.yaml.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RegistrySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RegistrySecret(hidden)")
+    }
+}
+
+impl TextValue for RegistrySecret {
+    const FORMAT: &'static str = "registry-secret";
+    const DESCRIPTION: &'static str = "A credential of a registry, as the registry takes it.";
+    const EXAMPLES: &'static [&'static str] = &[];
+    const PATTERN: &'static str = "";
+    const NUMERIC: bool = true;
+    const SECRET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(Complaint::new(
+                "registry-secret",
+                "the credential is empty or has a control character",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        "(hidden)"
+    }
+}
+
+text_value!(RegistryHost, RegistryUrl, RegistrySecret, RewriteRule);
+display_text!(RegistryHost, RegistryUrl, RewriteRule);

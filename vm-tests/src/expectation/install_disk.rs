@@ -1,0 +1,196 @@
+//! The disk that the system was installed on, as `operatingSystem.installDisk` selects it.
+
+use cluster_bootstrapper::model::InstallDisk;
+use serde_json::Value;
+
+use super::judge::{Verdict, failed};
+use super::{Expectation, Source};
+use crate::node::Probe;
+use crate::shell::quote;
+
+const SECTION: &str = "/operatingSystem/installDisk";
+/// Sets `d` to the disk below the root file system, whatever lies between (partition, LVM, dm-verity).
+const ROOT_DISK: &str = "d=$(lsblk -nsrpo NAME,TYPE \"$(findmnt -nvo SOURCE /)\" | awk '$2 == \"disk\" { print $1; exit }') && [ -n \"$d\" ] && ";
+
+pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
+    let Some(disk) = &source.config.operating_system.install_disk else {
+        return Vec::new();
+    };
+    let mut all = identity(disk);
+    all.extend(size(disk));
+    if let Some(place) = &disk.by_path {
+        let link = quote(&format!("/dev/disk/by-path/{place}"));
+        all.push(Expectation::new(
+            format!("{SECTION}/byPath"),
+            "the root disk is plugged in there",
+            place.as_str(),
+            Probe::shell(format!(
+                "{ROOT_DISK}if [ \"$(readlink -f {link})\" = \"$d\" ]; then echo same; else find /dev/disk/by-path -lname \"*/${{d##*/}}\"; fi"
+            )),
+            super::judge::equals("same"),
+        ));
+    }
+    all
+}
+
+/// A check of what lsblk says of the root disk in one of its columns.
+fn column(
+    key: &str,
+    name: &'static str,
+    expected: String,
+    fits: impl Fn(&Value, &str) -> bool + Send + Sync + 'static,
+) -> Expectation {
+    Expectation::new(
+        format!("{SECTION}/{key}"),
+        format!("{name} of the root disk"),
+        expected,
+        Probe::shell(format!(
+            "{ROOT_DISK}lsblk --json --bytes --nodeps --output NAME,SIZE,SERIAL,WWN,MODEL,TRAN \"$d\""
+        )),
+        move |answer| {
+            if answer.status != 0 {
+                return failed(answer);
+            }
+            let tree: Value = serde_json::from_slice(&answer.stdout).unwrap_or_default();
+            let disk = &tree["blockdevices"][0];
+            let found = &disk[name.to_ascii_lowercase()];
+            let text = found.as_str().unwrap_or_default().trim();
+            Verdict::when(fits(disk, text), found.to_string())
+        },
+    )
+}
+
+fn identity(disk: &InstallDisk) -> Vec<Expectation> {
+    let mut all = Vec::new();
+    if let Some(serial) = disk.serial.clone() {
+        all.push(column(
+            "serial",
+            "SERIAL",
+            serial.to_string(),
+            move |_, text| text == serial.as_str(),
+        ));
+    }
+    if let Some(wwn) = disk.wwn.clone() {
+        all.push(column("wwn", "WWN", wwn.to_string(), move |_, text| {
+            same_wwn(text, wwn.as_str())
+        }));
+    }
+    if let Some(model) = disk.model.clone() {
+        all.push(column(
+            "model",
+            "MODEL",
+            model.to_string(),
+            move |_, text| matches(model.as_str(), text),
+        ));
+    }
+    if let Some(transport) = disk.transport {
+        let wanted = transport.as_str();
+        all.push(column(
+            "transport",
+            "TRAN",
+            wanted.to_owned(),
+            move |disk, text| {
+                let name = disk["name"].as_str().unwrap_or_default();
+                transport_of(name, text) == wanted
+            },
+        ));
+    }
+    all
+}
+
+fn size(disk: &InstallDisk) -> Vec<Expectation> {
+    let bytes = |disk: &Value| disk["size"].as_u64().unwrap_or_default();
+    let mut all = Vec::new();
+    if let Some(min) = disk.min_size.as_ref().map(|size| size.bytes()) {
+        all.push(column(
+            "minSize",
+            "SIZE",
+            format!("at least {min} bytes"),
+            move |disk, _| bytes(disk) >= min,
+        ));
+    }
+    if let Some(max) = disk.max_size.as_ref().map(|size| size.bytes()) {
+        all.push(column(
+            "maxSize",
+            "SIZE",
+            format!("at most {max} bytes"),
+            move |disk, _| bytes(disk) <= max,
+        ));
+    }
+    all
+}
+
+/// Whether two world-wide names are the same in the forms of udev and of the kernel.
+fn same_wwn(a: &str, b: &str) -> bool {
+    let bare = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        let prefixes = ["0x", "naa.", "eui.", "uuid.", "nvme."];
+        let rest = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
+        rest.unwrap_or(&text).replace('-', "")
+    };
+    bare(a) == bare(b)
+}
+
+/// lsblk's transport, with what it leaves out told by the disk's name.
+fn transport_of<'a>(name: &str, transport: &'a str) -> &'a str {
+    let prefixes = [
+        ("nvme", "nvme"),
+        ("vd", "virtio"),
+        ("mmcblk", "mmc"),
+        ("sd", "scsi"),
+    ];
+    match transport {
+        "ata" => "sata",
+        "spi" => "scsi",
+        "" => prefixes
+            .iter()
+            .find(|(prefix, _)| name.starts_with(prefix))
+            .map_or("", |(_, transport)| transport),
+        told => told,
+    }
+}
+
+/// Whether a text fits a pattern in which `*` is any text and `?` any character.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
+    // One row a pattern character: which beginnings of the text fit so far.
+    let mut fits = vec![false; text.len() + 1];
+    fits[0] = true;
+    for wanted in pattern {
+        let mut next = vec![false; text.len() + 1];
+        next[0] = wanted == '*' && fits[0];
+        for (at, seen) in text.iter().enumerate() {
+            next[at + 1] = match wanted {
+                '*' => fits[at + 1] || next[at],
+                '?' => fits[at],
+                plain => fits[at] && plain == *seen,
+            };
+        }
+        fits = next;
+    }
+    fits.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_the_whole_text() {
+        assert!(matches("QEMU*DISK", "QEMU HARDDISK") && matches("*", "") && matches("a?c", "abc"));
+        assert!(!matches("QEMU", "QEMU HARDDISK") && !matches("a?c", "ac") && !matches(".*", "x"));
+    }
+
+    #[test]
+    fn a_world_wide_name_has_several_forms() {
+        assert!(same_wwn("0x5000C500a1b2c3d4", "naa.5000c500a1b2c3d4"));
+        assert!(!same_wwn("0x5000c500a1b2c3d4", "0x5000c500a1b2c3d5"));
+    }
+
+    #[test]
+    fn a_disk_without_a_transport_is_told_by_its_name() {
+        assert_eq!(transport_of("vda", ""), "virtio");
+        assert_eq!(transport_of("sda", "ata"), "sata");
+    }
+}
