@@ -140,6 +140,8 @@ pub struct Interface {
     pub add: String,
     /// Name of the other end of a veth pair.
     pub peer: String,
+    /// Whether it is made outside the container and then moved.
+    pub create_in_root: bool,
 }
 
 /// Paths for a container's namespaces; empty for those not wanted.

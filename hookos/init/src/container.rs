@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use crate::bundle::{Bundle, Runtime};
 use crate::console::say;
 use crate::events::{Ending, Supervisor};
+use crate::links;
 use crate::options::Options;
 use crate::prepare;
 
@@ -87,7 +88,6 @@ pub fn begin(
     options: Options,
 ) -> anyhow::Result<Starting> {
     let runtime = bundle.runtime()?;
-    prepare::refuse_interfaces(&runtime.interfaces)?;
     // The files exist before runc runs: a service may bind its own log.
     let (stderr, stdout) = match output {
         Output::Logs(logs) => {
@@ -131,7 +131,8 @@ pub fn finish(
         .trim()
         .parse()
         .with_context(|| format!("{} holds {pid:?}", file.display()))?;
-    if binds_namespaces(&starting.runtime) {
+    if needs_a_stop(&starting.runtime) {
+        links::give(&starting.runtime.interfaces, pid)?;
         prepare::namespaces(&starting.runtime, pid)?;
         let mut start = runc(options);
         start
@@ -145,18 +146,18 @@ pub fn finish(
     Ok(pid)
 }
 
-/// Something is done between creation and start only when namespaces are
-/// bound; else one call of runc does both, in half the time.
+/// Where nothing is done between creation and start, one call of runc does both, in half the time.
 fn first_call(runtime: &Runtime) -> &'static [&'static str] {
-    if binds_namespaces(runtime) {
+    if needs_a_stop(runtime) {
         &["create"]
     } else {
         &["run", "--detach"]
     }
 }
 
-fn binds_namespaces(runtime: &Runtime) -> bool {
-    runtime.bind_ns.wanted().next().is_some()
+/// Whether something is done between creation and start.
+fn needs_a_stop(runtime: &Runtime) -> bool {
+    !runtime.interfaces.is_empty() || runtime.bind_ns.wanted().next().is_some()
 }
 
 /// Runs a container to its end and tells how it ended.
@@ -253,6 +254,7 @@ fn succeed(supervisor: &mut Supervisor, runc: u32, word: &str) -> anyhow::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::Interface;
 
     #[test]
     fn the_tail_has_the_last_lines_without_control_characters() {
@@ -266,10 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn creation_and_start_are_apart_only_for_bound_namespaces() {
+    fn creation_and_start_are_apart_only_when_something_is_done_between() {
         let mut runtime = Runtime::default();
         assert_eq!(first_call(&runtime)[0], "run");
         runtime.bind_ns.net = "/run/netns/x".into();
+        assert_eq!(first_call(&runtime), ["create"]);
+        let runtime = Runtime {
+            interfaces: vec![Interface::default()],
+            ..Runtime::default()
+        };
         assert_eq!(first_call(&runtime), ["create"]);
     }
 

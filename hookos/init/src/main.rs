@@ -9,6 +9,7 @@ mod container;
 mod devices;
 mod events;
 mod host;
+mod links;
 mod modules;
 mod mount_options;
 mod mounts;

@@ -1,4 +1,4 @@
-//! The two netlink conversations PID 1 has: "set `lo` up" and "tell me of new devices".
+//! The netlink conversations PID 1 has: changes of network interfaces, and "tell me of new devices".
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,46 +13,97 @@ const RTM_NEWLINK: u16 = 16;
 const NLMSG_ERROR: u16 = 2;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
+const NLM_F_EXCL: u16 = 0x200;
+const NLM_F_CREATE: u16 = 0x400;
 /// `IFF_UP` of linux/if.h.
 const IFF_UP: u32 = 1;
 /// The loopback interface is the first one of every network namespace.
 const LO_INDEX: i32 = 1;
-/// Bytes of `struct nlmsghdr` and of `struct ifinfomsg`: 16 each.
+/// Bytes of `struct nlmsghdr`, and of `struct ifinfomsg` too.
 const HEADER: usize = 16;
+/// Attributes begin at multiples of this many bytes.
+const ALIGNMENT: usize = 4;
+
+/// A request that changes an interface.
+pub const REQUEST_LINK: u16 = NLM_F_REQUEST | NLM_F_ACK;
+/// A request that makes one and fails if there is one of the name.
+pub const REQUEST_CREATE: u16 = REQUEST_LINK | NLM_F_CREATE | NLM_F_EXCL;
+
+/// An `RTM_NEWLINK` request under construction.
+#[derive(Debug)]
+pub struct Message(Vec<u8>);
+
+impl Message {
+    /// A request about the interface with this index; 0 when an attribute names it. Of its flags
+    /// those that are set here are set.
+    pub fn of_link(kind: u16, index: i32, flags: u32) -> Self {
+        let mut message = Self(Vec::new());
+        message.0.extend_from_slice(&[0; 4]); // length, known at the end
+        message.0.extend_from_slice(&RTM_NEWLINK.to_ne_bytes());
+        message.0.extend_from_slice(&kind.to_ne_bytes());
+        message.0.extend_from_slice(&1_u32.to_ne_bytes()); // sequence number
+        message.0.extend_from_slice(&0_u32.to_ne_bytes()); // port of the kernel
+        message.link_header(index, flags);
+        message
+    }
+
+    /// `struct ifinfomsg`.
+    pub fn link_header(&mut self, index: i32, flags: u32) {
+        self.0.extend_from_slice(&[0, 0]); // family, padding
+        self.0.extend_from_slice(&0_u16.to_ne_bytes()); // device type: any
+        self.0.extend_from_slice(&index.to_ne_bytes());
+        self.0.extend_from_slice(&flags.to_ne_bytes());
+        self.0.extend_from_slice(&flags.to_ne_bytes()); // which flags to change
+    }
+
+    /// Adds an attribute that is a text with a NUL at its end.
+    pub fn text(&mut self, kind: u16, text: &str) {
+        self.nested(kind, |content| {
+            content.0.extend_from_slice(text.as_bytes());
+            content.0.push(0);
+        });
+    }
+
+    /// Adds an attribute that is a number.
+    pub fn number(&mut self, kind: u16, number: u32) {
+        self.nested(kind, |content| {
+            content.0.extend_from_slice(&number.to_ne_bytes())
+        });
+    }
+
+    /// Adds an attribute whose content is what `fill` adds.
+    pub fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        let start = self.0.len();
+        self.0.extend_from_slice(&[0; 2]); // length, known at the end
+        self.0.extend_from_slice(&kind.to_ne_bytes());
+        fill(self);
+        let length = u16::try_from(self.0.len() - start).unwrap_or(u16::MAX);
+        self.0[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        self.0.resize(self.0.len().next_multiple_of(ALIGNMENT), 0);
+    }
+
+    /// The whole request.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let length = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0[..4].copy_from_slice(&length.to_ne_bytes());
+        self.0
+    }
+
+    /// Sends it and waits for the kernel's answer.
+    pub fn ask(self) -> io::Result<()> {
+        let kernel = SocketAddrNetlink::new(0, 0);
+        let (family, flags) = (AddressFamily::NETLINK, SocketFlags::CLOEXEC);
+        let socket = socket_with(family, SocketType::RAW, flags, None)?;
+        sendto(&socket, &self.into_bytes(), SendFlags::empty(), &kernel)?;
+        let mut answer = [0_u8; 512];
+        let (length, _) = recv(&socket, &mut answer, RecvFlags::empty())?;
+        acknowledged(&answer[..length])
+    }
+}
 
 /// Sets the loopback interface up.
 pub fn loopback_up() -> io::Result<()> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    sendto(
-        &socket,
-        &link_up_request(LO_INDEX),
-        SendFlags::empty(),
-        &SocketAddrNetlink::new(0, 0),
-    )?;
-    let mut answer = [0_u8; 512];
-    let (length, _) = recv(&socket, &mut answer, RecvFlags::empty())?;
-    acknowledged(&answer[..length])
-}
-
-/// The bytes of an `RTM_NEWLINK` request that sets one flag of one interface.
-fn link_up_request(index: i32) -> Vec<u8> {
-    let mut message = Vec::with_capacity(2 * HEADER);
-    message.extend_from_slice(&u32::try_from(2 * HEADER).unwrap_or(0).to_ne_bytes());
-    message.extend_from_slice(&RTM_NEWLINK.to_ne_bytes());
-    message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK).to_ne_bytes());
-    message.extend_from_slice(&1_u32.to_ne_bytes()); // sequence number
-    message.extend_from_slice(&0_u32.to_ne_bytes()); // port of the kernel
-    message.extend_from_slice(&[0, 0]); // family, padding
-    message.extend_from_slice(&0_u16.to_ne_bytes()); // device type: any
-    message.extend_from_slice(&index.to_ne_bytes());
-    message.extend_from_slice(&IFF_UP.to_ne_bytes()); // flags
-    message.extend_from_slice(&IFF_UP.to_ne_bytes()); // which flags to change
-    message
+    Message::of_link(REQUEST_LINK, LO_INDEX, IFF_UP).ask()
 }
 
 /// Reads the kernel's acknowledgement: an error message with the number 0.
@@ -107,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_request_tells_its_own_length() {
-        let request = link_up_request(LO_INDEX);
+        let request = Message::of_link(REQUEST_LINK, LO_INDEX, IFF_UP).into_bytes();
         assert_eq!(request.len(), 32);
         assert_eq!(request[..4], 32_u32.to_ne_bytes());
     }

@@ -1,17 +1,17 @@
 //! What runtime.json asks for around a container: mounts, directories, control
-//! groups before it is created, namespaces once it exists.
+//! groups before it is created, its namespaces' files once it exists.
 
 use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use rustix::mount::{
     MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change, mount_remount,
     unmount,
 };
 
-use crate::bundle::{Bundle, Interface, Mount, Runtime};
+use crate::bundle::{Bundle, Mount, Runtime};
 use crate::console::say;
 use crate::mount_options::{Action, MountOptions};
 
@@ -46,20 +46,6 @@ pub fn filesystem(bundle: &Bundle, runtime: &Runtime) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Refuses network interfaces by name: moving and making them is not done here.
-pub fn refuse_interfaces(interfaces: &[Interface]) -> anyhow::Result<()> {
-    let Some(first) = interfaces.first() else {
-        return Ok(());
-    };
-    bail!(
-        "runtime.interfaces (name {:?}, add {:?}, peer {:?}) is not supported by hookos-init; \
-         use LinuxKit's own init and runc images for it",
-        first.name,
-        first.add,
-        first.peer
-    )
 }
 
 /// Binds the namespaces of a created container to files.
@@ -176,19 +162,6 @@ mod tests {
         assert_eq!(
             overlay_dirs(&options).collect::<Vec<_>>(),
             ["/t/upper", "/t/work"]
-        );
-    }
-
-    #[test]
-    fn interfaces_are_refused_by_name() {
-        let interface = Interface {
-            name: "eth1".into(),
-            ..Interface::default()
-        };
-        let error = refuse_interfaces(&[interface]).unwrap_err().to_string();
-        assert!(
-            error.contains("runtime.interfaces") && error.contains("eth1"),
-            "{error}"
         );
     }
 
