@@ -71,6 +71,12 @@ pub const NEEDS: &[Need] = &[
         "pkg-config",
         "building the SSH client of the tests",
     ),
+    need(
+        "docker-registry",
+        "docker-registry",
+        "tests that pull images",
+    ),
+    need("sbsigntool", "sbsign", "tests of signed boot files"),
     need("cpio", "cpio", "tests that unpack an initrd"),
     need("shellcheck", "shellcheck", "checks of shell scripts"),
     need("bats", "bats", "tests of shell scripts"),

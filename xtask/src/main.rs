@@ -4,6 +4,7 @@ mod build;
 mod commands;
 mod digest;
 mod host;
+mod linuxkit;
 mod process;
 mod profile;
 mod progress;
@@ -45,6 +46,8 @@ enum Command {
     Stages(commands::stages::ListArguments),
     /// Measure the promised figures and compare them with their targets
     Bench(commands::bench::Arguments),
+    /// Make HookOS's boot files with the built-in assembler or with linuxkit, or compare the two
+    Hookos(commands::hookos::Arguments),
     /// Remove old outputs from the stage store
     Clean(commands::clean::Arguments),
     /// Install what the host lacks, with apt
@@ -93,6 +96,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Build(arguments) => commands::stages::build(&root, &arguments),
         Command::Stages(arguments) => commands::stages::list(&root, &arguments),
         Command::Bench(arguments) => commands::bench::run(&root, &arguments),
+        Command::Hookos(arguments) => commands::hookos::run(&root, &arguments),
         Command::Clean(arguments) => commands::clean::run(&arguments),
         Command::Setup(arguments) => commands::setup::run(&arguments),
         Command::Doctor => Ok(if host::report() {

@@ -1,12 +1,13 @@
 //! The assembly: definition and images in, kernel, initrd and command line out.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::boot::Boot;
 use crate::linuxkit::{self, Definition, Diagnostic, Plan};
-use crate::oci::ImageSource;
-use crate::parts::{Part, Parts};
+use crate::oci::{self, ImageSource};
+use crate::parts::{FOLDER, Part, Parts};
 use crate::tree::TarWriter;
 use crate::{Error, Result, unpack};
 
@@ -81,8 +82,8 @@ pub fn assemble(request: &Request) -> Result<Report> {
         .prefix(".assembling-")
         .tempdir_in(&request.out)?;
     let cache = match &request.cache {
-        Some(cache) => cache.join("parts"),
-        None => work.path().join("parts"),
+        Some(cache) => cache.join(FOLDER),
+        None => work.path().join(FOLDER),
     };
     fs_err::create_dir_all(&cache)?;
     let mut boot = Boot::new(work.path());
@@ -152,14 +153,52 @@ pub fn check(request: &Request) -> Result<Vec<Diagnostic>> {
     make_plan(request).map(|(_, warnings)| warnings)
 }
 
+/// The canonical references of all images that a definition names, sorted.
+///
+/// # Errors
+/// [`Error::Definition`] and [`Error::Io`].
+pub fn references(definition: &Path) -> Result<Vec<String>> {
+    let text = fs_err::read_to_string(definition)?;
+    let (parsed, _) = Definition::parse(&text).map_err(|errors| refused(definition, errors))?;
+    let named = parsed.images().map(|(reference, position)| {
+        oci::canonical(reference).map_err(|error| Diagnostic {
+            position,
+            message: error.to_string(),
+        })
+    });
+    let mut references = named
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| refused(definition, vec![error]))?;
+    references.sort();
+    references.dedup();
+    Ok(references)
+}
+
+/// The folders of the tree that an upper layer of their image marks opaque. LinuxKit does not
+/// honour that, so its tree has more below them.
+///
+/// # Errors
+/// Those of [`assemble`].
+pub fn opaque_folders(request: &Request) -> Result<BTreeSet<String>> {
+    let (plan, _) = make_plan(request)?;
+    let spool = tempfile::tempdir()?;
+    let mut folders = BTreeSet::new();
+    for piece in &plan.pieces {
+        folders.extend(unpack::opaque_folders(piece, spool.path())?);
+    }
+    Ok(folders)
+}
+
+fn refused(path: &Path, mut errors: Vec<Diagnostic>) -> Error {
+    errors.sort_by_key(|error| error.position);
+    Error::Definition {
+        path: path.into(),
+        diagnostics: errors,
+    }
+}
+
 fn make_plan(request: &Request) -> Result<(Plan, Vec<Diagnostic>)> {
-    let refuse = |mut errors: Vec<Diagnostic>| {
-        errors.sort_by_key(|error| error.position);
-        Error::Definition {
-            path: request.definition.clone(),
-            diagnostics: errors,
-        }
-    };
+    let refuse = |errors| refused(&request.definition, errors);
     let text = fs_err::read_to_string(&request.definition)?;
     let (definition, mut warnings) = Definition::parse(&text).map_err(refuse)?;
     let own = request.definition.parent().unwrap_or(Path::new(""));

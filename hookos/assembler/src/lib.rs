@@ -1,6 +1,7 @@
 //! The HookOS assembler: a LinuxKit definition and OCI images in, boot files out.
 //!
 //! * [`assemble`] makes kernel, initrd and command line.
+//! * [`compare`] finds what differs between LinuxKit's boot files and these.
 //! * [`oci`] reads and writes OCI image layouts.
 //! * [`linuxkit`] reads LinuxKit definitions and plans the tree they describe.
 //! * [`uki`] makes one UEFI executable of stub, kernel, initrd and command line.
@@ -9,16 +10,22 @@
 
 mod assemble;
 mod boot;
+pub mod compare;
 mod compress;
 mod error;
 mod files;
 pub mod linuxkit;
+pub mod lock;
 pub mod oci;
 mod parts;
+mod prune;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod tree;
 pub mod uki;
 mod unpack;
 
-pub use assemble::{DEFAULT_LEVEL, Report, Request, assemble, check};
+pub use assemble::{DEFAULT_LEVEL, Report, Request, assemble, check, opaque_folders, references};
 pub use error::{Error, Result};
 pub use parts::Part;
+pub use prune::{Old, old_parts};

@@ -29,10 +29,12 @@ const CODE: [&str; 10] = [
     include_str!("tree/sparse.rs"),
     include_str!("unpack.rs"),
 ];
+/// The folder of all parts in a cache.
+pub const FOLDER: &str = "parts";
 /// The archive's name in a part's folder.
 const ARCHIVE: &str = "part.cpio.zst";
 /// The description's name in a part's folder.
-const DESCRIPTION: &str = "part.json";
+pub const DESCRIPTION: &str = "part.json";
 
 /// What is written beside a part's archive.
 #[derive(Debug, Serialize, Deserialize)]
@@ -218,6 +220,9 @@ impl Parts<'_> {
         if sha256 != description.sha256 || size != description.size {
             return Ok(None);
         }
+        // Pruning goes by the last use. A cache that cannot be written is used all the same.
+        let _ = std::fs::File::open(dir.join(DESCRIPTION))
+            .and_then(|file| file.set_modified(std::time::SystemTime::now()));
         let taken: Vec<PathBuf> = description
             .boot
             .iter()

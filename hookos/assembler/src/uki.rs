@@ -8,6 +8,7 @@
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// New sections begin at a multiple of this in memory, bytes.
 const PAGE: u64 = 4096;
@@ -28,6 +29,14 @@ pub enum Error {
         /// The file given.
         path: PathBuf,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// Signing failed.
+    #[error("signing {}: {reason}", path.display())]
+    Sign {
+        /// The UKI.
+        path: PathBuf,
+        /// What sbsign said.
         reason: String,
     },
     /// PE sizes are 32 bits.
@@ -88,6 +97,41 @@ pub fn build(
     })?;
     pe.write_headers(&mut image, &plan);
     write(&image, &plan, &sources, out)
+}
+
+/// Signs the UKI `image` in place for Secure Boot, with `sbsign` of Debian's sbsigntool. `key` and
+/// `certificate` are PEM files. The same key and image give the same bytes.
+///
+/// # Errors
+/// [`Error::Sign`] with what sbsign said; `image` is unchanged then.
+pub fn sign(image: &Path, key: &Path, certificate: &Path) -> Result<(), Error> {
+    let folder = image
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let signed = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let refuse = |reason: String| Error::Sign {
+        path: image.into(),
+        reason,
+    };
+    let output = Command::new("sbsign")
+        .arg("--key")
+        .arg(key)
+        .arg("--cert")
+        .arg(certificate)
+        .arg("--output")
+        .arg(signed.path())
+        .arg(image)
+        .output()
+        .map_err(|error| refuse(format!("sbsign (Debian package sbsigntool): {error}")))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(refuse(format!(
+            "sbsign ended with {}: {}",
+            output.status,
+            said.trim()
+        )));
+    }
+    Ok(crate::files::persist(signed, image)?)
 }
 
 fn plan(pe: &Pe, sources: &[(&'static str, Source<'_>)]) -> Result<Vec<Placement>, Error> {

@@ -85,6 +85,19 @@ pub fn write(piece: &Piece, spool: &Path, sink: &mut dyn Sink) -> Result<ImageOu
     }
 }
 
+/// Folders of a piece that a layer of its image marks opaque, as paths in the whole tree.
+pub fn opaque_folders(piece: &Piece, spool: &Path) -> Result<Vec<String>> {
+    let Piece::Tree { image, prefix, .. } = piece else {
+        return Ok(Vec::new());
+    };
+    let tree = read(image, spool)?;
+    let below = |folder: &String| {
+        let path = format!("{prefix}/{folder}");
+        path.trim_matches('/').to_owned()
+    };
+    Ok(tree.opaque.iter().map(below).collect())
+}
+
 fn in_image(image: &oci::Image, source: oci::Error) -> Error {
     Error::Image {
         reference: image.reference.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use hookos::uki;
 
@@ -104,4 +105,68 @@ fn an_image_that_already_has_a_kernel_is_refused() {
         error.to_string().contains("already has a kernel"),
         "{error}"
     );
+}
+
+/// Debian's OVMF brings a key pair for tests (package ovmf); its password is public.
+const SNAKEOIL_KEY: &str = "/usr/share/ovmf/PkKek-1-snakeoil.key";
+const SNAKEOIL_CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
+
+#[test]
+fn a_signed_image_is_verified_by_its_certificate_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = build(dir.path(), &[9; 12_345]);
+    let run = |program: &str, arguments: &[&str]| {
+        let command = Command::new(program)
+            .current_dir(dir.path())
+            .args(arguments)
+            .output();
+        let output = command.unwrap_or_else(|error| panic!("{program}: {error}"));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), text)
+    };
+    let decrypt = [
+        "rsa",
+        "-in",
+        SNAKEOIL_KEY,
+        "-passin",
+        "pass:snakeoil",
+        "-out",
+        "key.pem",
+    ];
+    let (ok, text) = run("openssl", &decrypt);
+    assert!(ok, "{text}");
+    let unsigned = fs_err::read(&image).unwrap();
+    let (key, certificate) = (dir.path().join("key.pem"), Path::new(SNAKEOIL_CERTIFICATE));
+    uki::sign(&image, &key, certificate).unwrap();
+    let signed = sections(&fs_err::read(&image).unwrap());
+    assert_eq!(signed, sections(&unsigned), "signing changed a section");
+    let name = image.to_str().unwrap();
+    let (ok, text) = run("sbverify", &["--cert", SNAKEOIL_CERTIFICATE, name]);
+    assert!(ok, "{text}");
+    let other = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=other",
+        "-keyout",
+        "o.key",
+        "-out",
+        "other.pem",
+    ];
+    let (ok, text) = run("openssl", &other);
+    assert!(ok, "{text}");
+    assert!(!run("sbverify", &["--cert", "other.pem", name]).0);
+}
+
+#[test]
+fn an_image_that_cannot_be_signed_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = build(dir.path(), &[9; 100]);
+    let before = fs_err::read(&image).unwrap();
+    let error = uki::sign(&image, Path::new("/no/key"), Path::new("/no/cert")).unwrap_err();
+    assert!(error.to_string().contains("sbsign"), "{error}");
+    assert_eq!(fs_err::read(&image).unwrap(), before);
 }

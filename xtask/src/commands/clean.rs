@@ -1,4 +1,4 @@
-//! `cargo xtask clean`: prunes the stage store.
+//! `cargo xtask clean`: prunes the stage store and the parts of HookOS's initrd.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::progress;
-use crate::store::Store;
+use crate::store::{Store, cache_dir};
 
 /// What `clean` takes.
 #[derive(Args)]
@@ -20,7 +20,7 @@ pub struct Arguments {
     dry_run: bool,
 }
 
-/// Removes store entries by the time since their last use.
+/// Removes store entries and parts by the time since their last use.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let store = Store::of_user()?;
     let (mut count, mut freed) = (0, 0);
@@ -35,6 +35,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("{} ({})", dir.display(), progress::bytes(entry.size));
         count += 1;
         freed += entry.size;
+    }
+    for part in ::hookos::old_parts(&cache_dir()?.join("hookos"), arguments.older_than)? {
+        if !arguments.dry_run {
+            fs_err::remove_dir_all(&part.path)?;
+        }
+        println!("{} ({})", part.path.display(), progress::bytes(part.size));
+        count += 1;
+        freed += part.size;
     }
     let verb = if arguments.dry_run {
         "would be removed"

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod clean;
 pub mod e2e;
+pub mod hookos;
 pub mod setup;
 pub mod stages;
 pub mod test;

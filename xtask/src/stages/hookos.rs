@@ -55,13 +55,22 @@ fn build(context: &Context) -> Result<()> {
         .kernel
         .with_context(|| format!("{} has no kernel section", definition.display()))?;
     let cmdline = fs_err::read_to_string(&report.cmdline)?;
-    uki::build(
-        Path::new(STUB),
+    efi(
         &kernel,
         &report.initrd,
         &cmdline,
-        OS_RELEASE,
         &context.out.join("hookos.efi"),
-    )?;
-    Ok(())
+    )
+}
+
+/// Makes the EFI executable that the stick boots.
+pub fn efi(kernel: &Path, initrd: &Path, cmdline: &str, out: &Path) -> Result<()> {
+    Ok(uki::build(
+        Path::new(STUB),
+        kernel,
+        initrd,
+        cmdline,
+        OS_RELEASE,
+        out,
+    )?)
 }

@@ -2,7 +2,7 @@
 
 mod bootstrapper_image;
 mod bundle;
-mod hookos;
+pub mod hookos;
 mod k3s;
 mod node_image;
 mod reference_images;

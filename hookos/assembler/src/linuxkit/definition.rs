@@ -85,6 +85,22 @@ impl Definition {
         }
     }
 
+    /// Every image as it is written, with its place.
+    pub(crate) fn images(&self) -> impl Iterator<Item = (&str, Position)> {
+        let kernel = self
+            .kernel
+            .iter()
+            .map(|it| (it.image.as_str(), it.position));
+        let init = self.init.iter().map(|(image, at)| (image.as_str(), *at));
+        let containers = [&self.onboot, &self.onshutdown, &self.services];
+        let containers = containers.into_iter().flatten();
+        let volumes = self.volumes.iter();
+        kernel
+            .chain(init)
+            .chain(containers.map(|it| (it.image.as_str(), it.position)))
+            .chain(volumes.filter_map(|it| Some((it.image.as_deref()?, it.position))))
+    }
+
     fn decode(text: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         if text.trim().is_empty() {
             diagnostics.error(Position { line: 1, column: 1 }, "the file is empty");

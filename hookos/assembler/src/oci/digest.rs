@@ -10,6 +10,12 @@ pub fn sha256_hex(data: &[u8]) -> String {
     hex(&Sha256::digest(data))
 }
 
+/// Whether it is `sha256:` and 64 hexadecimal digits.
+pub fn is_sha256(text: &str) -> bool {
+    text.strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()

@@ -7,12 +7,13 @@ use oci_spec::image as spec;
 use serde::de::DeserializeOwned;
 
 use super::archive::Members;
-use super::{Blob, Error, Result, canonical};
+use super::{Blob, Error, Result, canonical, is_sha256};
 
 /// The annotation that holds an image's canonical reference in `index.json`.
 pub const REFERENCE_ANNOTATION: &str = spec::ANNOTATION_REF_NAME;
 /// containerd's and BuildKit's annotation for the full name; theirs has only the tag in the other.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// `linuxkit cache import` registers images by this one only.
+pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Indexes inside indexes deeper than this are refused.
 const MAX_INDEX_DEPTH: u32 = 4;
 
@@ -119,6 +120,17 @@ impl Layout {
             Some(descriptors) => self.resolve(reference, &descriptors).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Whether there is an image of this canonical reference, for any platform.
+    pub fn has(&self, reference: &str) -> bool {
+        self.archived.contains_key(reference) || self.descriptors(reference).is_some()
+    }
+
+    /// Whether the image of this canonical reference is the one with this digest.
+    pub fn has_digest(&self, reference: &str, digest: &str) -> bool {
+        let descriptors = self.descriptors(reference).unwrap_or_default();
+        descriptors.iter().any(|it| it.digest().as_ref() == digest)
     }
 
     fn descriptors(&self, reference: &str) -> Option<Vec<spec::Descriptor>> {
@@ -248,6 +260,7 @@ impl Layout {
     pub fn blob(&self, digest: &str) -> Result<Blob> {
         let hex = digest
             .strip_prefix("sha256:")
+            .filter(|_| is_sha256(digest))
             .ok_or_else(|| Error::Unsupported {
                 what: format!("the digest {digest}"),
                 hint: "only sha256 digests are read".into(),

@@ -7,6 +7,7 @@ mod archive;
 mod blob;
 mod digest;
 mod error;
+mod export;
 mod layer;
 mod layout;
 mod reference;
@@ -14,8 +15,9 @@ mod source;
 mod writer;
 
 pub use blob::Blob;
-pub use digest::{HashingReader, HashingWriter, sha256_hex};
+pub use digest::{HashingReader, HashingWriter, is_sha256, sha256_hex};
 pub use error::{Error, Result};
+pub use export::export;
 pub use layer::{Content, Entry, Kind, T0, write_tar};
 pub use layout::{Image, Layout, REFERENCE_ANNOTATION, Stored};
 pub use reference::canonical;

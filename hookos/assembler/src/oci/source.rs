@@ -38,6 +38,11 @@ impl ImageSource {
         all
     }
 
+    /// Whether some layout has an image of this canonical reference, for any platform.
+    pub fn has(&self, reference: &str) -> bool {
+        self.layouts.iter().any(|layout| layout.has(reference))
+    }
+
     /// The linux/amd64 image that `reference` (any spelling) names, and its layout.
     ///
     /// # Errors

@@ -7,12 +7,10 @@ use std::path::PathBuf;
 use oci_spec::image as spec;
 use serde_json::{Map, Value, json};
 
+use super::layout::CONTAINERD_NAME;
 use super::{
     Entry, Error, HashingWriter, REFERENCE_ANNOTATION, Result, canonical, sha256_hex, write_tar,
 };
-
-/// containerd's name annotation; `linuxkit cache import` registers images by this one only.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// How layers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +128,40 @@ impl LayoutWriter {
         Ok(digest)
     }
 
+    /// Whether a blob is there, with this size in bytes where it is known.
+    #[cfg(feature = "registry")]
+    pub(crate) fn has(&self, digest: &str, size: Option<u64>) -> bool {
+        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+        let found = self.blob_path(hex).metadata();
+        found.is_ok_and(|meta| meta.is_file() && size.is_none_or(|size| size == meta.len()))
+    }
+
+    /// A file in the layout's folder for a blob to be received.
+    #[cfg(feature = "registry")]
+    pub(crate) fn draft(&self) -> io::Result<tempfile::NamedTempFile> {
+        tempfile::NamedTempFile::new_in(&self.dir)
+    }
+
+    /// Makes a blob of a draft whose content has been checked.
+    #[cfg(feature = "registry")]
+    pub(crate) fn keep(&self, draft: tempfile::NamedTempFile, digest: &str) -> io::Result<()> {
+        let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+        crate::files::persist(draft, &self.blob_path(hex))
+    }
+
+    /// Registers an index or manifest that is among the blobs.
+    #[cfg(feature = "registry")]
+    pub(crate) fn register_stored(
+        &mut self,
+        reference: &str,
+        media_type: &str,
+        digest: &str,
+        size: u64,
+    ) -> Result<()> {
+        let descriptor = json!({ "mediaType": media_type, "digest": digest, "size": size });
+        self.register(reference, descriptor)
+    }
+
     fn register(&mut self, reference: &str, mut index: Value) -> Result<()> {
         index["annotations"] =
             json!({ CONTAINERD_NAME: reference, REFERENCE_ANNOTATION: reference });
@@ -188,11 +220,17 @@ impl LayoutWriter {
 
     fn add_json(&self, media_type: &spec::MediaType, value: &Value) -> Result<Value> {
         let data = value.to_string().into_bytes();
-        let hex = sha256_hex(&data);
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        file.write_all(&data)?;
-        crate::files::persist(file, &self.blob_path(&hex))?;
+        let hex = self.add_bytes(&data)?;
         Ok(descriptor(media_type, &hex, data.len() as u64))
+    }
+
+    /// Stores a blob; returns the hex SHA-256 that is its name.
+    pub(crate) fn add_bytes(&self, data: &[u8]) -> Result<String> {
+        let hex = sha256_hex(data);
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(data)?;
+        crate::files::persist(file, &self.blob_path(&hex))?;
+        Ok(hex)
     }
 
     fn blob_path(&self, hex: &str) -> PathBuf {

@@ -58,6 +58,8 @@ pub struct ImageTree {
     nodes: BTreeMap<String, Node>,
     sources: Sources,
     next_inode: u64,
+    /// Folders that some layer marks opaque.
+    pub opaque: Vec<String>,
     /// What a reader of the build's output should know, in words.
     pub warnings: Vec<String>,
 }
@@ -70,6 +72,7 @@ impl ImageTree {
             nodes: BTreeMap::new(),
             sources: Vec::new(),
             next_inode: 0,
+            opaque: Vec::new(),
             warnings: Vec::new(),
         };
         for blob in &image.layers {
@@ -91,7 +94,10 @@ impl ImageTree {
                 Some(hidden) => {
                     let parent = self.folder(layer, &entry.path, parent)?;
                     match hidden {
-                        ".wh..opq" => self.remove_below(&parent),
+                        ".wh..opq" => {
+                            self.remove_below(&parent);
+                            self.opaque.push(parent);
+                        }
                         // Metadata of AUFS, of no meaning here.
                         other if other.starts_with(".wh.") => {}
                         hidden => self.remove(&paths::join(&parent, hidden)),

@@ -1,6 +1,10 @@
 //! `hookos`: the assembler on the command line.
 
+#[cfg(feature = "registry")]
+mod pull;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -54,6 +58,22 @@ enum Command {
         #[arg(required = true)]
         images: Vec<PathBuf>,
     },
+    /// Pull the images that no local source has from registries, by the digests of the lock file.
+    ///
+    /// Credentials are those of Docker: $DOCKER_CONFIG/config.json or ~/.docker/config.json and the
+    /// credential helpers it names. Registries are spoken to over TLS unless --plain-http names
+    /// them. What has no digest in the lock file yet is resolved once and written there.
+    #[cfg(feature = "registry")]
+    Pull(pull::Arguments),
+    /// Remove parts from a cache that no build has used for a time.
+    Prune {
+        /// The folder that `build --cache` was given.
+        #[arg(long, value_name = "DIR")]
+        cache: PathBuf,
+        /// Days since the last use.
+        #[arg(long, value_name = "DAYS")]
+        older_than: u32,
+    },
     /// Make one UEFI executable of stub, kernel, initrd and command line.
     Uki {
         /// systemd's linuxx64.efi.stub.
@@ -71,6 +91,12 @@ enum Command {
         /// The os-release text.
         #[arg(long, default_value = "ID=hookos\nNAME=HookOS\n")]
         os_release: String,
+        /// Private key (PEM) to sign it with for Secure Boot, by sbsign.
+        #[arg(long, value_name = "FILE", requires = "sign_cert")]
+        sign_key: Option<PathBuf>,
+        /// Certificate (PEM) of the key.
+        #[arg(long, value_name = "FILE", requires = "sign_key")]
+        sign_cert: Option<PathBuf>,
         /// File to write.
         #[arg(long)]
         out: PathBuf,
@@ -106,6 +132,16 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        #[cfg(feature = "registry")]
+        Command::Pull(arguments) => pull::run(arguments),
+        Command::Prune { cache, older_than } => {
+            let age = Duration::from_secs(24 * 60 * 60) * older_than;
+            for part in hookos::old_parts(&cache, age)? {
+                fs_err::remove_dir_all(&part.path)?;
+                println!("{:>12} {}", part.size, part.path.display());
+            }
+            Ok(())
+        }
         Command::Images { images } => {
             for reference in ImageSource::open(images)?.references() {
                 println!("{reference}");
@@ -118,11 +154,17 @@ fn main() -> Result<()> {
             initrd,
             cmdline,
             os_release,
+            sign_key,
+            sign_cert,
             out,
         } => {
             let cmdline = fs_err::read_to_string(cmdline)?;
             hookos::uki::build(&stub, &kernel, &initrd, &cmdline, &os_release, &out)
-                .with_context(|| format!("making {}", out.display()))
+                .with_context(|| format!("making {}", out.display()))?;
+            if let (Some(key), Some(certificate)) = (sign_key, sign_cert) {
+                hookos::uki::sign(&out, &key, &certificate)?;
+            }
+            Ok(())
         }
     }
 }

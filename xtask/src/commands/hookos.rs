@@ -1,0 +1,307 @@
+//! `cargo xtask hookos`: boot files of a LinuxKit file, made by the built-in assembler, by
+//! linuxkit, or by both and compared.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use ::hookos::compare::{BootFiles, Comparison, compare};
+use ::hookos::lock::Lock;
+use ::hookos::oci::{ImageSource, Layout};
+use ::hookos::{Request, assemble, opaque_folders, uki};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use crate::linuxkit::LinuxKit;
+use crate::stages::{self, Options};
+use crate::store::{Store, cache_dir};
+use crate::{build, host, process, progress};
+
+/// The exit code of what was not run: neither success nor failure, as Automake has it.
+const NOT_RUN: u8 = 77;
+
+/// Makes kernel, initrd.img, cmdline and hookos.efi of a LinuxKit file.
+#[derive(Args)]
+pub struct Arguments {
+    /// The LinuxKit file [default: hookos/hook-os.yaml]
+    definition: Option<PathBuf>,
+    /// Where its images are, in place of those that the stages make: OCI layout folders or tars,
+    /// or docker-archive tars; may be given several times
+    #[arg(long, value_name = "PATH")]
+    images: Vec<PathBuf>,
+    /// Folder to write to [default: target/hookos]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What puts the files together
+    #[arg(long, value_enum, default_value_t)]
+    assembler: Assembler,
+    /// The real linuxkit [default: the one in PATH]
+    #[arg(long, value_name = "PATH")]
+    linuxkit: Option<PathBuf>,
+    /// Build with both assemblers and print what differs; fails on differences that
+    /// docs/hookos.md does not list
+    #[arg(long)]
+    compare: bool,
+    /// Private key (PEM) to sign hookos.efi with for Secure Boot
+    #[arg(long, value_name = "FILE", requires = "sign_cert")]
+    sign_key: Option<PathBuf>,
+    /// Certificate (PEM) of that key
+    #[arg(long, value_name = "FILE", requires = "sign_key")]
+    sign_cert: Option<PathBuf>,
+    /// Resolve the tags of images from registries anew and write the lock file beside the
+    /// LinuxKit file
+    #[arg(long)]
+    update_lock: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// How registries are reached, for images that are nowhere else.
+#[derive(Args)]
+struct Reach {
+    /// Registry asked before another (REGISTRY=URL) or before all (URL)
+    #[arg(long, value_name = "[REGISTRY=]URL")]
+    mirror: Vec<String>,
+    /// PEM file with certificates to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+    /// Registry that is spoken to without TLS
+    #[arg(long, value_name = "HOST[:PORT]")]
+    plain_http: Vec<String>,
+}
+
+/// What puts the boot files together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Assembler {
+    /// The crate `hookos`
+    #[default]
+    Builtin,
+    /// The real linuxkit
+    Linuxkit,
+}
+
+/// Builds, or builds twice and compares.
+pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    let definition = match &arguments.definition {
+        Some(path) => fs_err::canonicalize(path)?,
+        None => root.join("hookos/hook-os.yaml"),
+    };
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => root.join("target/hookos"),
+    };
+    let linuxkit = || LinuxKit::find(arguments.linuxkit.as_deref(), cache_dir()?.join("linuxkit"));
+    if !arguments.compare && arguments.assembler == Assembler::Builtin {
+        let images = images(root, &definition, arguments)?;
+        let files = with_assembler(definition, images, &out)?;
+        publish(&files, &out, arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Looked for before anything takes time.
+    let Some(linuxkit) = linuxkit()? else {
+        println!("not run: no linuxkit (--linuxkit PATH names one that is not in PATH)");
+        return Ok(ExitCode::from(NOT_RUN));
+    };
+    println!("{}", linuxkit.version);
+    let images = images(root, &definition, arguments)?;
+    let theirs = with_linuxkit(&linuxkit, &definition, &images, &out.join("linuxkit"))?;
+    if arguments.compare {
+        return both(definition, images, &out, &theirs);
+    }
+    publish(&theirs, &out, arguments)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The images given, else those that the stages make; what they lack comes from registries.
+fn images(root: &Path, definition: &Path, arguments: &Arguments) -> Result<ImageSource> {
+    let mut folders = arguments.images.clone();
+    if folders.is_empty() {
+        host::ensure()?;
+        let stages = stages::hookos::STAGE.needs;
+        let outputs = build::produce(root, &Store::of_user()?, &Options::default(), stages)?;
+        for stage in stages {
+            folders.push(outputs.folder(stage)?.to_owned());
+        }
+    }
+    let mut images = ImageSource::open(&folders)?;
+    let mut missing = ::hookos::references(definition)?;
+    missing.retain(|reference| !images.has(reference));
+    if missing.is_empty() && !arguments.update_lock {
+        return Ok(images);
+    }
+    let pulled = cache_dir()?.join("pulled");
+    if arguments.update_lock || !all_pulled(definition, &missing, &pulled)? {
+        pull(root, definition, &folders, &pulled, arguments)?;
+    }
+    images.add(Layout::open(&pulled)?);
+    Ok(images)
+}
+
+/// Whether every image is there with the digest that the lock file has for it.
+fn all_pulled(definition: &Path, references: &[String], pulled: &Path) -> Result<bool> {
+    let lock = Lock::read(&Lock::path_of(definition))?;
+    let Ok(layout) = Layout::open(pulled) else {
+        return Ok(false);
+    };
+    Ok(references.iter().all(|reference| {
+        lock.get(reference)
+            .is_some_and(|digest| layout.has_digest(reference, digest))
+    }))
+}
+
+/// Pulls with the program `hookos`: an HTTP client and TLS have no place in this one.
+fn pull(
+    root: &Path,
+    definition: &Path,
+    folders: &[PathBuf],
+    into: &Path,
+    arguments: &Arguments,
+) -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(root)
+        .args(["run", "--quiet", "--locked", "--package", "hookos"])
+        .args(["--", "pull"])
+        .arg(definition)
+        .arg("--into")
+        .arg(into);
+    for folder in folders {
+        command.arg("--images").arg(fs_err::canonicalize(folder)?);
+    }
+    if arguments.update_lock {
+        command.arg("--update-lock");
+    }
+    let reach = &arguments.reach;
+    for (flag, values) in [
+        ("--mirror", &reach.mirror),
+        ("--plain-http", &reach.plain_http),
+    ] {
+        values.iter().for_each(|value| {
+            command.arg(flag).arg(value);
+        });
+    }
+    for file in &reach.ca {
+        command.arg("--ca").arg(fs_err::canonicalize(file)?);
+    }
+    process::run(&mut command).context("pulling images from registries")
+}
+
+fn with_assembler(definition: PathBuf, images: ImageSource, out: &Path) -> Result<BootFiles> {
+    let begun = Instant::now();
+    let mut request = Request::new(definition, images, out);
+    request.cache = Some(cache_dir()?.join("hookos"));
+    let files = assembled(&request)?;
+    println!(
+        "assembled in {}",
+        progress::short(begun.elapsed().as_secs_f64())
+    );
+    Ok(files)
+}
+
+fn assembled(request: &Request) -> Result<BootFiles> {
+    let report = assemble(request)?;
+    for warning in &report.warnings {
+        eprintln!("warning: {}:{warning}", request.definition.display());
+    }
+    for part in &report.parts {
+        let origin = if part.cached { "cached" } else { "made" };
+        println!(
+            "{:>12}  {origin:<6}  {}",
+            progress::bytes(part.size),
+            part.name
+        );
+    }
+    Ok(BootFiles {
+        kernel: report.kernel,
+        initrd: report.initrd,
+        cmdline: Some(report.cmdline),
+    })
+}
+
+fn with_linuxkit(
+    linuxkit: &LinuxKit,
+    definition: &Path,
+    images: &ImageSource,
+    out: &Path,
+) -> Result<BootFiles> {
+    // It leaves files of an earlier build that this one does not make.
+    if out.exists() {
+        fs_err::remove_dir_all(out)?;
+    }
+    fs_err::create_dir_all(out)?;
+    linuxkit.import(images, definition)?;
+    let begun = Instant::now();
+    process::run(&mut linuxkit.build(definition, out)?)?;
+    println!(
+        "linuxkit built in {}",
+        progress::short(begun.elapsed().as_secs_f64())
+    );
+    Ok(LinuxKit::outputs(out))
+}
+
+/// Gives the files their usual names in `out`, makes hookos.efi of them, and lists them.
+fn publish(files: &BootFiles, out: &Path, arguments: &Arguments) -> Result<()> {
+    let place = |from: &Path, name: &str| -> Result<PathBuf> {
+        let to = out.join(name);
+        if from != to {
+            fs_err::copy(from, &to)?;
+        }
+        println!(
+            "{:>12}  {}",
+            progress::bytes(fs_err::metadata(&to)?.len()),
+            to.display()
+        );
+        Ok(to)
+    };
+    let initrd = place(&files.initrd, "initrd.img")?;
+    let cmdline = match &files.cmdline {
+        Some(cmdline) => fs_err::read_to_string(place(cmdline, "cmdline")?)?,
+        None => String::new(),
+    };
+    let Some(kernel) = &files.kernel else {
+        println!("no hookos.efi: the LinuxKit file has no kernel section");
+        return Ok(());
+    };
+    let kernel = place(kernel, "kernel")?;
+    let efi = out.join("hookos.efi");
+    stages::hookos::efi(&kernel, &initrd, &cmdline, &efi)?;
+    if let (Some(key), Some(certificate)) = (&arguments.sign_key, &arguments.sign_cert) {
+        uki::sign(&efi, key, certificate)?;
+    }
+    place(&efi, "hookos.efi")?;
+    Ok(())
+}
+
+fn both(
+    definition: PathBuf,
+    images: ImageSource,
+    out: &Path,
+    theirs: &BootFiles,
+) -> Result<ExitCode> {
+    let mut request = Request::new(definition, images, out.join("builtin"));
+    request.cache = Some(cache_dir()?.join("hookos"));
+    let ours = assembled(&request)?;
+    let opaque = opaque_folders(&request)?;
+    let comparison = compare(theirs, &ours, &opaque).context("comparing the two builds")?;
+    Ok(if tell(&comparison) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints a comparison; true if every difference is on the documented list.
+fn tell(comparison: &Comparison) -> bool {
+    for difference in comparison.unexpected() {
+        println!("{}: {}", difference.path, difference.what);
+    }
+    for (point, count) in comparison.documented() {
+        println!("documented ({point}): {count}");
+    }
+    let unexpected = comparison.unexpected().count();
+    println!(
+        "compared {} paths, kernel and command line: {unexpected} differences that are not documented",
+        comparison.paths
+    );
+    unexpected == 0
+}
