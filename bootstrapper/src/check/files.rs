@@ -1,13 +1,43 @@
-//! Checks of `files`: what they hold, that none is there twice, and containerd templates in the right file.
+//! Checks of `files` and `writeFiles`: what they hold, that none is there twice or is another's, and containerd
+//! templates in the right file.
 
 use super::Meaning;
-use crate::model::{ConfigSpec, Encoding, File, OneOrMany, Registries};
+use crate::model::{ConfigSpec, Encoding, File, OneOrMany, OperatingSystem, Registries};
 use crate::values::GuestPath;
-use crate::yaml::Pointer;
+use crate::yaml::{Kind, Pointer, load};
 use std::collections::HashMap;
 
+/// What a file is compared with.
+struct Others {
+    /// Path of K3s' registries.yaml.
+    registries: String,
+    /// Names of the files before, by path.
+    seen: HashMap<String, String>,
+    has_proxy: bool,
+    has_hostname: bool,
+}
+
 impl Meaning<'_> {
-    pub(super) fn files(&mut self, spec: &mut ConfigSpec) {
+    pub(super) fn files(&mut self, os: &mut OperatingSystem, spec: &mut ConfigSpec) {
+        let registries = &spec.agent_config.private_registry;
+        let registries = registries.as_ref();
+        let mut others = Others {
+            registries: registries
+                .map_or(Registries::DEFAULT_PATH, GuestPath::as_str)
+                .to_owned(),
+            seen: HashMap::new(),
+            has_proxy: !os.proxy.is_empty(),
+            has_hostname: os.hostname.is_some(),
+        };
+        let section = Pointer::from("/operatingSystem/writeFiles");
+        for (index, file) in os.write_files.iter_mut().enumerate() {
+            let name = format!("writeFiles[{index}]");
+            self.file(file, &section.join(index), name, &mut others);
+        }
+        self.first_boot_files(spec, &mut others);
+    }
+
+    fn first_boot_files(&mut self, spec: &mut ConfigSpec, others: &mut Others) {
         let section = self.spec.join("files");
         let single = matches!(spec.files, OneOrMany::One(_));
         if single {
@@ -18,34 +48,66 @@ impl Meaning<'_> {
             )
             .help("put `- ` before its first key");
         }
-        let registries = &spec.agent_config.private_registry;
-        let registries = registries
-            .as_ref()
-            .map_or(Registries::DEFAULT_PATH, GuestPath::as_str);
-        let registries = registries.to_owned();
         let mut files = std::mem::take(&mut spec.files).into_list();
-        let mut seen: HashMap<String, usize> = HashMap::new();
         for (index, file) in files.iter_mut().enumerate() {
             let at = if single {
                 section.clone()
             } else {
                 section.join(index)
             };
-            self.file_content(file, &at);
-            self.containerd_template(file, &at);
-            self.k3s_file(file, &at, &registries);
-            if let Some(first) = seen.insert(file.path.as_str().to_owned(), index) {
-                let message = format!("{} is written by files[{first}] already", file.path);
-                self.error("duplicate-path", &at.join("path"), message)
-                    .help("keep one of them: the later file would replace the earlier one");
-            }
-            if is_reserved(file) {
-                let message = format!("{} is written by the conversion itself", file.path);
-                self.error("path-generated", &at.join("path"), message)
-                    .help("choose another file name");
-            }
+            self.file(file, &at, format!("files[{index}]"), others);
         }
         spec.files = OneOrMany::Many(files);
+    }
+
+    fn file(&mut self, file: &mut File, at: &Pointer, name: String, others: &mut Others) {
+        self.file_content(file, at);
+        self.containerd_template(file, at);
+        self.k3s_file(file, at, &others.registries);
+        self.cloud_config(file, at);
+        let path_at = at.join("path");
+        if let Some(first) = others.seen.get(file.path.as_str()) {
+            let message = format!("{} is written by {first} already", file.path);
+            self.error("duplicate-path", &path_at, message)
+                .help("keep one of them: the later file would replace the earlier one");
+        } else {
+            others.seen.insert(file.path.as_str().to_owned(), name);
+        }
+        if is_generated(file.path.as_str(), others) {
+            let message = format!("{} is written by the conversion itself", file.path);
+            self.error("path-generated", &path_at, message)
+                .help("use the key of the config-file that it is made from, or another file name");
+        }
+    }
+
+    /// Of cloud-init's files only one may have each list: a second one would replace the first boot's.
+    fn cloud_config(&mut self, file: &File, at: &Pointer) {
+        let is_ours = file.path.parent() == "/etc/cloud/cloud.cfg.d";
+        if !is_ours || !file.path.file_name().ends_with(".cfg") {
+            return;
+        }
+        let Ok(bytes) = file.bytes() else {
+            return; // Reported with the file's content.
+        };
+        let Ok((tree, _)) = load(&String::from_utf8_lossy(&bytes)) else {
+            return; // cloud-init says so and goes on without the file.
+        };
+        let Kind::Mapping(entries) = &tree.node(tree.root()).kind else {
+            return;
+        };
+        let lists = ["bootcmd", "write_files", "runcmd"];
+        let list = entries
+            .iter()
+            .find(|entry| lists.contains(&entry.key.as_str()));
+        if let Some(entry) = list {
+            let message = format!(
+                "`{}` in {} would replace that of the first boot, and K3s would not be installed: cloud-init does \
+                 not join lists",
+                entry.key, file.path
+            );
+            self.error("cloud-config-list", &at.join("content"), message)
+                .help("use writeFiles and runCommands under operatingSystem, or preK3sCommands");
+        }
     }
 
     fn file_content(&mut self, file: &File, at: &Pointer) {
@@ -73,9 +135,31 @@ impl Meaning<'_> {
     }
 }
 
-/// Files that the conversion writes for its own work.
-fn is_reserved(file: &File) -> bool {
-    let path = file.path.as_str();
-    path.starts_with("/etc/rancher/emts/")
-        || path.starts_with("/etc/systemd/system/k3s.service.d/10-emts")
+/// Files that the conversion or the installer writes, always.
+const GENERATED: &[&str] = &[
+    "/etc/cloud/cloud.cfg.d/10-emts-hostname.cfg",
+    "/etc/cloud/cloud.cfg.d/k8s.cfg",
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/machine-id",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/subgid",
+    "/etc/subuid",
+    "/etc/systemd/system-preset/00-emts.preset",
+    "/etc/systemd/timesyncd.conf.d/zz-emts.conf",
+];
+/// The same, by how they begin.
+const GENERATED_STARTS: &[&str] = &[
+    "/etc/rancher/emts/",
+    "/etc/sudoers.d/90-emts-",
+    "/etc/systemd/network/10-emts-",
+    "/etc/systemd/system/k3s.service.d/10-emts",
+];
+
+fn is_generated(path: &str, others: &Others) -> bool {
+    GENERATED.contains(&path)
+        || GENERATED_STARTS.iter().any(|start| path.starts_with(start))
+        || others.has_proxy && path == "/etc/environment"
+        || others.has_hostname && ["/etc/hostname", "/etc/hosts"].contains(&path)
 }

@@ -50,11 +50,12 @@ impl<'a> Meaning<'a> {
         let Kubernetes::KThrees(template) = &mut config.kubernetes;
         let spec = &mut template.spec.template.spec.direct;
         self.version(spec);
-        self.files(spec);
+        self.files(&mut config.operating_system, spec);
         self.agent(spec);
         self.server(spec);
         self.networks(spec);
         self.registries(config);
+        self.system(config);
     }
 
     pub(super) fn error(
@@ -83,6 +84,11 @@ impl<'a> Meaning<'a> {
         message: impl Into<String>,
     ) -> &mut Diagnostic {
         self.found.note(self.tree, code, at, message)
+    }
+
+    /// Whether the document has a value at a pointer, even one that was refused.
+    pub(super) fn given(&self, at: &Pointer) -> bool {
+        self.tree.find(at).is_some_and(|id| !self.tree.is_null(id))
     }
 
     /// Brings the K3s configuration into one place, refusing a mixture of both.

@@ -9,6 +9,7 @@ mod meaning;
 mod registries;
 mod server;
 mod shape;
+mod system;
 mod tls;
 
 pub(crate) use meaning::{Meaning, spec_pointer};

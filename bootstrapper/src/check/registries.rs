@@ -101,21 +101,15 @@ impl Meaning<'_> {
             if !written(config).any(|file| file == path) {
                 let message = format!("{path} is not among the files of this config-file");
                 self.warning("registry-tls-file", &at.join(key), message)
-                    .help("give it under `files`, unless the OS image has it: without it no image is pulled");
+                    .help("give it under `files` or `writeFiles`, unless the OS image has it: without it no image is pulled");
             }
         }
     }
 }
 
-impl Meaning<'_> {
-    /// Whether the document has a value at a pointer.
-    fn given(&self, at: &Pointer) -> bool {
-        self.tree.find(at).is_some_and(|id| !self.tree.is_null(id))
-    }
-}
-
 /// The paths of all files that the config-file writes.
 fn written(config: &ConfigFile) -> impl Iterator<Item = &GuestPath> {
-    let files = config.k3s().files.as_slice();
-    files.iter().map(|file| &file.path)
+    let first_boot = config.k3s().files.as_slice();
+    let installed = &config.operating_system.write_files;
+    first_boot.iter().chain(installed).map(|file| &file.path)
 }

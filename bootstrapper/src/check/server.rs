@@ -127,11 +127,7 @@ impl Meaning<'_> {
     pub(super) fn networks(&mut self, spec: &ConfigSpec) {
         let section = self.spec.join("serverConfig");
         let server = &spec.server_config;
-        let list = |text: &str| CidrList::parse(text).ok();
-        let (Some(cluster), Some(service)) = (
-            server.cluster_cidr.clone().or_else(|| list("10.42.0.0/16")),
-            server.service_cidr.clone().or_else(|| list("10.43.0.0/16")),
-        ) else {
+        let Some((cluster, service)) = cluster_networks(spec) else {
             return;
         };
         let cluster_at = section.join("clusterCidr");
@@ -215,4 +211,14 @@ impl Meaning<'_> {
             }
         }
     }
+}
+
+/// clusterCidr and serviceCidr, K3s' own where they were left out.
+pub(super) fn cluster_networks(spec: &ConfigSpec) -> Option<(CidrList, CidrList)> {
+    let server = &spec.server_config;
+    let list = |given: &Option<CidrList>, default: &str| {
+        let given = given.clone();
+        given.or_else(|| CidrList::parse(default).ok())
+    };
+    list(&server.cluster_cidr, "10.42.0.0/16").zip(list(&server.service_cidr, "10.43.0.0/16"))
 }

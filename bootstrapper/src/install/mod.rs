@@ -1,14 +1,18 @@
-//! Writes the operating system section into a root tree: accounts, SSH keys, sudo, proxy, host name.
+//! Writes the operating system section into a root tree: accounts, SSH keys, sudo, proxy, host name, files, network,
+//! units.
 //! Run twice it changes nothing; nothing outside the root is touched, whatever links the tree has.
 
 mod accounts;
 mod environment;
+mod files;
+mod network;
 mod root;
+mod units;
 
 pub use environment::proxy_variables;
 pub use root::{Owners, Root, RootError};
 
-use crate::model::ConfigFile;
+use crate::model::{ConfigFile, ContentError};
 use crate::password::HashError;
 
 /// Why the root tree could not be configured.
@@ -40,6 +44,42 @@ pub enum InstallError {
         /// What is missing.
         field: &'static str,
     },
+    /// The OS image lacks what a key needs.
+    #[error("{key}: the OS image has no {program}; leave the key out, or take another image")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What it needs.
+        program: &'static str,
+    },
+    /// A unit cannot be started at boot.
+    #[error("operatingSystem.services: {unit} cannot be enabled: {reason}")]
+    Unit {
+        /// The unit.
+        unit: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The owner of a file is not there.
+    #[error(
+        "operatingSystem.writeFiles: {path} is to belong to the {what} `{name}`, which the OS image does not have"
+    )]
+    Owner {
+        /// The file.
+        path: String,
+        /// User or group.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The content of a file does not fit its encoding.
+    #[error("operatingSystem.writeFiles: {path}: {error}")]
+    Content {
+        /// The file.
+        path: String,
+        /// Why.
+        error: ContentError,
+    },
 }
 
 /// Writes the operating system section of a config-file into the tree.
@@ -53,5 +93,8 @@ pub fn install(config: &ConfigFile, root: &Root) -> Result<(), InstallError> {
     if let Some(name) = &os.hostname {
         environment::hostname(name, root)?;
     }
+    files::install(&os.write_files, root)?;
+    network::install(os, root)?;
+    units::install(&os.services, root)?;
     Ok(())
 }

@@ -83,6 +83,89 @@ impl Root {
         }
     }
 
+    /// What a symbolic link says; `None` for anything else, and for nothing.
+    pub(super) fn target_of(&self, path: &str) -> Result<Option<String>, RootError> {
+        let (folder, name) = split(path);
+        let dir = match self.resolve(folder, OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(errno) => return Err(self.error("opening", folder, errno)),
+        };
+        match rustix::fs::readlinkat(&dir, name, vec![]) {
+            Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(errno) => Err(self.error("reading the link", path, errno)),
+        }
+    }
+
+    /// Makes a symbolic link, in the place of another one. Folders above it are made.
+    pub(super) fn link(&self, path: &str, target: &str) -> Result<(), RootError> {
+        if self.target_of(path)?.as_deref() == Some(target) {
+            return Ok(());
+        }
+        self.unlink(path)?;
+        let (folder, name) = split(path);
+        self.make_folders(folder, Access::root(0o755))?;
+        let dir = self
+            .resolve(folder, OFlags::PATH | OFlags::DIRECTORY)
+            .map_err(|errno| self.error("opening", folder, errno))?;
+        rustix::fs::symlinkat(target, &dir, name)
+            .map_err(|errno| self.error("making the link", path, errno))
+    }
+
+    /// Removes a symbolic link or a file, if there is one.
+    pub(super) fn unlink(&self, path: &str) -> Result<(), RootError> {
+        let (folder, name) = split(path);
+        let dir = match self.resolve(folder, OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(self.error("opening", folder, errno)),
+        };
+        match rustix::fs::unlinkat(&dir, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.error("removing", path, errno)),
+        }
+    }
+
+    /// Names of the folders in a folder.
+    pub(super) fn folders_in(&self, path: &str) -> Result<Vec<String>, RootError> {
+        let entries = self.entries(path)?.into_iter();
+        let folders = entries.filter(|(_, kind)| *kind == FileType::Directory);
+        Ok(folders.map(|(name, _)| name).collect())
+    }
+
+    /// Names and targets of the symbolic links in a folder.
+    pub(super) fn links_in(&self, path: &str) -> Result<Vec<(String, String)>, RootError> {
+        let mut links = vec![];
+        for (name, kind) in self.entries(path)? {
+            if kind == FileType::Symlink
+                && let Some(target) = self.target_of(&format!("{path}/{name}"))?
+            {
+                links.push((name, target));
+            }
+        }
+        Ok(links)
+    }
+
+    /// What is in a folder, sorted by name; nothing when it is not there.
+    fn entries(&self, path: &str) -> Result<Vec<(String, FileType)>, RootError> {
+        let fd = match self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(vec![]),
+            Err(errno) => return Err(self.error("reading", path, errno)),
+        };
+        let entries = rustix::fs::Dir::read_from(&fd)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|errno| self.error("reading", path, errno))?;
+        let mut found: Vec<(String, FileType)> = entries
+            .iter()
+            .map(|e| (e.file_name().to_string_lossy().into_owned(), e.file_type()))
+            .filter(|(name, _)| name != "." && name != "..")
+            .collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(found)
+    }
+
     /// A file's text and access; `None` when it is not there.
     pub(super) fn read(&self, path: &str) -> Result<Option<(String, Access)>, RootError> {
         let fd = match self.resolve(path, OFlags::RDONLY) {
@@ -184,16 +267,9 @@ impl Root {
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(self.error("reading", from, errno)),
         };
-        let entries = rustix::fs::Dir::read_from(&fd)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|errno| self.error("reading", from, errno))?;
-        for entry in entries {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name == "." || name == ".." {
-                continue;
-            }
+        for (name, kind) in self.entries(from)? {
             let (source, target) = (format!("{from}/{name}"), format!("{to}/{name}"));
-            match entry.file_type() {
+            match kind {
                 FileType::Directory => {
                     let mode = self.mode_of(&source)?;
                     self.copy_folder(&source, &target, Access { mode, ..owner })?;

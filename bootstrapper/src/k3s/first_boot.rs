@@ -3,6 +3,7 @@
 use super::emit::{block, fits_block, quoted};
 use super::settings::{settings, settings_yaml};
 use crate::model::{ConfigFile, ConfigSpec, ContentError, File};
+use crate::values::Command;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -87,7 +88,7 @@ pub fn first_boot(config_file: &ConfigFile) -> Result<FirstBoot, ContentError> {
     files.push(own(crate::values::GENERATED_CONFIG, 0o640, &config));
     Ok(FirstBoot {
         files,
-        commands: commands(spec),
+        commands: commands(config_file),
     })
 }
 
@@ -100,21 +101,30 @@ fn family(spec: &ConfigSpec) -> &'static str {
     }
 }
 
-fn commands(spec: &ConfigSpec) -> Vec<String> {
+fn commands(config: &ConfigFile) -> Vec<String> {
+    let spec = config.k3s();
     let mut out = vec![CHECK.to_owned()];
-    for (index, command) in spec.pre_k3s_commands.iter().enumerate() {
-        out.push(command.to_string());
-        out.push(format!("emts_check 'preK3sCommands[{index}]'"));
-    }
+    out.extend(checked(
+        "runCommands",
+        &config.operating_system.run_commands,
+    ));
+    out.extend(checked("preK3sCommands", &spec.pre_k3s_commands));
     out.push(INSTALL_STEP.to_owned());
     out.push("emts_check 'the installation of K3s'".to_owned());
-    for (index, command) in spec.post_k3s_commands.iter().enumerate() {
-        out.push(command.to_string());
-        out.push(format!("emts_check 'postK3sCommands[{index}]'"));
-    }
+    out.extend(checked("postK3sCommands", &spec.post_k3s_commands));
     out.push(COMPLETE.to_owned());
     out.push(VERDICT.to_owned());
     out
+}
+
+/// The commands of a list, each followed by the check of its status.
+fn checked<'a>(list: &'a str, commands: &'a [Command]) -> impl Iterator<Item = String> + 'a {
+    commands
+        .iter()
+        .enumerate()
+        .flat_map(move |(index, command)| {
+            [command.to_string(), format!("emts_check '{list}[{index}]'")]
+        })
 }
 
 /// What a running K3s would have to be restarted for: its settings and the user's files.

@@ -1,4 +1,4 @@
-//! Files that are written to the node at first boot.
+//! Files that are written to the node.
 
 use crate::values::{FileMode, FileOwner, GuestPath};
 use base64::Engine as _;

@@ -7,6 +7,7 @@ mod kthrees;
 mod kubernetes;
 mod operating_system;
 mod registries;
+mod system;
 
 pub use config_file::ConfigFile;
 pub use files::{ContentError, Encoding, File, MAX_UNPACKED, OneOrMany};
@@ -18,3 +19,4 @@ pub use kthrees::{
 pub use kubernetes::Kubernetes;
 pub use operating_system::{OperatingSystem, Proxy, SshKeySource, User};
 pub use registries::{Mirror, Registries, RegistryAuth, RegistryConfig, RegistryTls};
+pub use system::{NetworkInterface, Services};

@@ -1,7 +1,9 @@
-//! The operating system section: users, proxy, SSH keys, host name.
+//! The operating system section: users, proxy, SSH keys, host name, network, files, commands.
 
-use super::InstallDisk;
-use crate::values::{HostName, NoProxy, Password, ProxyUrl, SshKey, SshKeyLines, UserName};
+use super::{File, InstallDisk, NetworkInterface, Services};
+use crate::values::{
+    Command, HostName, NoProxy, NtpServer, Password, ProxyUrl, SshKey, SshKeyLines, UserName,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -24,6 +26,22 @@ pub struct OperatingSystem {
     /// Public SSH keys of every user in `users`, or of root when there are none: one key, several lines, or a list.
     #[serde(default)]
     pub ssh_key: Option<SshKeySource>,
+    /// Interfaces with static addresses. For all others the OS image's own settings hold, which is DHCP as a rule.
+    #[serde(default)]
+    pub network: Vec<NetworkInterface>,
+    /// Time servers, asked instead of the OS image's own.
+    #[serde(default)]
+    pub ntp_servers: Vec<NtpServer>,
+    /// systemd units that are started at boot or not.
+    #[serde(default)]
+    pub services: Services,
+    /// Files that the installer writes, so that they are there before anything starts.
+    #[serde(default)]
+    pub write_files: Vec<File>,
+    /// Commands run at first boot by cloud-init, before preK3sCommands and in the same shell. An OS image that keeps no
+    /// state of cloud-init runs them at every boot.
+    #[serde(default)]
+    pub run_commands: Vec<Command>,
 }
 
 impl OperatingSystem {

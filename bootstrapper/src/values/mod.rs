@@ -7,6 +7,7 @@ mod kubernetes;
 mod network;
 mod paths;
 mod registries;
+mod system;
 
 pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
 pub use disks::{DiskByPath, DiskGlob, DiskId, DiskSize};
@@ -17,6 +18,7 @@ pub use kubernetes::{
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
 pub use paths::{Command, FileMode, FileOwner, GENERATED_CONFIG, GuestPath, InstallScriptPath};
 pub use registries::{RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
+pub use system::{InterfaceAddress, InterfaceName, MacAddress, NtpServer, UnitName};
 
 /// Why a text is not a valid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,13 +183,17 @@ formats!(
     GuestPath,
     HostName,
     InstallScriptPath,
+    InterfaceAddress,
+    InterfaceName,
     IpAddress,
     IpList,
     K3sVersion,
+    MacAddress,
     NoProxy,
     NodeLabel,
     NodeName,
     NodeTaint,
+    NtpServer,
     Password,
     Port,
     ProxyUrl,
@@ -199,5 +205,6 @@ formats!(
     SshKey,
     SshKeyLines,
     SubjectAltName,
+    UnitName,
     UserName,
 );

@@ -33,6 +33,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "Cluster API's remediation; nothing remediates a standalone node",
     ),
     (
+        "/operatingSystem/writeFiles/*/contentFrom",
+        "refused by cluster-bootstrapper's checks: there is no API server to read a Secret from",
+    ),
+    (
         "/kubernetes/spec/template/spec/files/*/contentFrom",
         "refused by cluster-bootstrapper's checks: there is no API server to read a Secret from",
     ),

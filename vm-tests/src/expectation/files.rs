@@ -1,4 +1,4 @@
-//! Files and commands of the first boot.
+//! Files of the installer and of the first boot, and its commands.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,15 +29,23 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
         }
         all.extend(file_on_disk(&source.file(index), file));
     }
+    let system = &source.config.operating_system;
+    for (index, file) in system.write_files.iter().enumerate() {
+        all.extend(file_on_disk(
+            &format!("/operatingSystem/writeFiles/{index}"),
+            file,
+        ));
+    }
     let groups = [
-        ("preK3sCommands", &spec.pre_k3s_commands),
-        ("postK3sCommands", &spec.post_k3s_commands),
+        ("/operatingSystem", "runCommands", &system.run_commands),
+        (&source.k3s, "preK3sCommands", &spec.pre_k3s_commands),
+        (&source.k3s, "postK3sCommands", &spec.post_k3s_commands),
     ];
-    for (name, commands) in groups {
+    for (section, name, commands) in groups {
         let commands: Vec<String> = commands.iter().map(ToString::to_string).collect();
         for index in 0..commands.len() {
             all.extend(command(
-                &format!("{}/{name}", source.k3s),
+                &format!("{section}/{name}"),
                 name,
                 index,
                 &commands,
@@ -54,10 +62,11 @@ fn file_on_disk(key: &str, file: &File) -> Vec<Expectation> {
         .owner
         .as_ref()
         .map_or("root:root".to_owned(), ToString::to_string);
+    // A user alone leaves the group root.
     let owner = if owner.contains(':') {
         owner
     } else {
-        format!("{owner}:{owner}")
+        format!("{owner}:root")
     };
     let mode = file.permissions.as_ref().map_or(0o644, |mode| mode.bits());
     let status = |format| Probe::shell(format!("stat -c {format} {word}"));

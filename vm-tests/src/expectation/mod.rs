@@ -8,6 +8,7 @@ pub mod coverage;
 mod files;
 mod install_disk;
 mod judge;
+mod network;
 mod node_settings;
 mod registries;
 mod system;
@@ -131,6 +132,7 @@ pub fn derive(parsed: &Parsed) -> Option<Vec<Expectation>> {
     all.extend(users::expectations(&source));
     all.extend(system::expectations(&source));
     all.extend(install_disk::expectations(&source));
+    all.extend(network::expectations(&source));
     all.extend(files::expectations(&source));
     all.extend(registries::expectations(&source));
     all.extend(cluster::expectations(&source));

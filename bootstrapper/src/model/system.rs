@@ -1,0 +1,38 @@
+//! Network interfaces and units of the operating system.
+
+use crate::values::{InterfaceAddress, InterfaceName, IpAddress, IpList, MacAddress, UnitName};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Static addresses of a network interface, which is told by its name, its hardware address, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkInterface {
+    /// Name of the interface.
+    #[serde(default)]
+    pub interface: Option<InterfaceName>,
+    /// Hardware address of the interface, which no other card changes.
+    #[serde(default)]
+    pub mac_address: Option<MacAddress>,
+    /// Its addresses, each with the length of the network's prefix.
+    pub addresses: Vec<InterfaceAddress>,
+    /// The default gateway; an IPv4 and an IPv6 one with a comma between. Without one the node still gets the default
+    /// route that K3s needs, which leads nowhere.
+    #[serde(default)]
+    pub gateway: Option<IpList>,
+    /// Name servers.
+    #[serde(default)]
+    pub dns: Vec<IpAddress>,
+}
+
+/// systemd units of the OS image, or of `writeFiles`, that are started at boot or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Services {
+    /// Units that are started at boot.
+    #[serde(default)]
+    pub enable: Vec<UnitName>,
+    /// Units that are not started at boot.
+    #[serde(default)]
+    pub disable: Vec<UnitName>,
+}
