@@ -57,7 +57,8 @@ impl LinuxKit {
 
     fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(&self.program);
-        command.env("LINUXKIT_CACHE", &self.cache).args(arguments);
+        // Not LINUXKIT_CACHE: `linuxkit cache` does not look at it.
+        command.args(arguments).arg("--cache").arg(&self.cache);
         command
     }
 

@@ -12,7 +12,7 @@ use crate::tree::TarWriter;
 use crate::{Error, Result, unpack};
 
 /// zstd level of the initrd: higher ones cost much time and save little.
-pub const DEFAULT_LEVEL: i32 = 6;
+pub const DEFAULT_LEVEL: i32 = 3;
 
 /// What to assemble, of what, and where to.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures what the project promises in figures, and compares.
 
 mod bootstrapper;
+mod hookos;
 mod inputs;
 mod measure;
 
@@ -25,12 +26,15 @@ pub struct Arguments {
 enum What {
     /// cluster-bootstrapper: time and memory of whole processes, size of the static binary
     Bootstrapper(bootstrapper::Arguments),
+    /// HookOS: time and memory of cold builds and of builds after an edit, size of the initrd
+    Hookos(hookos::Arguments),
 }
 
 /// Measures, prints, and ends with 1 when a figure misses its target.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let figures = match &arguments.what {
         What::Bootstrapper(of) => bootstrapper::run(root, of)?,
+        What::Hookos(of) => hookos::run(root, of)?,
     };
     if arguments.json {
         println!("{:#}", serde_json::json!({ "figures": figures }));
