@@ -17,6 +17,8 @@ One YAML document (UTF-8, at most 32 MiB) that describes a standalone edge node.
 - Texts need no quotes: `permissions: 0644`, `httpsListenPort: 6443` and `version: 1.0` keep the text as it is typed.
 - `kubernetes` is a control plane template of Cluster API. The K3s settings stand directly under `spec.template.spec`, or
   under `kthreesConfigSpec` there; never in both places.
+- A file of the old raw-text format becomes one of this format by `cluster-bootstrapper migrate --input OLD --out NEW`,
+  which says what has no counterpart.
 - `name[]` is an element of a list, `<name>` a key of your choice.
 
 ";

@@ -44,6 +44,7 @@ pub mod document;
 pub mod edit;
 pub mod install;
 pub mod k3s;
+pub mod migrate;
 pub mod model;
 pub mod password;
 pub mod schema;

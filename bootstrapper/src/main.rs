@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::install::{Owners, Root, install};
 use cluster_bootstrapper::model::{ConfigFile, InstallDisk};
-use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, parse_bytes, schema};
+use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, migrate, parse_bytes, schema};
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -76,6 +76,18 @@ enum Command {
         part: Part,
         #[command(flatten)]
         input: Input,
+    },
+    /// Turn a file of the old raw-text format into a config-file.
+    ///
+    /// Each key goes to its new place with its comments. What was left out or means something else now is said on
+    /// standard error and, if left out, at the end of the new file.
+    Migrate {
+        /// The old file; `-` is standard input.
+        #[arg(long, value_name = "OLD")]
+        input: PathBuf,
+        /// Where the config-file is written, mode 0600; standard output when left out.
+        #[arg(long, value_name = "NEW")]
+        out: Option<PathBuf>,
     },
     /// Print the JSON Schema of the config-file.
     Schema {
@@ -150,6 +162,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         (Some(Command::Man), _) => print(&manual::page()?).map(|()| ExitCode::SUCCESS),
         (Some(Command::Show { part, input }), _) => show(part, &input),
+        (Some(Command::Migrate { input, out }), _) => run_migrate(&input, out.as_deref()),
         (Some(Command::Schema { check }), _) => generated("schema", &schema::schema_text(), check),
         (Some(Command::Docs { check }), _) => generated("docs", &document::document(), check),
         (None, Some(convert)) => run_convert(convert),
@@ -208,6 +221,31 @@ fn run_install(input: &Input, root: &Path) -> Result<ExitCode> {
     let tree = Root::open(root, Owners::Set)?;
     install(&config, &tree)
         .with_context(|| format!("configuring the operating system in {}", root.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_migrate(input: &Path, out: Option<&Path>) -> Result<ExitCode> {
+    let shown = input.display();
+    let bytes = read_bytes(input).with_context(|| format!("reading {shown}"))?;
+    let Ok(old) = String::from_utf8(bytes) else {
+        eprintln!("error: {shown} is not UTF-8 text; convert it with iconv");
+        return Ok(ExitCode::from(WRONG_CONFIG));
+    };
+    let migrated = match migrate::migrate(&old) {
+        Ok(migrated) => migrated,
+        Err(error) => {
+            eprintln!("error: {shown}: {error}");
+            return Ok(ExitCode::from(WRONG_CONFIG));
+        }
+    };
+    for remark in &migrated.remarks {
+        eprintln!("{shown}: {remark}");
+    }
+    match out {
+        Some(path) => write_whole(path, migrated.text.as_bytes())
+            .with_context(|| format!("writing {}", path.display()))?,
+        None => print(&migrated.text)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

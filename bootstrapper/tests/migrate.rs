@@ -1,0 +1,232 @@
+//! `migrate` on a whole file of the raw-text format: the new file as it is, and what was said about the old one.
+
+use cluster_bootstrapper::migrate::{MigrateError, migrate};
+use cluster_bootstrapper::{ParseOptions, parse};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const OLD: &str = include_str!("migrate/config-file");
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn expected(name: &str, found: &str) {
+    let path = here("tests/migrate").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, found).expect("writing the expected output");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        found, expected,
+        "run UPDATE_GOLDEN=1 cargo test -p cluster-bootstrapper --test migrate, and read the difference"
+    );
+}
+
+#[test]
+fn a_whole_file_becomes_the_expected_one() {
+    let migrated = migrate(OLD).expect("migrated");
+    expected("config-file.yaml", &migrated.text);
+    let remarks: String = migrated.remarks.iter().map(|r| format!("{r}\n")).collect();
+    expected("remarks.txt", &remarks);
+}
+
+#[test]
+fn the_result_is_valid_and_says_the_same() {
+    let migrated = migrate(OLD).expect("migrated");
+    let parsed = parse(&migrated.text, &ParseOptions::default());
+    let os = parsed.config.expect("valid").operating_system;
+    assert_eq!(os.users[0].username.as_str(), "plant-user");
+    assert_eq!(os.network[0].addresses[0].as_str(), "192.168.7.24/24");
+    let files: Vec<_> = os
+        .write_files
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
+    assert_eq!(
+        files,
+        ["/etc/sysctl.d/90-hugepages.conf", "/etc/plant/line.conf"]
+    );
+    let line = os.write_files[1].content.as_deref();
+    assert_eq!(line, Some("line = 7\n  # indented\n"));
+    let commands: Vec<_> = os
+        .run_commands
+        .iter()
+        .map(|command| command.as_str())
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            "echo \"on\" > /sys/class/leds/line/brightness",
+            "sh -c 'echo it'\\''s $HOME'",
+            "# a script\nmodprobe gpio\n",
+        ]
+    );
+}
+
+#[test]
+fn every_comment_of_the_old_file_is_in_the_new_one() {
+    let migrated = migrate(OLD).expect("migrated");
+    for comment in OLD
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("# "))
+    {
+        assert!(
+            migrated.text.contains(comment),
+            "{comment}\n{}",
+            migrated.text
+        );
+    }
+}
+
+#[test]
+fn every_key_of_the_old_file_is_placed_or_remarked_on() {
+    let keys = [
+        "static_ip",
+        "subnet_mask",
+        "default_gate_way",
+        "defualt_gate_way",
+        "dns_name_server",
+        "user_name",
+        "passwd",
+        "ssh_key",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "host_type",
+        "lvm_size_ingb",
+        "huge_page_config",
+        "USER_CUSTOM_NTP_SERVERS",
+        "deploy_envmt",
+        "reporting_group_id",
+        "reporting_partner_id",
+        "reporting_endpoint",
+        "reporting_token",
+        "reporting_disabled",
+        "enable_services",
+        "disable_services",
+        "custom_file_path",
+        "custom_file_permissions",
+        "custom_file_content",
+    ];
+    for key in keys {
+        let migrated = migrate(&format!("{key}=\"bad value?\"\n")).expect("migrated");
+        let said = migrated
+            .remarks
+            .iter()
+            .any(|remark| remark.key == key && remark.line == 1);
+        assert!(
+            said || migrated.text.contains("bad value?"),
+            "{key}: {}",
+            migrated.text
+        );
+    }
+}
+
+#[test]
+fn what_stays_empty_makes_no_key() {
+    let migrated =
+        migrate("http_proxy=\"\"\nssh_key=\"\"\nlvm_size_ingb=\"0\"\nhost_type=\"kubernetes\"\n");
+    let migrated = migrated.expect("migrated");
+    assert!(migrated.remarks.is_empty(), "{:?}", migrated.remarks);
+    assert!(
+        !migrated.text.contains("operatingSystem"),
+        "{}",
+        migrated.text
+    );
+}
+
+#[test]
+fn settings_of_the_side_branches_are_taken() {
+    let old = "export user_name=a\n  enable_services=\"ssh,docker\"\ncustom_file_path=/etc/x\ncustom_file_permissions=0600\ncustom_file_content=\"a b\"\n";
+    let migrated = migrate(old).expect("migrated");
+    let parsed = parse(&migrated.text, &ParseOptions::default());
+    let os = parsed.config.expect("valid").operating_system;
+    assert_eq!(os.users[0].username.as_str(), "a");
+    assert_eq!(os.services.enable.len(), 2);
+    let file = &os.write_files[0];
+    assert_eq!(file.content.as_deref(), Some("a b\n"));
+    assert_eq!(
+        file.permissions.as_ref().map(|mode| mode.bits()),
+        Some(0o600)
+    );
+}
+
+#[test]
+fn what_is_not_of_the_raw_format_is_refused() {
+    let refused = |text: &str| migrate(text).expect_err("refused");
+    assert!(matches!(
+        refused("version: 1.0\noperatingSystem:\n"),
+        MigrateError::AlreadyYaml { line: 2 }
+    ));
+    assert!(matches!(refused("# only a comment\n"), MigrateError::Empty));
+    assert!(matches!(
+        refused("user_name=a\nruncmd: [\n"),
+        MigrateError::Yaml { .. }
+    ));
+    assert!(matches!(
+        refused("runcmd: [a]\nruncmd: [b]\n"),
+        MigrateError::Yaml { line: 2, .. }
+    ));
+}
+
+#[test]
+fn no_old_file_is_a_panic_and_every_result_is_valid() {
+    let lines: Vec<&str> = OLD.lines().collect();
+    for from in 0..lines.len() {
+        for to in [from + 1, from + 5, lines.len()] {
+            let part = lines[from..to.min(lines.len())].join("\r\n");
+            if let Ok(migrated) = migrate(&part) {
+                let parsed = parse(&migrated.text, &ParseOptions::default());
+                assert!(parsed.config.is_some(), "{part}\n{}", migrated.text);
+            }
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_cluster-bootstrapper");
+    Command::new(program)
+        .args(args)
+        .output()
+        .expect("the program runs")
+}
+
+#[test]
+fn the_command_writes_for_the_owner_alone_and_says_what_is_left_out() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let new = folder.path().join("config-file");
+    let old = here("tests/migrate/config-file").display().to_string();
+    let done = run(&[
+        "migrate",
+        "--input",
+        &old,
+        "--out",
+        &new.display().to_string(),
+    ]);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert_eq!(
+        std::fs::metadata(&new).expect("there").mode() & 0o7777,
+        0o600
+    );
+    assert!(said.contains("lvm_size_ingb: left out:"), "{said}");
+    assert!(
+        !said.contains("p=ss$1") && !said.contains("t-123"),
+        "{said}"
+    );
+    assert_eq!(
+        run(&["validate", "--config-file", &new.display().to_string()])
+            .status
+            .code(),
+        Some(0)
+    );
+    let again = run(&["migrate", "--input", &new.display().to_string()]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("YAML already"));
+}
