@@ -10,6 +10,7 @@ readonly EXPECTED=(
   'onboot 001-failing ended with status 3'
   '| the reason'
   'onboot 002-fill ended with status 0'
+  'onboot 003-links ended with status 0'
   'service looker starts'
   'RESULT blank volume is filled: yes'
   'RESULT image volume is there: yes'

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod bench;
+pub mod boot_order;
 pub mod clean;
 pub mod e2e;
 pub mod hookos;

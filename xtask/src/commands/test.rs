@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use walkdir::WalkDir;
 
-use crate::commands::e2e;
+use crate::commands::{boot_order, e2e};
 use crate::{host, process, progress};
 
 /// What `test` takes.
 #[derive(Args)]
 pub struct Arguments {
-    /// Leave out the installation in a VM; says so at the end
+    /// Leave out what runs a VM: the boot order of PID 1 and the installation; says so at the end
     #[arg(long)]
     no_e2e: bool,
 }
@@ -58,9 +58,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     step("Go vet", go(&go_module, &["vet", "./..."]))?;
     step("Go tests", go(&go_module, &["test", "./..."]))?;
     if arguments.no_e2e {
-        println!("e2e: not run, as asked by --no-e2e");
+        println!("boot order, e2e: not run, as asked by --no-e2e");
         return Ok(ExitCode::SUCCESS);
     }
+    step("boot order of PID 1", boot_order::prepare(root)?)?;
     e2e::run(root, &e2e::Arguments::of_sample())
 }
 
