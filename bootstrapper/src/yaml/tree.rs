@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Index of a node in its [`Tree`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,17 +103,17 @@ impl From<&str> for Pointer {
 #[derive(Debug, Clone)]
 pub struct Tree {
     source: String,
-    line_starts: Vec<usize>,
+    /// Made when a position is first asked for: a valid document has none to tell.
+    line_starts: OnceLock<Vec<usize>>,
     nodes: Vec<Node>,
     root: NodeId,
 }
 
 impl Tree {
     pub(super) fn new(source: String, nodes: Vec<Node>, root: NodeId) -> Self {
-        let line_starts = line_starts(&source);
         Self {
             source,
-            line_starts,
+            line_starts: OnceLock::new(),
             nodes,
             root,
         }
@@ -188,7 +189,8 @@ impl Tree {
 
     /// Line and column of a byte offset.
     pub fn position(&self, offset: usize) -> Position {
-        position(&self.source, &self.line_starts, offset)
+        let line_starts = self.line_starts.get_or_init(|| line_starts(&self.source));
+        position(&self.source, line_starts, offset)
     }
 
     fn first_line(&self, span: Range<usize>) -> Range<usize> {
