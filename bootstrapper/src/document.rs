@@ -1,6 +1,6 @@
 //! docs/config-file.md, generated from the JSON Schema: every key with its type, what it is, and an example.
 
-use crate::schema::{alternatives, resolve, schema, takes};
+use crate::schema::{alternatives, kind_of, resolve, schema, takes};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -15,7 +15,8 @@ One YAML document (UTF-8, at most 32 MiB) that describes a standalone edge node.
 
 - Unknown and duplicate keys are errors. A key without a value counts as left out.
 - Texts need no quotes: `permissions: 0644`, `httpsListenPort: 6443` and `version: 1.0` keep the text as it is typed.
-- `kubernetes` is a control plane template of Cluster API. The K3s settings stand directly under `spec.template.spec`, or
+- `kubernetes` is a control plane template of Cluster API: `KThreesControlPlaneTemplate`, or `RKE2ControlPlaneTemplate`,
+  which is converted and validated only, as the OS images have K3s. The K3s settings stand directly under `spec.template.spec`, or
   under `kthreesConfigSpec` there; never in both places.
 - A file of the old raw-text format becomes one of this format by `cluster-bootstrapper migrate --input OLD --out NEW`,
   which says what has no counterpart.
@@ -27,11 +28,16 @@ One YAML document (UTF-8, at most 32 MiB) that describes a standalone edge node.
 pub fn document() -> String {
     let root = schema();
     let mut out = HEAD.to_owned();
-    let mut sections = vec![("The file".to_owned(), String::new(), &root)];
+    let mut sections = vec![("The file".to_owned(), String::new(), &root, "")];
     let mut at = 0;
     while at < sections.len() {
-        let (title, path, schema) = sections[at].clone();
-        let _ = writeln!(out, "## {title}\n");
+        let (title, path, schema, kind) = sections[at].clone();
+        let kind = kind_of(&root, schema).unwrap_or(kind);
+        let of = match kind {
+            "" => String::new(),
+            kind => format!(" of a {kind}"),
+        };
+        let _ = writeln!(out, "## {title}{of}\n");
         if !path.is_empty() {
             let _ = writeln!(out, "`{path}`\n");
         }
@@ -62,7 +68,7 @@ pub fn document() -> String {
                     .to_owned();
                 // The CRD's place of the K3s settings has the same keys as the proposal's.
                 if name != "kthreesConfigSpec" {
-                    sections.push((format!("`{name}`"), path, inner));
+                    sections.push((format!("`{name}`"), path, inner, kind));
                 }
             }
         }

@@ -35,7 +35,7 @@ pub fn add_ssh_key(text: &str, key: &str) -> Result<String, EditError> {
     }
     let quoted: Vec<String> = keys
         .iter()
-        .map(|key| crate::k3s::emit::quoted(key.as_str()))
+        .map(|key| crate::emit::quoted(key.as_str()))
         .collect();
     let edited = replace(text, &tree, &format!("[{}]", quoted.join(", ")));
     let after = parse(&edited, &ParseOptions::default());

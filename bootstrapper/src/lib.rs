@@ -40,17 +40,23 @@
 
 mod check;
 pub mod diagnostic;
+mod distribution;
 pub mod document;
 pub mod edit;
+mod emit;
+mod first_boot;
 pub mod install;
 pub mod k3s;
 pub mod migrate;
 pub mod model;
 pub mod password;
+pub mod rke2;
 pub mod schema;
 mod text;
 pub mod values;
 pub mod yaml;
+
+pub use first_boot::{BootFile, FirstBoot};
 
 use diagnostic::{Diagnostic, Diagnostics, Severity};
 use model::ConfigFile;

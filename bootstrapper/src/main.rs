@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::install::{Owners, Root, install};
 use cluster_bootstrapper::model::{ConfigFile, InstallDisk};
-use cluster_bootstrapper::{ParseOptions, Parsed, document, k3s, migrate, parse_bytes, schema};
+use cluster_bootstrapper::{ParseOptions, Parsed, document, migrate, parse_bytes, schema};
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -202,7 +202,8 @@ fn run_convert(convert: Convert) -> Result<ExitCode> {
     let Some(config) = accepted(&input)? else {
         return Ok(ExitCode::from(WRONG_CONFIG));
     };
-    let text = k3s::first_boot(&config)
+    let text = config
+        .first_boot()
         .context("converting the Kubernetes section")?
         .cloud_config();
     if convert.out == Path::new("-") {

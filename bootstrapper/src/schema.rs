@@ -26,11 +26,18 @@ pub fn schema_text() -> String {
     text
 }
 
-/// JSON pointers of all leaves, `*` standing for a list index or a free key. A list of texts is one leaf.
+/// JSON pointers of all leaves of a config-file with K3s, which is what the OS images have; `*` stands for a list index
+/// or a free key. A list of texts is one leaf.
 pub fn schema_leaves() -> Vec<String> {
+    leaves_of("KThreesControlPlaneTemplate")
+}
+
+/// Leaves of a config-file whose `kubernetes` is of a `kind`.
+pub fn leaves_of(kind: &str) -> Vec<String> {
     let root = schema();
     let mut leaves = vec![];
-    collect(&root, &root, String::new(), &mut leaves);
+    let mut walk = |schema| collect(&root, schema, kind, String::new(), &mut leaves);
+    walk(&root);
     leaves.sort();
     leaves.dedup();
     leaves
@@ -74,25 +81,35 @@ pub(crate) fn takes(schema: &Value, kind: &str) -> bool {
     }
 }
 
-fn collect(root: &Value, schema: &Value, path: String, leaves: &mut Vec<String>) {
-    let choices = alternatives(root, schema);
+/// The `kind` that an object must have, where it has one.
+pub(crate) fn kind_of<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a str> {
+    // schemars writes a documented enum as alternatives with a `const` each.
+    let kinds = alternatives(root, schema.get("properties")?.get("kind")?);
+    let kind = kinds.first()?;
+    let listed = kind.get("enum").and_then(|list| list.get(0));
+    kind.get("const").or(listed)?.as_str()
+}
+
+fn collect(root: &Value, schema: &Value, kind: &str, path: String, leaves: &mut Vec<String>) {
+    let mut choices = alternatives(root, schema);
+    choices.retain(|choice| kind_of(root, choice).is_none_or(|of| of == kind));
     let mut inner = false;
     for choice in &choices {
         if let Some(properties) = choice.get("properties").and_then(Value::as_object) {
             inner = true;
             for (name, property) in properties {
-                collect(root, property, format!("{path}/{name}"), leaves);
+                collect(root, property, kind, format!("{path}/{name}"), leaves);
             }
         } else if let Some(values @ Value::Object(_)) = choice.get("additionalProperties") {
             inner = true;
-            collect(root, values, format!("{path}/*"), leaves);
+            collect(root, values, kind, format!("{path}/*"), leaves);
         } else if let Some(items) = choice.get("items")
             && alternatives(root, items)
                 .iter()
                 .any(|item| takes(item, "object"))
         {
             inner = true;
-            collect(root, items, format!("{path}/*"), leaves);
+            collect(root, items, kind, format!("{path}/*"), leaves);
         }
     }
     if !inner && !path.is_empty() {

@@ -1,8 +1,7 @@
 //! The conversion as the real cloud-init takes it: its schema, its merge of cloud.cfg.d, the files it writes and the
 //! scripts it runs.
 
-use cluster_bootstrapper::k3s::{FirstBoot, first_boot};
-use cluster_bootstrapper::{ParseOptions, parse};
+use cluster_bootstrapper::{FirstBoot, ParseOptions, parse};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
@@ -84,14 +83,18 @@ fn quoted(text: &str) -> String {
 }
 
 fn boot(spec: &str) -> FirstBoot {
+    boot_of("KThreesControlPlaneTemplate", "v1beta2", spec)
+}
+
+fn boot_of(kind: &str, version: &str, spec: &str) -> FirstBoot {
     let text = format!(
-        "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: \
-         controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: {{spec: {spec}}}}}\n"
+        "operatingSystem: {{runCommands: [first]}}\nkubernetes:\n  kind: {kind}\n  apiVersion: \
+         controlplane.cluster.x-k8s.io/{version}\n  spec: {{template: {{spec: {spec}}}}}\n"
     );
     let parsed = parse(&text, &ParseOptions::default());
     let config = parsed.config;
-    first_boot(&config.unwrap_or_else(|| panic!("refused: {spec}\n{:#?}", parsed.diagnostics)))
-        .expect("decoded")
+    let config = config.unwrap_or_else(|| panic!("refused: {spec}\n{:#?}", parsed.diagnostics));
+    config.first_boot().expect("decoded")
 }
 
 /// One file and one command a text.
@@ -116,7 +119,7 @@ fn boot_with_all_texts() -> (FirstBoot, Vec<String>) {
 fn sample() -> FirstBoot {
     let text = std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample");
     let config = parse(&text, &ParseOptions::default()).config;
-    first_boot(&config.expect("valid")).expect("decoded")
+    config.expect("valid").first_boot().expect("decoded")
 }
 
 /// Inputs that reach every key of the output.
@@ -138,6 +141,14 @@ fn varied() -> Vec<(&'static str, FirstBoot)> {
                 "{preK3sCommands: [a, \"b\\nc\"], postK3sCommands: [d], agentConfig: {nodeLabels: [a=b], \
                  nodeTaints: ['a=b:NoSchedule'], nodeName: edge}, serverConfig: {tlsSan: [a.example.com], \
                  httpsListenPort: 6443, clusterDomain: a.b, disableComponents: [traefik]}}",
+            ),
+        ),
+        (
+            "RKE2",
+            boot_of(
+                "RKE2ControlPlaneTemplate",
+                "v1beta1",
+                "{agentConfig: {cisProfile: cis}, preRKE2Commands: [a]}",
             ),
         ),
         ("every text", boot_with_all_texts().0),

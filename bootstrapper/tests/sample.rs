@@ -36,9 +36,13 @@ fn converts_the_sample_to_the_golden_output() {
 
 #[test]
 fn the_generated_scripts_pass_shellcheck() {
-    for name in ["default-route.sh", "install-k3s.sh"] {
+    for path in [
+        "first_boot/default-route.sh",
+        "k3s/scripts/install-k3s.sh",
+        "rke2/scripts/install-rke2.sh",
+    ] {
         let run = Command::new("shellcheck")
-            .arg(here("src/k3s/scripts").join(name))
+            .arg(here("src").join(path))
             .output()
             .expect("shellcheck is not installed; run: cargo xtask setup (or apt-get install shellcheck)");
         assert!(

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// What a file is compared with.
 struct Others {
-    /// Path of K3s' registries.yaml.
+    /// Path of registries.yaml.
     registries: String,
     /// Names of the files before, by path.
     seen: HashMap<String, String>,
@@ -18,26 +18,8 @@ struct Others {
 }
 
 impl Meaning<'_> {
+    /// Checks and mends the files of a K3s config-file.
     pub(super) fn files(&mut self, os: &mut OperatingSystem, spec: &mut ConfigSpec) {
-        let registries = &spec.agent_config.private_registry;
-        let registries = registries.as_ref();
-        let mut others = Others {
-            registries: registries
-                .map_or(Registries::DEFAULT_PATH, GuestPath::as_str)
-                .to_owned(),
-            seen: HashMap::new(),
-            has_proxy: !os.proxy.is_empty(),
-            has_hostname: os.hostname.is_some(),
-        };
-        let section = Pointer::from("/operatingSystem/writeFiles");
-        for (index, file) in os.write_files.iter_mut().enumerate() {
-            let name = format!("writeFiles[{index}]");
-            self.file(file, &section.join(index), name, &mut others);
-        }
-        self.first_boot_files(spec, &mut others);
-    }
-
-    fn first_boot_files(&mut self, spec: &mut ConfigSpec, others: &mut Others) {
         let section = self.spec.join("files");
         let single = matches!(spec.files, OneOrMany::One(_));
         if single {
@@ -48,16 +30,39 @@ impl Meaning<'_> {
             )
             .help("put `- ` before its first key");
         }
+        let registries = spec.agent_config.private_registry.as_ref();
+        let registries = registries.map_or(Registries::DEFAULT_PATH, GuestPath::as_str);
         let mut files = std::mem::take(&mut spec.files).into_list();
-        for (index, file) in files.iter_mut().enumerate() {
-            let at = if single {
-                section.clone()
-            } else {
-                section.join(index)
-            };
-            self.file(file, &at, format!("files[{index}]"), others);
-        }
+        let at = |index: usize| match single {
+            true => section.clone(),
+            false => section.join(index),
+        };
+        self.every_file(os, &mut files, at, registries);
         spec.files = OneOrMany::Many(files);
+    }
+
+    /// Checks and mends the files that the installer writes, then those of a template, which are at `at`.
+    pub(super) fn every_file(
+        &mut self,
+        os: &mut OperatingSystem,
+        files: &mut [File],
+        at: impl Fn(usize) -> Pointer,
+        registries: &str,
+    ) {
+        let mut others = Others {
+            registries: registries.to_owned(),
+            seen: HashMap::new(),
+            has_proxy: !os.proxy.is_empty(),
+            has_hostname: os.hostname.is_some(),
+        };
+        let section = Pointer::from("/operatingSystem/writeFiles");
+        for (index, file) in os.write_files.iter_mut().enumerate() {
+            let name = format!("writeFiles[{index}]");
+            self.file(file, &section.join(index), name, &mut others);
+        }
+        for (index, file) in files.iter_mut().enumerate() {
+            self.file(file, &at(index), format!("files[{index}]"), &mut others);
+        }
     }
 
     fn file(&mut self, file: &mut File, at: &Pointer, name: String, others: &mut Others) {
@@ -143,6 +148,7 @@ const GENERATED: &[&str] = &[
     "/etc/gshadow",
     "/etc/machine-id",
     "/etc/passwd",
+    "/etc/rancher/rke2/config.yaml",
     "/etc/shadow",
     "/etc/subgid",
     "/etc/subuid",
@@ -155,6 +161,7 @@ const GENERATED_STARTS: &[&str] = &[
     "/etc/sudoers.d/90-emts-",
     "/etc/systemd/network/10-emts-",
     "/etc/systemd/system/k3s.service.d/10-emts",
+    "/etc/systemd/system/rke2-server.service.d/10-emts",
 ];
 
 fn is_generated(path: &str, others: &Others) -> bool {

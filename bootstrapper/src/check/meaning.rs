@@ -45,17 +45,24 @@ impl<'a> Meaning<'a> {
     /// Checks and mends the whole config-file.
     pub(crate) fn check(&mut self, config: &mut ConfigFile) {
         self.operating_system(&config.operating_system);
+        config.kubernetes.distribution().check(config, self);
+        self.registries(config);
+        self.system(config);
+    }
+
+    /// Checks and mends what stands in a K3s template.
+    pub(crate) fn k3s(&mut self, config: &mut ConfigFile) {
         self.place(config);
         self.without_effect();
-        let Kubernetes::KThrees(template) = &mut config.kubernetes;
+        let Kubernetes::KThrees(template) = &mut config.kubernetes else {
+            return;
+        };
         let spec = &mut template.spec.template.spec.direct;
         self.version(spec);
         self.files(&mut config.operating_system, spec);
         self.agent(spec);
         self.server(spec);
         self.networks(spec);
-        self.registries(config);
-        self.system(config);
     }
 
     pub(super) fn error(
@@ -93,7 +100,9 @@ impl<'a> Meaning<'a> {
 
     /// Brings the K3s configuration into one place, refusing a mixture of both.
     fn place(&mut self, config: &mut ConfigFile) {
-        let Kubernetes::KThrees(template) = &mut config.kubernetes;
+        let Kubernetes::KThrees(template) = &mut config.kubernetes else {
+            return;
+        };
         let spec = &mut template.spec.template.spec;
         let Some(nested) = spec.kthrees_config_spec.take() else {
             return;

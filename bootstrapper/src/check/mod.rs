@@ -7,6 +7,7 @@ mod go_template;
 mod k3s_files;
 mod meaning;
 mod registries;
+mod rke2;
 mod server;
 mod shape;
 mod system;

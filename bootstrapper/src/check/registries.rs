@@ -109,7 +109,7 @@ impl Meaning<'_> {
 
 /// The paths of all files that the config-file writes.
 fn written(config: &ConfigFile) -> impl Iterator<Item = &GuestPath> {
-    let first_boot = config.k3s().files.as_slice();
+    let first_boot = config.files();
     let installed = &config.operating_system.write_files;
     first_boot.iter().chain(installed).map(|file| &file.path)
 }

@@ -106,7 +106,7 @@ impl Meaning<'_> {
     }
 
     /// K3s drops the element after one without `=`, whatever it is.
-    fn arguments(&mut self, args: &[ComponentArg], at: &Pointer) {
+    pub(super) fn arguments(&mut self, args: &[ComponentArg], at: &Pointer) {
         for (index, arg) in args.iter().enumerate() {
             self.tls_argument(arg, &at.join(index));
             let drops_next = !arg.has_value() && index + 1 < args.len();

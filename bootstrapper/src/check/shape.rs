@@ -3,7 +3,7 @@
 //! a text is wanted; a general validator over typed YAML would have lost it.
 
 use crate::diagnostic::Diagnostics;
-use crate::schema::{alternatives, resolve, takes};
+use crate::schema::{alternatives, kind_of, resolve, takes};
 use crate::text::closest;
 use crate::values;
 use crate::yaml::{Entry, Kind, NodeId, Pointer, Tree};
@@ -63,7 +63,10 @@ impl<'a> Shape<'a> {
             .copied()
             .filter(|choice| takes(choice, "object"))
             .collect();
-        let kinds: Vec<String> = objects.iter().filter_map(|o| self.kind_of(o)).collect();
+        let kinds: Vec<&str> = objects
+            .iter()
+            .filter_map(|o| kind_of(self.root, o))
+            .collect();
         if kinds.is_empty() {
             return Some(objects.first().copied());
         }
@@ -83,11 +86,11 @@ impl<'a> Shape<'a> {
         };
         match objects
             .into_iter()
-            .find(|o| self.kind_of(o).as_deref() == Some(text.as_str()))
+            .find(|o| kind_of(self.root, o) == Some(text.as_str()))
         {
             Some(choice) => Some(Some(choice)),
             None => {
-                let help = match closest(&text, kinds.iter().map(String::as_str)) {
+                let help = match closest(&text, kinds.iter().copied()) {
                     Some(kind) => format!("did you mean `{kind}`?"),
                     None => format!("known kinds: {}", kinds.join(", ")),
                 };
@@ -102,11 +105,6 @@ impl<'a> Shape<'a> {
                 None
             }
         }
-    }
-
-    fn kind_of(&self, schema: &Value) -> Option<String> {
-        let kind = resolve(self.root, schema.get("properties")?.get("kind")?);
-        fixed_texts(kind).into_iter().next()
     }
 
     fn object(&mut self, schema: &Value, entries: &[Entry], at: &Pointer) -> Option<Value> {

@@ -43,25 +43,9 @@ fn no_proxy(config: &ConfigFile) -> String {
         .flat_map(|list| list.entries())
         .cloned()
         .collect();
-    let server = &config.k3s().server_config;
-    let networks = |list: &Option<crate::values::CidrList>, default: &str| -> Vec<String> {
-        match list {
-            Some(list) => list
-                .networks()
-                .iter()
-                .map(|n| n.network().to_string())
-                .collect(),
-            None => vec![default.to_owned()],
-        }
-    };
-    let domain = server
-        .cluster_domain
-        .as_ref()
-        .map_or("cluster.local", |d| d.as_str());
-    let more = networks(&server.cluster_cidr, "10.42.0.0/16")
-        .into_iter()
-        .chain(networks(&server.service_cidr, "10.43.0.0/16"))
-        .chain([".svc".to_owned(), format!(".{domain}")]);
+    let inside = config.kubernetes.distribution().inside(config);
+    let names = [".svc".to_owned(), format!(".{}", inside.domain)];
+    let more = inside.networks.into_iter().chain(names);
     for entry in more {
         if !entries.contains(&entry) {
             entries.push(entry);

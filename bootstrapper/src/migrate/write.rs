@@ -2,7 +2,7 @@
 
 use super::raw::Raw;
 use super::{Item, Place, Remark};
-use crate::k3s::emit::{block, fits_block, quoted};
+use crate::emit::{block, fits_block, quoted};
 use std::fmt::Write as _;
 
 /// The Kubernetes section, of which the old format says nothing.

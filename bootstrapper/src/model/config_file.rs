@@ -1,9 +1,10 @@
 //! The outermost mapping of the config-file.
 
-use super::{ConfigSpec, Kubernetes, OperatingSystem, Registries};
+use super::{ConfigSpec, File, Kubernetes, OperatingSystem, Registries};
 use crate::values::{ConfigVersion, GuestPath};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// Configuration of a standalone edge node: its operating system and its Kubernetes.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,20 +22,36 @@ pub struct ConfigFile {
 
 impl ConfigFile {
     /// The K3s part: files, commands, agent and server settings. After [`crate::parse`] it is here whichever way it
-    /// was written, the proposal's slips mended.
+    /// was written, the proposal's slips mended. Of another distribution's config-file, nothing is set.
     pub fn k3s(&self) -> &ConfigSpec {
-        let Kubernetes::KThrees(template) = &self.kubernetes;
-        &template.spec.template.spec.direct
+        static NOTHING: LazyLock<ConfigSpec> = LazyLock::new(ConfigSpec::default);
+        match &self.kubernetes {
+            Kubernetes::KThrees(template) => &template.spec.template.spec.direct,
+            Kubernetes::Rke2(_) => &NOTHING,
+        }
     }
 
-    /// The private registries, which K3s gets as registries.yaml.
+    /// The private registries, which the distribution gets as registries.yaml.
     pub fn registries(&self) -> &Registries {
-        let Kubernetes::KThrees(template) = &self.kubernetes;
-        &template.registries
+        match &self.kubernetes {
+            Kubernetes::KThrees(template) => &template.registries,
+            Kubernetes::Rke2(template) => &template.registries,
+        }
     }
 
-    /// The path that K3s reads its registries from.
+    /// The files that the distribution's template writes.
+    pub fn files(&self) -> &[File] {
+        match &self.kubernetes {
+            Kubernetes::KThrees(_) => self.k3s().files.as_slice(),
+            Kubernetes::Rke2(template) => &template.spec.template.spec.files,
+        }
+    }
+
+    /// The path that the distribution reads its registries from.
     pub fn registries_path(&self) -> &str {
+        if let Kubernetes::Rke2(_) = &self.kubernetes {
+            return crate::rke2::REGISTRIES;
+        }
         let given = &self.k3s().agent_config.private_registry;
         given
             .as_ref()

@@ -7,6 +7,7 @@ mod kthrees;
 mod kubernetes;
 mod operating_system;
 mod registries;
+mod rke2;
 mod system;
 
 pub use config_file::ConfigFile;
@@ -19,4 +20,11 @@ pub use kthrees::{
 pub use kubernetes::Kubernetes;
 pub use operating_system::{OperatingSystem, Proxy, SshKeySource, User};
 pub use registries::{Mirror, Registries, RegistryAuth, RegistryConfig, RegistryTls};
+pub use rke2::{
+    CisProfile, Cni, ComponentConfig, EncryptionProvider, EtcdBackupConfig, EtcdConfig,
+    KubeletConfig, KubernetesComponent, PluginComponent, Rke2AgentConfig, Rke2ApiVersion,
+    Rke2ConfigSpec, Rke2ControlPlaneTemplate, Rke2DisableComponents, Rke2Format, Rke2Kind,
+    Rke2Mirror, Rke2Registries, Rke2RegistryConfig, Rke2RegistryTls, Rke2ServerConfig, Rke2Spec,
+    Rke2Template, SecretsEncryption,
+};
 pub use system::{NetworkInterface, Services};

@@ -7,6 +7,7 @@ mod kubernetes;
 mod network;
 mod paths;
 mod registries;
+mod rke2;
 mod system;
 
 pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
@@ -18,6 +19,7 @@ pub use kubernetes::{
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
 pub use paths::{Command, FileMode, FileOwner, GENERATED_CONFIG, GuestPath, InstallScriptPath};
 pub use registries::{RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
+pub use rke2::{FilePath, PortRange, Rke2Version, Sha256Sum};
 pub use system::{InterfaceAddress, InterfaceName, MacAddress, NtpServer, UnitName};
 
 /// Why a text is not a valid value.
@@ -180,6 +182,7 @@ formats!(
     DomainName,
     FileMode,
     FileOwner,
+    FilePath,
     GuestPath,
     HostName,
     InstallScriptPath,
@@ -196,12 +199,15 @@ formats!(
     NtpServer,
     Password,
     Port,
+    PortRange,
     ProxyUrl,
     RegistryHost,
     RegistryPrefix,
     RegistrySecret,
     RegistryUrl,
     RewriteRule,
+    Rke2Version,
+    Sha256Sum,
     SshKey,
     SshKeyLines,
     SubjectAltName,

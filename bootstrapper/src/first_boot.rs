@@ -1,0 +1,220 @@
+//! The cloud-init configuration of the first boot, whatever the distribution: files, commands before and after, and the
+//! installation between them.
+
+use crate::emit::{block, fits_block, quoted};
+use crate::model::{ContentError, File};
+use crate::values::Command;
+use base64::Engine as _;
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+const DEFAULT_ROUTE: &str = include_str!("first_boot/default-route.sh");
+/// The unit gets the node's environment (the proxy), and a default route before it starts.
+const DROP_IN: &str = "[Service]\n\
+    EnvironmentFile=-/etc/environment\n\
+    ExecStartPre=-/bin/sh /etc/rancher/emts/default-route.sh\n";
+
+/// cloud-init notes that a module ran before it runs. After a power cut in the first boot the modules are run again:
+/// until the last command was reached, their notes are removed at every boot.
+const RESUME: &str = "[ -e /var/lib/emts/first-boot-complete ] || rm -f \
+    /var/lib/cloud/instance/sem/config_write_files \
+    /var/lib/cloud/instance/sem/config_runcmd \
+    /var/lib/cloud/instance/sem/config_scripts_user";
+
+/// Commands share one shell without `set -e`: a failure is kept until the end, where it fails the whole.
+const CHECK: &str = "emts_failed=''\n\
+    emts_check() {\n  \
+      emts_status=$?\n  \
+      [ \"$emts_status\" -eq 0 ] && return\n  \
+      emts_failed=\"$emts_failed $1\"\n  \
+      echo \"emts: $1 ended with status $emts_status\" >&2\n\
+    }";
+const COMPLETE: &str = "[ \"${emts_installed:-}\" != yes ] || \
+    { mkdir -p /var/lib/emts && : > /var/lib/emts/first-boot-complete; }";
+const VERDICT: &str =
+    "[ -z \"$emts_failed\" ] || { echo \"emts: failed:$emts_failed\" >&2; exit 1; }";
+
+/// A file that the first boot writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFile {
+    /// Absolute path on the node.
+    pub path: String,
+    /// `user:group`.
+    pub owner: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+/// What the first boot does, in order: the files, then the commands in one shell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstBoot {
+    /// Files; a later one replaces an earlier one of the same path.
+    pub files: Vec<BootFile>,
+    /// Lines of the shell script that installs the distribution.
+    pub commands: Vec<String>,
+}
+
+/// What a distribution makes the first boot of.
+pub(crate) struct Plan<'a> {
+    /// The distribution's name, for messages.
+    pub(crate) name: &'static str,
+    /// Its systemd unit.
+    pub(crate) unit: &'static str,
+    /// The cluster's (first) address family, as `ip` takes it: `4` or `6`.
+    pub(crate) family: &'static str,
+    /// The user's files and those made from other keys.
+    pub(crate) files: Vec<BootFile>,
+    /// Path and text of the distribution's own settings.
+    pub(crate) settings: (&'static str, String),
+    /// File name and text of the script that installs it; `@DIGEST@` in it stands for the digest of all of the above.
+    pub(crate) install: (&'static str, String),
+    /// Lists of commands before the installation: the key that they stand under, and the commands.
+    pub(crate) before: Vec<(&'static str, &'a [Command])>,
+    /// The list of commands after it.
+    pub(crate) after: (&'static str, &'a [Command]),
+}
+
+impl Plan<'_> {
+    /// Puts all in order.
+    pub(crate) fn first_boot(self) -> FirstBoot {
+        let commands = self.commands();
+        let mut files = self.files;
+        let digest = digest(&self.settings.1, &files);
+        let drop_in = format!("/etc/systemd/system/{}.d/10-emts.conf", self.unit);
+        files.push(own(&drop_in, 0o644, DROP_IN));
+        let default_route = DEFAULT_ROUTE.replace("@FAMILY@", self.family);
+        files.push(own(
+            "/etc/rancher/emts/default-route.sh",
+            0o755,
+            &default_route,
+        ));
+        let install = self.install.1.replace("@DIGEST@", &digest);
+        files.push(own(&script_path(self.install.0), 0o755, &install));
+        files.push(own(self.settings.0, 0o640, &self.settings.1));
+        FirstBoot { files, commands }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let mut out = vec![CHECK.to_owned()];
+        for (key, commands) in &self.before {
+            out.extend(checked(key, commands));
+        }
+        out.push(format!(
+            "sh {} && emts_installed=yes",
+            script_path(self.install.0)
+        ));
+        out.push(format!("emts_check 'the installation of {}'", self.name));
+        out.extend(checked(self.after.0, self.after.1));
+        out.push(COMPLETE.to_owned());
+        out.push(VERDICT.to_owned());
+        out
+    }
+}
+
+fn script_path(name: &str) -> String {
+    format!("/etc/rancher/emts/{name}")
+}
+
+/// The commands of a list, each followed by the check of its status.
+fn checked<'a>(key: &'a str, commands: &'a [Command]) -> impl Iterator<Item = String> + 'a {
+    commands
+        .iter()
+        .enumerate()
+        .flat_map(move |(index, command)| {
+            [command.to_string(), format!("emts_check '{key}[{index}]'")]
+        })
+}
+
+/// What a running distribution would have to be restarted for: its settings and the user's files.
+fn digest(config: &str, files: &[BootFile]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(config);
+    for file in files {
+        hash.update([0]);
+        hash.update(&file.path);
+        hash.update([0]);
+        hash.update(&file.bytes);
+    }
+    hash.finalize().iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// The files of a config-file as they are written.
+///
+/// # Errors
+/// A file's content does not fit its encoding.
+pub(crate) fn user_files(files: &[File]) -> Result<Vec<BootFile>, ContentError> {
+    files.iter().map(user_file).collect()
+}
+
+fn user_file(file: &File) -> Result<BootFile, ContentError> {
+    let owner = file
+        .owner
+        .as_ref()
+        .map_or("root:root", |owner| owner.as_str());
+    Ok(BootFile {
+        path: file.path.to_string(),
+        owner: owner.to_owned(),
+        mode: file.permissions.as_ref().map_or(0o644, |mode| mode.bits()),
+        bytes: file.bytes()?,
+    })
+}
+
+/// A file of the conversion itself.
+pub(crate) fn own(path: &str, mode: u32, text: &str) -> BootFile {
+    BootFile {
+        path: path.to_owned(),
+        owner: "root:root".to_owned(),
+        mode,
+        bytes: text.as_bytes().to_vec(),
+    }
+}
+
+impl FirstBoot {
+    /// The `#cloud-config` document.
+    pub fn cloud_config(&self) -> String {
+        // Enough for base64 and for the margin of lines; what is not used costs no memory.
+        let bytes: usize = self.files.iter().map(|file| file.bytes.len()).sum();
+        let mut out = String::with_capacity(bytes + bytes / 2 + 8192);
+        out.push_str(
+            "#cloud-config\n\
+             # Generated by cluster-bootstrapper from the config-file; changes here are lost.\n\
+             # cloud-init does not merge lists: no other file in cloud.cfg.d may have these keys.\n",
+        );
+        let _ = writeln!(out, "bootcmd:\n- {}", quoted(RESUME));
+        out.push_str("write_files:\n");
+        for file in &self.files {
+            write_file(&mut out, file);
+        }
+        out.push_str("runcmd:\n");
+        for command in &self.commands {
+            if command.contains('\n') && fits_block(command) {
+                // One space before the block's indicator, none of it part of the text.
+                let _ = write!(out, "- {}", block(command, 0));
+            } else {
+                let _ = writeln!(out, "- {}", quoted(command));
+            }
+        }
+        out
+    }
+}
+
+fn write_file(out: &mut String, file: &BootFile) {
+    let _ = writeln!(out, "- path: {}", quoted(&file.path));
+    let _ = writeln!(out, "  owner: {}", quoted(&file.owner));
+    let _ = writeln!(out, "  permissions: \"{:04o}\"", file.mode);
+    match std::str::from_utf8(&file.bytes) {
+        Ok("") => out.push_str("  content: \"\"\n"),
+        Ok(text) if fits_block(text) => {
+            let _ = write!(out, "  content: {}", block(text, 2));
+        }
+        _ => {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(&file.bytes);
+            let _ = writeln!(out, "  encoding: b64\n  content: {encoded}");
+        }
+    }
+}

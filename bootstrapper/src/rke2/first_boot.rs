@@ -1,0 +1,53 @@
+//! The first boot of an RKE2 node.
+
+use super::{CONFIG, REGISTRIES, settings};
+use crate::first_boot::{FirstBoot, Plan, own, user_files};
+use crate::k3s::settings_yaml;
+use crate::model::{ConfigFile, ContentError, Rke2AgentConfig, Rke2ControlPlaneTemplate};
+
+const INSTALL: &str = include_str!("scripts/install-rke2.sh");
+
+pub(super) fn first_boot(
+    config: &ConfigFile,
+    template: &Rke2ControlPlaneTemplate,
+) -> Result<FirstBoot, ContentError> {
+    let spec = &template.spec.template.spec;
+    let mut files = user_files(&spec.files)?;
+    let registries = if !config.registries().is_empty() {
+        Some(config.registries().to_yaml())
+    } else if !spec.private_registries_config.is_empty() {
+        Some(spec.private_registries_config.to_yaml())
+    } else {
+        None
+    };
+    files.extend(registries.map(|text| own(REGISTRIES, 0o600, &text)));
+    let plan = Plan {
+        name: "RKE2",
+        unit: "rke2-server.service",
+        family: "4",
+        files,
+        settings: (CONFIG, settings_yaml(&settings(spec))),
+        install: ("install-rke2.sh", install_script(&spec.agent_config)),
+        before: vec![
+            ("runCommands", &config.operating_system.run_commands),
+            ("preRKE2Commands", &spec.pre_rke2_commands),
+        ],
+        after: ("postRKE2Commands", &spec.post_rke2_commands),
+    };
+    Ok(plan.first_boot())
+}
+
+fn install_script(agent: &Rke2AgentConfig) -> String {
+    let checksum = &agent.air_gapped_checksum;
+    let cis = if agent.cis_profile.is_some() {
+        "yes"
+    } else {
+        "no"
+    };
+    INSTALL
+        .replace(
+            "@CHECKSUM@",
+            checksum.as_ref().map_or("", |sum| sum.as_str()),
+        )
+        .replace("@CIS@", cis)
+}
