@@ -126,7 +126,11 @@ impl<'a> Shape<'a> {
                 self.unknown_key(properties, entry, entries, &here);
                 continue;
             };
-            if !self.free_key(names, entry, &here) || self.tree.is_null(entry.value) {
+            if !self.free_key(names, entry, &here) {
+                continue;
+            }
+            if self.tree.is_null(entry.value) {
+                self.null_list(schema, entry, &here);
                 continue;
             }
             if let Some(value) = self.value(schema, entry.value, &here) {
@@ -140,6 +144,19 @@ impl<'a> Shape<'a> {
             }
         }
         fits.then_some(Value::Object(out))
+    }
+
+    /// Notes a list that was left empty without saying so, as the proposal's example does.
+    fn null_list(&mut self, schema: &Value, entry: &Entry, here: &Pointer) {
+        let choices = alternatives(self.root, schema);
+        let is_list = choices.iter().any(|choice| takes(choice, "array"));
+        let is_scalar = choices.iter().any(|choice| takes(choice, "string"));
+        if is_list && !is_scalar {
+            let message = format!("`{}` has no value, read as an empty list", entry.key);
+            self.found
+                .note(self.tree, "null-list", here, message)
+                .help(format!("write `{}: []`, or leave it out", entry.key));
+        }
     }
 
     /// Checks a key that the user chooses against the format of such keys.

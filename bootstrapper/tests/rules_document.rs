@@ -1,0 +1,290 @@
+//! One case a rule for the document as a whole: what is no config-file at all, or has too much in it; and the proposal's
+//! slips, each mended with a note at its line.
+
+use cluster_bootstrapper::diagnostic::{Diagnostic, Severity};
+use cluster_bootstrapper::yaml::{MAX_BYTES, MAX_DEPTH};
+use cluster_bootstrapper::{ParseOptions, Parsed, parse, parse_bytes};
+
+const K3S: &str = "kubernetes:
+  kind: KThreesControlPlaneTemplate
+  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
+  spec: {template: {}}
+";
+
+fn read(text: &str) -> Parsed {
+    parse(text, &ParseOptions::default())
+}
+
+fn places(diagnostics: &[Diagnostic], severity: Severity) -> Vec<(&'static str, usize, usize)> {
+    let found = diagnostics.iter().filter(|d| d.severity == severity);
+    found.map(|d| (d.code, d.line, d.column)).collect()
+}
+
+/// A document and its first error: code, line, column.
+const DOCUMENTS: &[(&str, &str, usize, usize)] = &[
+    ("", "empty", 1, 1),
+    ("# only a comment\n", "empty", 1, 1),
+    ("- a\n", "wrong-type", 1, 1),
+    ("text\n", "wrong-type", 1, 1),
+    ("a: [\n", "yaml-syntax", 1, 4),
+    ("a: 'b\n", "yaml-syntax", 1, 4),
+    ("a: b\n\tc: d\n", "yaml-syntax", 1, 4),
+    ("a: b\n---\nc: d\n", "several-documents", 2, 1),
+    ("a: !!python/object:x 1\n", "yaml-tag", 1, 22),
+    ("? [a]\n: b\n", "yaml-key", 1, 3),
+    ("a: *b\n", "yaml-syntax", 1, 4),
+    ("a: &a [*a]\n", "yaml-alias", 1, 8),
+    ("a: \0\n", "yaml-syntax", 1, 4),
+    ("version: 1.0\n", "missing-key", 1, 1),
+    ("<<: {version: 1.0}\n", "unknown-key", 1, 1),
+    ("kubernetes: {}\n", "missing-key", 1, 1),
+    (
+        "kubernetes: {kind: KThreesControlPlaneTemplate, apiVersion: v1, spec: {template: {}}}\n",
+        "not-allowed",
+        1,
+        61,
+    ),
+];
+
+#[test]
+fn what_is_no_config_file_is_refused_at_its_place() {
+    let mut wrong = vec![];
+    for (text, code, line, column) in DOCUMENTS {
+        let parsed = read(text);
+        let found = places(&parsed.diagnostics, Severity::Error);
+        if found.first() != Some(&(*code, *line, *column)) {
+            wrong.push((*text, found));
+        }
+        assert!(parsed.config.is_none(), "{text:?} was accepted");
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn another_version_of_the_format_is_refused() {
+    let parsed = read(&format!("version: 2.0\n{K3S}"));
+    assert_eq!(
+        places(&parsed.diagnostics, Severity::Error),
+        [("config-version", 1, 10)]
+    );
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_refused_at_its_second_place() {
+    let parsed = read(&format!("version: 1.0\nversion: 1.0\n{K3S}"));
+    assert_eq!(
+        places(&parsed.diagnostics, Severity::Error),
+        [("duplicate-key", 2, 1)]
+    );
+}
+
+#[test]
+fn an_anchor_bomb_is_refused_where_it_goes_off() {
+    let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        text += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(","));
+    }
+    let found = places(&read(&text).diagnostics, Severity::Error);
+    // Ten to the sixth is the first power beyond the limit of 200 000 values.
+    assert_eq!((found.len(), found[0].0, found[0].1), (1, "too-large", 6));
+}
+
+#[test]
+fn a_document_that_is_too_deep_is_refused_at_the_level_beyond() {
+    let open = "[".repeat(MAX_DEPTH + 1);
+    let close = "]".repeat(MAX_DEPTH + 1);
+    let found = places(
+        &read(&format!("{open}{close}\n")).diagnostics,
+        Severity::Error,
+    );
+    assert_eq!(found, [("too-deep", 1, MAX_DEPTH + 1)]);
+}
+
+#[test]
+fn a_document_that_is_too_large_is_refused() {
+    let text = format!("{K3S}# {}\n", "x".repeat(MAX_BYTES));
+    let found = places(&read(&text).diagnostics, Severity::Error);
+    assert_eq!(found, [("too-large", 1, 1)]);
+}
+
+#[test]
+fn a_large_document_within_the_limits_is_read() {
+    let files: String = (0..110)
+        .map(|n| {
+            format!(
+                "{{path: /etc/f/{n}, content: \"{}\"}}, ",
+                "x".repeat(10 << 10)
+            )
+        })
+        .collect();
+    let text = K3S.replace("{}", &format!("{{spec: {{files: [{files}]}}}}"));
+    assert!(text.len() > 1 << 20);
+    assert!(read(&text).config.is_some());
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_refused_at_the_first_wrong_byte() {
+    let parsed = parse_bytes(
+        b"version: 1.0\nab: \xff\n".to_vec(),
+        &ParseOptions::default(),
+    );
+    assert_eq!(
+        places(&parsed.diagnostics, Severity::Error),
+        [("not-utf-8", 2, 5)]
+    );
+}
+
+fn with_spec(spec: &str) -> Parsed {
+    read(&K3S.replace("{}", &format!("{{spec:\n{spec}\n}}")))
+}
+
+/// The K3s configuration from line 5 on; the code, line and column of its only note.
+const SLIPS: &[(&str, &str, usize, usize)] = &[
+    (
+        "{files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl,\ncontent: '{{ template \\\"base\\\" . }}'}]}",
+        "escaped-quotes",
+        6,
+        10,
+    ),
+    (
+        "{files: [{content: \"[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'x']\",\npath: /var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl}]}",
+        "containerd-template-name",
+        6,
+        7,
+    ),
+    (
+        "{serverConfig:\n {disableComponents: [cloudController]}}",
+        "cloud-controller-component",
+        6,
+        23,
+    ),
+    ("{files:\n {path: /etc/a}}", "single-file", 5, 2),
+    (
+        "{serverConfig: {\n kubeSchedulerArgs: null}}",
+        "null-list",
+        6,
+        21,
+    ),
+    ("{agentConfig: {\n kubeletArgs: ~}}", "null-list", 6, 15),
+    ("{preK3sCommands: }", "null-list", 5, 2),
+];
+
+#[test]
+fn each_slip_of_the_proposal_is_mended_with_a_note_at_its_line() {
+    for (spec, code, line, column) in SLIPS {
+        let parsed = with_spec(spec);
+        let notes = places(&parsed.diagnostics, Severity::Note);
+        assert_eq!(
+            notes,
+            [(*code, *line, *column)],
+            "{spec}: {:#?}",
+            parsed.diagnostics
+        );
+        assert!(parsed.config.is_some(), "{spec} was refused");
+    }
+}
+
+#[test]
+fn the_mended_template_is_what_containerd_reads() {
+    let parsed = with_spec(
+        "{files: {path: /var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl, content: \"{{ template \\\\\\\"base\\\\\\\" . }}\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'x']\\n\"}}",
+    );
+    let config = parsed.config.expect("accepted");
+    let file = &config.k3s().files.as_slice()[0];
+    assert_eq!(file.path.file_name(), "config-v3.toml.tmpl");
+    let content = file.content.as_deref().unwrap_or_default();
+    assert!(
+        content.starts_with("{{ template \"base\" . }}\n"),
+        "{content}"
+    );
+}
+
+#[test]
+fn a_template_without_effect_here_is_noted_field_by_field() {
+    let text = "kubernetes:
+  kind: KThreesControlPlaneTemplate
+  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
+  spec:
+    template:
+      metadata: {labels: {a: b}}
+      spec:
+        rolloutAfter: 2026-01-01T00:00:00Z
+        machineTemplate: {nodeDrainTimeout: 1s}
+        remediationStrategy: {maxRetry: 1}
+        kthreesConfigSpec:
+          serverConfig:
+            disableExternalCloudProvider: true
+            etcdProxyImage: a/b:1
+";
+    let parsed = read(text);
+    let found = places(&parsed.diagnostics, Severity::Note);
+    let lines: Vec<_> = found.iter().map(|(code, line, _)| (*code, *line)).collect();
+    assert_eq!(lines, [6, 8, 9, 10, 13, 14].map(|line| ("no-effect", line)));
+    assert!(parsed.config.is_some());
+}
+
+#[test]
+fn texts_stay_what_the_user_typed() {
+    let parsed = parse(
+        &K3S.replace(
+            "{}",
+            "{spec: {version: 1.33, files: [{path: /etc/a, permissions: 0644, content: 0x10}], \
+             preK3sCommands: [1e3], agentConfig: {nodeName: 007, nodeLabels: [a=1.10]}, \
+             serverConfig: {httpsListenPort: 6443}}}",
+        ),
+        &ParseOptions::default(),
+    );
+    let config = parsed.config.expect("accepted");
+    let spec = config.k3s();
+    assert_eq!(spec.version.as_ref().map(|v| v.as_str()), Some("1.33"));
+    let file = &spec.files.as_slice()[0];
+    assert_eq!(
+        file.permissions.as_ref().map(|mode| mode.bits()),
+        Some(0o644)
+    );
+    assert_eq!(file.content.as_deref(), Some("0x10"));
+    assert_eq!(spec.pre_k3s_commands[0].as_str(), "1e3");
+    assert_eq!(
+        spec.agent_config.node_name.as_ref().map(|n| n.as_str()),
+        Some("007")
+    );
+    assert_eq!(spec.agent_config.node_labels[0].as_str(), "a=1.10");
+    assert_eq!(
+        spec.server_config
+            .https_listen_port
+            .as_ref()
+            .map(|p| p.as_str()),
+        Some("6443")
+    );
+}
+
+#[test]
+fn the_generated_files_help_names_where_settings_go() {
+    let parsed = with_spec("{files: [{path: /etc/rancher/k3s/config.yaml}]}");
+    let mut found = parsed.diagnostics.iter();
+    let found = found.find(|d| d.code == "path-generated");
+    let help = found.and_then(|d| d.help.as_deref()).unwrap_or_default();
+    assert!(
+        help.contains("config.yaml.d") && help.contains("replaces") && help.contains("key+"),
+        "{help}"
+    );
+}
+
+#[test]
+fn encoded_contents_are_decoded() {
+    // printf 'line = 7\n' | gzip -n | base64
+    let packed = "H4sIAAAAAAAAA8vJzEtVsFUw5wIAbXRVmwkAAAA=";
+    let parsed = with_spec(&format!(
+        "{{files: [{{path: /etc/a, encoding: gzip+base64, content: {packed}}}, {{path: /etc/b, encoding: base64, content: bGluZSA9IDcK}}]}}"
+    ));
+    let config = parsed.config.expect("accepted");
+    for file in config.k3s().files.as_slice() {
+        assert_eq!(
+            file.bytes().expect("decoded"),
+            b"line = 7\n",
+            "{}",
+            file.path
+        );
+    }
+}
