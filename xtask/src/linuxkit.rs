@@ -62,9 +62,9 @@ impl LinuxKit {
         command
     }
 
-    /// Puts the images that `definition` names into the cache, by linuxkit's own import.
-    pub fn import(&self, images: &ImageSource, definition: &Path) -> Result<()> {
-        let references = ::hookos::references(definition)?;
+    /// Puts the images that `definitions` name into the cache, by linuxkit's own import.
+    pub fn import(&self, images: &ImageSource, definitions: &[PathBuf]) -> Result<()> {
+        let references = ::hookos::references(definitions)?;
         let tar = tempfile::NamedTempFile::new_in(&self.cache)?;
         oci::export(images, &references, std::io::BufWriter::new(tar.as_file()))
             .context("writing the images for linuxkit")?;
@@ -73,13 +73,17 @@ impl LinuxKit {
     }
 
     /// The command that makes kernel, initrd and command line in `out`, which exists.
-    pub fn build(&self, definition: &Path, out: &Path) -> Result<Command> {
-        let definition = fs_err::canonicalize(definition)?;
+    pub fn build(&self, definitions: &[PathBuf], out: &Path) -> Result<Command> {
         let mut command = self.command(["build", "--format", "kernel+initrd", "--arch", "amd64"]);
         command.args(["--name", NAME, "--dir"]);
-        command.arg(fs_err::canonicalize(out)?).arg(&definition);
+        command.arg(fs_err::canonicalize(out)?);
+        for definition in definitions {
+            command.arg(fs_err::canonicalize(definition)?);
+        }
         // linuxkit takes `source:` of files relative to its working directory.
-        command.current_dir(definition.parent().unwrap_or(Path::new("/")));
+        let first = definitions.first().context("no LinuxKit file")?;
+        let first = fs_err::canonicalize(first)?;
+        command.current_dir(first.parent().unwrap_or(Path::new("/")));
         Ok(command)
     }
 

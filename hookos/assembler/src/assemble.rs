@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::boot::Boot;
+use crate::error::located;
 use crate::linuxkit::{self, Definition, Diagnostic, Plan};
 use crate::oci::{self, ImageSource};
 use crate::parts::{FOLDER, Part, Parts};
@@ -17,15 +18,15 @@ pub const DEFAULT_LEVEL: i32 = 3;
 /// What to assemble, of what, and where to.
 #[derive(Debug)]
 pub struct Request {
-    /// The LinuxKit file.
-    pub definition: PathBuf,
+    /// The LinuxKit files, merged from the first to the last; one is usual.
+    pub definitions: Vec<PathBuf>,
     /// Where its images are.
     pub images: ImageSource,
     /// Folder for `kernel`, `initrd.img` and `cmdline`; made if missing.
     pub out: PathBuf,
     /// Folder in which compressed parts are kept between builds; none: nothing is kept.
     pub cache: Option<PathBuf>,
-    /// What `source:` of files is relative to; none: the folder of the LinuxKit file. (LinuxKit
+    /// What `source:` of files is relative to; none: the folder of the (first) LinuxKit file. (LinuxKit
     /// itself takes the working directory of its process.)
     pub base: Option<PathBuf>,
     /// zstd level of the initrd, 1 to 19.
@@ -42,7 +43,7 @@ impl Request {
         out: impl Into<PathBuf>,
     ) -> Self {
         Self {
-            definition: definition.into(),
+            definitions: vec![definition.into()],
             images,
             out: out.into(),
             cache: None,
@@ -50,6 +51,11 @@ impl Request {
             level: DEFAULT_LEVEL,
             tar: false,
         }
+    }
+
+    /// A diagnostic behind the path of its file: `PATH:LINE:COLUMN: MESSAGE`.
+    pub fn located(&self, diagnostic: &Diagnostic) -> String {
+        located(&self.definitions, diagnostic)
     }
 }
 
@@ -153,14 +159,13 @@ pub fn check(request: &Request) -> Result<Vec<Diagnostic>> {
     make_plan(request).map(|(_, warnings)| warnings)
 }
 
-/// The canonical references of all images that a definition names, sorted.
+/// The canonical references of all images that definitions name, sorted.
 ///
 /// # Errors
 /// [`Error::Definition`] and [`Error::Io`].
-pub fn references(definition: &Path) -> Result<Vec<String>> {
-    let text = fs_err::read_to_string(definition)?;
-    let (parsed, _) = Definition::parse(&text).map_err(|errors| refused(definition, errors))?;
-    let named = parsed.images().map(|(reference, position)| {
+pub fn references(definitions: &[PathBuf]) -> Result<Vec<String>> {
+    let (definition, _) = read(definitions)?;
+    let named = definition.images().map(|(reference, position)| {
         oci::canonical(reference).map_err(|error| Diagnostic {
             position,
             message: error.to_string(),
@@ -168,7 +173,7 @@ pub fn references(definition: &Path) -> Result<Vec<String>> {
     });
     let mut references = named
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| refused(definition, vec![error]))?;
+        .map_err(|error| refused(definitions, vec![error]))?;
     references.sort();
     references.dedup();
     Ok(references)
@@ -189,23 +194,29 @@ pub fn opaque_folders(request: &Request) -> Result<BTreeSet<String>> {
     Ok(folders)
 }
 
-fn refused(path: &Path, mut errors: Vec<Diagnostic>) -> Error {
+fn refused(paths: &[PathBuf], mut errors: Vec<Diagnostic>) -> Error {
     errors.sort_by_key(|error| error.position);
     Error::Definition {
-        path: path.into(),
+        paths: paths.into(),
         diagnostics: errors,
     }
 }
 
+fn read(definitions: &[PathBuf]) -> Result<(Definition, Vec<Diagnostic>)> {
+    let texts = definitions.iter().map(fs_err::read_to_string);
+    let texts = texts.collect::<io::Result<Vec<String>>>()?;
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    Definition::parse(&texts).map_err(|errors| refused(definitions, errors))
+}
+
 fn make_plan(request: &Request) -> Result<(Plan, Vec<Diagnostic>)> {
-    let refuse = |errors| refused(&request.definition, errors);
-    let text = fs_err::read_to_string(&request.definition)?;
-    let (definition, mut warnings) = Definition::parse(&text).map_err(refuse)?;
-    let own = request.definition.parent().unwrap_or(Path::new(""));
+    let (definition, mut warnings) = read(&request.definitions)?;
+    let first = request.definitions.first().and_then(|path| path.parent());
+    let own = first.unwrap_or(Path::new(""));
     let base = request.base.as_deref().unwrap_or(own);
     let (plan, diagnostics) = linuxkit::plan(&definition, &request.images, base);
     if !diagnostics.errors.is_empty() {
-        return Err(refuse(diagnostics.errors));
+        return Err(refused(&request.definitions, diagnostics.errors));
     }
     warnings.extend(diagnostics.warnings);
     warnings.sort_by_key(|warning| warning.position);

@@ -36,19 +36,28 @@ pub enum Error {
         reason: String,
     },
     /// The definition is refused; every error is listed with line and column.
-    #[error("{}", lines(path, diagnostics))]
+    #[error("{}", lines(paths, diagnostics))]
     Definition {
-        /// The YAML file.
-        path: PathBuf,
-        /// Its errors, in the file's order.
+        /// The YAML files.
+        paths: Vec<PathBuf>,
+        /// Their errors, in the files' order.
         diagnostics: Vec<Diagnostic>,
     },
 }
 
-fn lines(path: &std::path::Path, diagnostics: &[Diagnostic]) -> String {
-    let line = |diagnostic: &Diagnostic| match diagnostic.position.line {
-        0 => format!("{}: {diagnostic}", path.display()),
-        _ => format!("{}:{diagnostic}", path.display()),
+fn lines(paths: &[PathBuf], diagnostics: &[Diagnostic]) -> String {
+    let lines: Vec<String> = diagnostics.iter().map(|it| located(paths, it)).collect();
+    lines.join("\n")
+}
+
+/// A diagnostic behind the path of its file, in the form that editors jump to.
+pub(crate) fn located(paths: &[PathBuf], diagnostic: &Diagnostic) -> String {
+    let path = paths.get(diagnostic.position.file);
+    let path = path.map_or_else(String::new, |path| path.display().to_string());
+    let space = if diagnostic.position.line == 0 {
+        " "
+    } else {
+        ""
     };
-    diagnostics.iter().map(line).collect::<Vec<_>>().join("\n")
+    format!("{path}:{space}{diagnostic}")
 }

@@ -323,3 +323,39 @@ fn microcode_stands_uncompressed_before_all_else() {
             .starts_with(b"UCODE\x28\xb5\x2f\xfd")
     );
 }
+
+#[test]
+fn several_files_are_merged_from_the_first_to_the_last() {
+    let bench = Bench::new();
+    for name in ["a:1", "b:1"] {
+        let content = format!("of {name}");
+        let kernel = vec![Entry::file("kernel", 0o644, content)];
+        bench.image(&format!("docker.io/library/{name}"), kernel);
+    }
+    let mut request = bench.request("kernel: {image: a:1, cmdline: one, tar: none}\ninit: [a:1]\n");
+    let second = bench.path("second.yaml");
+    let services = "services: [{name: s, image: b:1, binds: [\"v:/v\"]}]\nvolumes: [{name: v}]\n";
+    fs_err::write(
+        &second,
+        format!("kernel: {{image: b:1}}\ninit: [b:1]\n{services}"),
+    )
+    .unwrap();
+    request.definitions.push(second.clone());
+    let report = hookos::assemble(&request).unwrap();
+    assert_eq!(fs_err::read(report.kernel.unwrap()).unwrap(), b"of b:1");
+    assert_eq!(fs_err::read(report.cmdline).unwrap(), b"one");
+    let names: Vec<&str> = report.parts.iter().map(|part| part.name.as_str()).collect();
+    let at = |name: &str| names.iter().position(|part| part.contains(name));
+    assert!(
+        at("/ docker.io/library/a:1") < at("/ docker.io/library/b:1"),
+        "{names:?}"
+    );
+    // As with LinuxKit, binds know the volumes of the last file only; places name their file.
+    request.definitions.reverse();
+    let error = hookos::assemble(&request).unwrap_err().to_string();
+    let place = format!("{}:3:", second.display());
+    assert!(
+        error.starts_with(&place) && error.contains("no volume `v`"),
+        "{error}"
+    );
+}

@@ -257,7 +257,7 @@ fn exported_images_are_a_layout_of_their_own() {
     bench.image("docker.io/library/a:1", vec![Entry::file("x", 0o644, "x")]);
     bench.image("docker.io/library/b:1", vec![Entry::file("y", 0o644, "y")]);
     let request = bench.request("init: [a:1]\n");
-    let references = hookos::references(&request.definition).unwrap();
+    let references = hookos::references(&request.definitions).unwrap();
     assert_eq!(references, ["docker.io/library/a:1"]);
     let tar = bench.path("export.tar");
     let out = fs_err::File::create(&tar).unwrap();

@@ -21,10 +21,11 @@ use crate::{build, host, process, progress};
 const NOT_RUN: u8 = 77;
 
 /// Makes kernel, initrd.img, cmdline and hookos.efi of a LinuxKit file.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Arguments {
-    /// The LinuxKit file [default: hookos/hook-os.yaml]
-    definition: Option<PathBuf>,
+    /// The LinuxKit file; several are merged from the first to the last [default: hookos/hook-os.yaml]
+    #[arg(value_name = "DEFINITION")]
+    definitions: Vec<PathBuf>,
     /// Where its images are, in place of those that the stages make: OCI layout folders or tars,
     /// or docker-archive tars; may be given several times
     #[arg(long, value_name = "PATH")]
@@ -57,7 +58,7 @@ pub struct Arguments {
 }
 
 /// How registries are reached, for images that are nowhere else.
-#[derive(Args)]
+#[derive(Args, Default)]
 struct Reach {
     /// Registry asked before another (REGISTRY=URL) or before all (URL)
     #[arg(long, value_name = "[REGISTRY=]URL")]
@@ -80,40 +81,71 @@ enum Assembler {
     Linuxkit,
 }
 
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All was made, and nothing differs that should not.
+    Done,
+    /// The two builds differ, and the differences were printed.
+    Different,
+    /// There is no linuxkit, and this was printed.
+    NotRun,
+}
+
 /// Builds, or builds twice and compares.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
-    let definition = match &arguments.definition {
-        Some(path) => fs_err::canonicalize(path)?,
-        None => root.join("hookos/hook-os.yaml"),
+    Ok(match carry_out(root, arguments)? {
+        Outcome::Done => ExitCode::SUCCESS,
+        Outcome::Different => ExitCode::FAILURE,
+        Outcome::NotRun => ExitCode::from(NOT_RUN),
+    })
+}
+
+/// The comparison of hook-os.yaml with the linuxkit in PATH.
+pub fn comparison(root: &Path) -> Result<Outcome> {
+    let arguments = Arguments {
+        compare: true,
+        ..Arguments::default()
     };
+    carry_out(root, &arguments)
+}
+
+fn carry_out(root: &Path, arguments: &Arguments) -> Result<Outcome> {
+    let mut definitions = Vec::new();
+    for path in &arguments.definitions {
+        definitions.push(fs_err::canonicalize(path)?);
+    }
+    if definitions.is_empty() {
+        definitions.push(root.join("hookos/hook-os.yaml"));
+    }
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => root.join("target/hookos"),
     };
-    let linuxkit = || LinuxKit::find(arguments.linuxkit.as_deref(), cache_dir()?.join("linuxkit"));
     if !arguments.compare && arguments.assembler == Assembler::Builtin {
-        let images = images(root, &definition, arguments)?;
-        let files = with_assembler(definition, images, &out)?;
+        let images = images(root, &definitions, arguments)?;
+        let files = with_assembler(definitions, images, &out)?;
         publish(&files, &out, arguments)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Outcome::Done);
     }
     // Looked for before anything takes time.
-    let Some(linuxkit) = linuxkit()? else {
+    let cache = cache_dir()?.join("linuxkit");
+    let Some(linuxkit) = LinuxKit::find(arguments.linuxkit.as_deref(), cache)? else {
         println!("not run: no linuxkit (--linuxkit PATH names one that is not in PATH)");
-        return Ok(ExitCode::from(NOT_RUN));
+        return Ok(Outcome::NotRun);
     };
     println!("{}", linuxkit.version);
-    let images = images(root, &definition, arguments)?;
-    let theirs = with_linuxkit(&linuxkit, &definition, &images, &out.join("linuxkit"))?;
+    let images = images(root, &definitions, arguments)?;
+    let theirs = with_linuxkit(&linuxkit, &definitions, &images, &out.join("linuxkit"))?;
     if arguments.compare {
-        return both(definition, images, &out, &theirs);
+        return both(definitions, images, &out, &theirs);
     }
     publish(&theirs, &out, arguments)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 /// The images given, else those that the stages make; what they lack comes from registries.
-fn images(root: &Path, definition: &Path, arguments: &Arguments) -> Result<ImageSource> {
+fn images(root: &Path, definitions: &[PathBuf], arguments: &Arguments) -> Result<ImageSource> {
     let mut folders = arguments.images.clone();
     if folders.is_empty() {
         host::ensure()?;
@@ -124,22 +156,22 @@ fn images(root: &Path, definition: &Path, arguments: &Arguments) -> Result<Image
         }
     }
     let mut images = ImageSource::open(&folders)?;
-    let mut missing = ::hookos::references(definition)?;
+    let mut missing = ::hookos::references(definitions)?;
     missing.retain(|reference| !images.has(reference));
     if missing.is_empty() && !arguments.update_lock {
         return Ok(images);
     }
     let pulled = cache_dir()?.join("pulled");
-    if arguments.update_lock || !all_pulled(definition, &missing, &pulled)? {
-        pull(root, definition, &folders, &pulled, arguments)?;
+    if arguments.update_lock || !all_pulled(definitions, &missing, &pulled)? {
+        pull(root, definitions, &folders, &pulled, arguments)?;
     }
     images.add(Layout::open(&pulled)?);
     Ok(images)
 }
 
 /// Whether every image is there with the digest that the lock file has for it.
-fn all_pulled(definition: &Path, references: &[String], pulled: &Path) -> Result<bool> {
-    let lock = Lock::read(&Lock::path_of(definition))?;
+fn all_pulled(definitions: &[PathBuf], references: &[String], pulled: &Path) -> Result<bool> {
+    let lock = Lock::read(&Lock::path_of(&definitions[0]))?;
     let Ok(layout) = Layout::open(pulled) else {
         return Ok(false);
     };
@@ -152,7 +184,7 @@ fn all_pulled(definition: &Path, references: &[String], pulled: &Path) -> Result
 /// Pulls with the program `hookos`: an HTTP client and TLS have no place in this one.
 fn pull(
     root: &Path,
-    definition: &Path,
+    definitions: &[PathBuf],
     folders: &[PathBuf],
     into: &Path,
     arguments: &Arguments,
@@ -162,7 +194,7 @@ fn pull(
         .current_dir(root)
         .args(["run", "--quiet", "--locked", "--package", "hookos"])
         .args(["--", "pull"])
-        .arg(definition)
+        .args(definitions)
         .arg("--into")
         .arg(into);
     for folder in folders {
@@ -186,9 +218,10 @@ fn pull(
     process::run(&mut command).context("pulling images from registries")
 }
 
-fn with_assembler(definition: PathBuf, images: ImageSource, out: &Path) -> Result<BootFiles> {
+fn with_assembler(definitions: Vec<PathBuf>, images: ImageSource, out: &Path) -> Result<BootFiles> {
     let begun = Instant::now();
-    let mut request = Request::new(definition, images, out);
+    let mut request = Request::new("", images, out);
+    request.definitions = definitions;
     request.cache = Some(cache_dir()?.join("hookos"));
     let files = assembled(&request)?;
     println!(
@@ -201,7 +234,7 @@ fn with_assembler(definition: PathBuf, images: ImageSource, out: &Path) -> Resul
 fn assembled(request: &Request) -> Result<BootFiles> {
     let report = assemble(request)?;
     for warning in &report.warnings {
-        eprintln!("warning: {}:{warning}", request.definition.display());
+        eprintln!("warning: {}", request.located(warning));
     }
     for part in &report.parts {
         let origin = if part.cached { "cached" } else { "made" };
@@ -220,7 +253,7 @@ fn assembled(request: &Request) -> Result<BootFiles> {
 
 fn with_linuxkit(
     linuxkit: &LinuxKit,
-    definition: &Path,
+    definitions: &[PathBuf],
     images: &ImageSource,
     out: &Path,
 ) -> Result<BootFiles> {
@@ -229,9 +262,9 @@ fn with_linuxkit(
         fs_err::remove_dir_all(out)?;
     }
     fs_err::create_dir_all(out)?;
-    linuxkit.import(images, definition)?;
+    linuxkit.import(images, definitions)?;
     let begun = Instant::now();
-    process::run(&mut linuxkit.build(definition, out)?)?;
+    process::run(&mut linuxkit.build(definitions, out)?)?;
     println!(
         "linuxkit built in {}",
         progress::short(begun.elapsed().as_secs_f64())
@@ -259,6 +292,10 @@ fn publish(files: &BootFiles, out: &Path, arguments: &Arguments) -> Result<()> {
         None => String::new(),
     };
     let Some(kernel) = &files.kernel else {
+        for name in ["kernel", "hookos.efi"] {
+            // Of an earlier build with another LinuxKit file.
+            let _ = fs_err::remove_file(out.join(name));
+        }
         println!("no hookos.efi: the LinuxKit file has no kernel section");
         return Ok(());
     };
@@ -273,20 +310,21 @@ fn publish(files: &BootFiles, out: &Path, arguments: &Arguments) -> Result<()> {
 }
 
 fn both(
-    definition: PathBuf,
+    definitions: Vec<PathBuf>,
     images: ImageSource,
     out: &Path,
     theirs: &BootFiles,
-) -> Result<ExitCode> {
-    let mut request = Request::new(definition, images, out.join("builtin"));
+) -> Result<Outcome> {
+    let mut request = Request::new("", images, out.join("builtin"));
+    request.definitions = definitions;
     request.cache = Some(cache_dir()?.join("hookos"));
     let ours = assembled(&request)?;
     let opaque = opaque_folders(&request)?;
     let comparison = compare(theirs, &ours, &opaque).context("comparing the two builds")?;
     Ok(if tell(&comparison) {
-        ExitCode::SUCCESS
+        Outcome::Done
     } else {
-        ExitCode::FAILURE
+        Outcome::Different
     })
 }
 

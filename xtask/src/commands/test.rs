@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use walkdir::WalkDir;
 
-use crate::commands::{boot_order, e2e};
+use crate::commands::{boot_order, e2e, hookos};
 use crate::{host, process, progress};
 
 /// What `test` takes.
@@ -58,8 +58,13 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     step("Go vet", go(&go_module, &["vet", "./..."]))?;
     step("Go tests", go(&go_module, &["test", "./..."]))?;
     if arguments.no_e2e {
-        println!("boot order, e2e: not run, as asked by --no-e2e");
+        println!("comparison with linuxkit, boot order, e2e: not run, as asked by --no-e2e");
         return Ok(ExitCode::SUCCESS);
+    }
+    match hookos::comparison(root)? {
+        hookos::Outcome::Done => println!("--- comparison with linuxkit: passed"),
+        hookos::Outcome::NotRun => println!("--- comparison with linuxkit: not run"),
+        hookos::Outcome::Different => bail!("the assembler's tree differs from linuxkit's"),
     }
     step("boot order of PID 1", boot_order::prepare(root)?)?;
     e2e::run(root, &e2e::Arguments::of_sample())

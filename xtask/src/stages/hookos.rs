@@ -49,7 +49,7 @@ fn build(context: &Context) -> Result<()> {
     request.cache = Some(store::cache_dir()?.join("hookos"));
     let report = assemble(&request)?;
     for warning in &report.warnings {
-        eprintln!("warning: {}: {warning}", definition.display());
+        eprintln!("warning: {}", request.located(warning));
     }
     let kernel = report
         .kernel

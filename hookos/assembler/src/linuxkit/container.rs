@@ -150,7 +150,7 @@ fn resolve_bind(
         diagnostics.error(
             position,
             format!(
-                "bind `{bind}`: there is no volume `{source}` (a path of the host begins with `/`)"
+                "bind `{bind}`: there is no volume `{source}` in the file (of several, in the last); a path of the host begins with `/`"
             ),
         );
         return None;

@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Position};
 use super::fields::ImageFields;
 use super::node::{self, Node};
 
-/// A decoded LinuxKit file.
+/// A decoded LinuxKit file, or several merged.
 #[derive(Clone, Debug, Default)]
 pub struct Definition {
     pub(super) kernel: Option<KernelSection>,
@@ -15,18 +15,58 @@ pub struct Definition {
     pub(super) services: Vec<ContainerSection>,
     pub(super) volumes: Vec<VolumeSection>,
     pub(super) files: Vec<FileSection>,
+    /// Index of the first volume of the last file: binds know only those from there on.
+    first_bindable: usize,
 }
 
-/// `kernel`.
+/// `kernel`; texts that are not given are empty.
 #[derive(Clone, Debug)]
 pub struct KernelSection {
     pub position: Position,
     pub image: String,
     pub cmdline: String,
-    pub binary: String,
-    /// `None` for `none` and the empty text.
-    pub tar: Option<String>,
-    pub ucode: Option<String>,
+    binary: String,
+    tar: Option<String>,
+    ucode: Option<String>,
+}
+
+impl KernelSection {
+    /// Path of the kernel in its image.
+    pub fn binary(&self) -> String {
+        match self.binary.as_str() {
+            "" => "kernel".into(),
+            binary => binary.into(),
+        }
+    }
+
+    /// Path of the archive with modules; `None` if there is to be none.
+    pub fn tar(&self) -> Option<String> {
+        match self.tar.as_deref() {
+            None => Some("kernel.tar".into()),
+            Some("" | "none") => None,
+            Some(tar) => Some(tar.into()),
+        }
+    }
+
+    /// Path of the microcode archive.
+    pub fn ucode(&self) -> Option<String> {
+        self.ucode.clone().filter(|ucode| !ucode.is_empty())
+    }
+
+    /// Takes what a later file gives.
+    fn overlay(&mut self, later: Self) {
+        if !later.image.is_empty() {
+            (self.image, self.position) = (later.image, later.position);
+        }
+        if !later.cmdline.is_empty() {
+            self.cmdline = later.cmdline;
+        }
+        if !later.binary.is_empty() {
+            self.binary = later.binary;
+        }
+        self.tar = later.tar.or(self.tar.take());
+        self.ucode = later.ucode.or(self.ucode.take());
+    }
 }
 
 /// An item of `onboot`, `onshutdown` or `services`.
@@ -67,22 +107,47 @@ pub struct FileSection {
 }
 
 impl Definition {
-    /// Decodes the text of a LinuxKit file.
+    /// Decodes LinuxKit files and merges them from the first to the last: lists are joined, of the
+    /// kernel's keys the last one given counts.
     ///
     /// # Errors
-    /// Every error of the file, in its order.
-    pub fn parse(text: &str) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+    /// Every error of all files, in their order.
+    pub fn parse(texts: &[&str]) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let mut diagnostics = Diagnostics::default();
-        let definition = Self::decode(text, &mut diagnostics);
-        match definition {
-            Some(definition) if diagnostics.errors.is_empty() => {
-                Ok((definition, diagnostics.warnings))
-            }
-            _ => {
-                diagnostics.errors.sort_by_key(|error| error.position);
-                Err(diagnostics.errors)
+        let mut merged = Self::default();
+        for (file, text) in texts.iter().enumerate() {
+            match Self::decode(text, file, &mut diagnostics) {
+                Some(definition) if file == 0 => merged = definition,
+                Some(definition) => merged.append(definition),
+                None => {}
             }
         }
+        merged.check_services(&mut diagnostics);
+        if diagnostics.errors.is_empty() {
+            return Ok((merged, diagnostics.warnings));
+        }
+        diagnostics.errors.sort_by_key(|error| error.position);
+        Err(diagnostics.errors)
+    }
+
+    fn append(&mut self, later: Self) {
+        match (&mut self.kernel, later.kernel) {
+            (Some(kernel), Some(later)) => kernel.overlay(later),
+            (kernel @ None, later) => *kernel = later,
+            (Some(_), None) => {}
+        }
+        self.init.extend(later.init);
+        self.onboot.extend(later.onboot);
+        self.onshutdown.extend(later.onshutdown);
+        self.services.extend(later.services);
+        self.files.extend(later.files);
+        self.first_bindable = self.volumes.len();
+        self.volumes.extend(later.volumes);
+    }
+
+    /// The volumes that binds may name. LinuxKit looks them up in the last file only.
+    pub(super) fn bindable_volumes(&self) -> &[VolumeSection] {
+        &self.volumes[self.first_bindable..]
     }
 
     /// Every image as it is written, with its place.
@@ -101,18 +166,21 @@ impl Definition {
             .chain(volumes.filter_map(|it| Some((it.image.as_deref()?, it.position))))
     }
 
-    fn decode(text: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+    fn decode(text: &str, file: usize, diagnostics: &mut Diagnostics) -> Option<Self> {
         if text.trim().is_empty() {
-            diagnostics.error(Position { line: 1, column: 1 }, "the file is empty");
+            let (line, column) = (1, 1);
+            let start = Position { file, line, column };
+            diagnostics.error(start, "the file is empty");
             return None;
         }
-        let root = match node::parse(text) {
+        let mut root = match node::parse(text) {
             Ok(root) => root,
             Err((position, message)) => {
-                diagnostics.error(position, message);
+                diagnostics.error(Position { file, ..position }, message);
                 return None;
             }
         };
+        root.set_file(file);
         let mut f = Fields::new(&root, "the definition", diagnostics)?;
         let definition = Self {
             kernel: f.with("kernel", kernel),
@@ -123,7 +191,8 @@ impl Definition {
                 .unwrap_or_default(),
             services: f.list("services", container("service")).unwrap_or_default(),
             volumes: f.list("volumes", volume).unwrap_or_default(),
-            files: f.list("files", file).unwrap_or_default(),
+            files: f.list("files", file_section).unwrap_or_default(),
+            first_bindable: 0,
         };
         f.with("trust", trust);
         f.finish();
@@ -131,7 +200,7 @@ impl Definition {
         Some(definition)
     }
 
-    fn check_names(&self, diagnostics: &mut Diagnostics) {
+    fn check_services(&self, diagnostics: &mut Diagnostics) {
         for (index, service) in self.services.iter().enumerate() {
             if self.services[..index]
                 .iter()
@@ -143,6 +212,9 @@ impl Definition {
                 );
             }
         }
+    }
+
+    fn check_names(&self, diagnostics: &mut Diagnostics) {
         for (index, volume) in self.volumes.iter().enumerate() {
             if self.volumes[..index]
                 .iter()
@@ -188,24 +260,16 @@ fn check_container_name(container: &ContainerSection, diagnostics: &mut Diagnost
 
 fn kernel(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Option<KernelSection> {
     let mut f = Fields::new(node, what, diagnostics)?;
-    let named = |name: Option<String>| name.filter(|name| !name.is_empty() && name != "none");
     let section = KernelSection {
         position: node.position,
         image: f.string("image").unwrap_or_default(),
         cmdline: f.string("cmdline").unwrap_or_default(),
-        binary: f
-            .string("binary")
-            .filter(|name| !name.is_empty())
-            .unwrap_or("kernel".into()),
-        tar: match f.string("tar") {
-            None => Some("kernel.tar".into()),
-            name => named(name),
-        },
-        ucode: f.string("ucode").filter(|name| !name.is_empty()),
+        binary: f.string("binary").unwrap_or_default(),
+        tar: f.string("tar"),
+        ucode: f.string("ucode"),
     };
     f.finish();
-    // Without an image LinuxKit ignores the section, cmdline included.
-    (!section.image.is_empty()).then_some(section)
+    Some(section)
 }
 
 fn trust(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Option<()> {
@@ -267,7 +331,7 @@ fn volume(node: &Node, _: &str, diagnostics: &mut Diagnostics) -> Option<VolumeS
     Some(section)
 }
 
-fn file(node: &Node, _: &str, diagnostics: &mut Diagnostics) -> Option<FileSection> {
+fn file_section(node: &Node, _: &str, diagnostics: &mut Diagnostics) -> Option<FileSection> {
     let mut f = Fields::new(node, "file", diagnostics)?;
     let section = FileSection {
         position: node.position,

@@ -6,6 +6,8 @@ use std::fmt;
 /// image's label).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
+    /// Which of the files that are read together, from 0.
+    pub file: usize,
     /// Line.
     pub line: u64,
     /// Column, in characters.
@@ -23,7 +25,7 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Position { line, column } = self.position;
+        let Position { line, column, .. } = self.position;
         if line > 0 {
             write!(f, "{line}:{column}: ")?;
         }

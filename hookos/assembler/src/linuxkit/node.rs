@@ -43,6 +43,21 @@ impl Value {
     }
 }
 
+impl Node {
+    /// Says which of several files the document is.
+    pub fn set_file(&mut self, file: usize) {
+        self.position.file = file;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.set_file(file)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+                key.set_file(file);
+                value.set_file(file);
+            }),
+            _ => {}
+        }
+    }
+}
+
 /// Reads one YAML document.
 ///
 /// # Errors
@@ -58,6 +73,7 @@ pub fn parse(text: &str) -> Result<Node, (Position, String)> {
             .map_or(Position::default(), |location| Position {
                 line: location.line(),
                 column: location.column(),
+                ..Position::default()
             });
         (position, error.to_string())
     })
@@ -70,6 +86,7 @@ impl<'de> Deserialize<'de> for Node {
         let position = Position {
             line: at.line(),
             column: at.column(),
+            ..Position::default()
         };
         Ok(Self {
             position,

@@ -74,7 +74,7 @@ pub fn plan(definition: &Definition, images: &ImageSource, base: &Path) -> (Plan
     };
     let context = Context {
         volumes: definition
-            .volumes
+            .bindable_volumes()
             .iter()
             .map(|volume| (volume.name.as_str(), volume))
             .collect(),
@@ -163,7 +163,8 @@ impl<'a> Planner<'a> {
     }
 
     fn kernel(&mut self, definition: &Definition) {
-        let Some(kernel) = &definition.kernel else {
+        // Without an image LinuxKit ignores the section, cmdline included.
+        let Some(kernel) = definition.kernel.as_ref().filter(|it| !it.image.is_empty()) else {
             return;
         };
         let Some((image, _)) = self.image(&kernel.image, kernel.position) else {
@@ -178,9 +179,9 @@ impl<'a> Planner<'a> {
         self.pieces.push(Piece::Kernel(Kernel {
             image,
             position: kernel.position,
-            binary: kernel.binary.clone(),
-            tar: kernel.tar.clone(),
-            ucode: kernel.ucode.clone(),
+            binary: kernel.binary(),
+            tar: kernel.tar(),
+            ucode: kernel.ucode(),
         }));
     }
 

@@ -212,7 +212,7 @@ impl Bench<'_> {
 
     /// The figures whose targets are linuxkit's time.
     fn beside(&self, linuxkit: &LinuxKit, cold: &[Run], warm: &[Run]) -> Result<Vec<Figure>> {
-        let definition = &self.set.definition;
+        let definition = std::slice::from_ref(&self.set.definition);
         let out = self.folder.join("linuxkit-out");
         fs_err::create_dir_all(&out)?;
         linuxkit.import(&ImageSource::open(&self.set.images)?, definition)?;

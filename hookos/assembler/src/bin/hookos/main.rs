@@ -23,8 +23,9 @@ struct Cli {
 enum Command {
     /// Make kernel, initrd.img and cmdline.
     Build {
-        /// The LinuxKit file.
-        definition: PathBuf,
+        /// The LinuxKit file; several are merged from the first to the last.
+        #[arg(required = true, value_name = "DEFINITION")]
+        definitions: Vec<PathBuf>,
         /// OCI layout folders or tars, or docker-archive tars; may be given several times.
         #[arg(long, required = true, value_name = "PATH")]
         images: Vec<PathBuf>,
@@ -34,7 +35,7 @@ enum Command {
         /// Folder that keeps compressed parts between builds.
         #[arg(long, value_name = "DIR")]
         cache: Option<PathBuf>,
-        /// Folder that `source:` of files is relative to [default: that of the LinuxKit file].
+        /// Folder that `source:` of files is relative to [default: that of the first LinuxKit file].
         #[arg(long, value_name = "DIR")]
         base: Option<PathBuf>,
         /// zstd level of the initrd.
@@ -46,8 +47,9 @@ enum Command {
     },
     /// Check a LinuxKit file against its images and build nothing.
     Check {
-        /// The LinuxKit file.
-        definition: PathBuf,
+        /// The LinuxKit file; several are merged from the first to the last.
+        #[arg(required = true, value_name = "DEFINITION")]
+        definitions: Vec<PathBuf>,
         /// OCI layout folders or tars, or docker-archive tars; may be given several times.
         #[arg(long, required = true, value_name = "PATH")]
         images: Vec<PathBuf>,
@@ -106,7 +108,7 @@ enum Command {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Build {
-            definition,
+            definitions,
             images,
             out,
             cache,
@@ -116,7 +118,7 @@ fn main() -> Result<()> {
         } => {
             let images = ImageSource::open(images)?;
             build(&Request {
-                definition,
+                definitions,
                 images,
                 out,
                 cache,
@@ -125,10 +127,14 @@ fn main() -> Result<()> {
                 tar,
             })
         }
-        Command::Check { definition, images } => {
-            let request = Request::new(definition, ImageSource::open(images)?, "");
+        Command::Check {
+            definitions,
+            images,
+        } => {
+            let mut request = Request::new("", ImageSource::open(images)?, "");
+            request.definitions = definitions;
             for warning in hookos::check(&request)? {
-                eprintln!("warning: {}:{warning}", request.definition.display());
+                eprintln!("warning: {}", request.located(&warning));
             }
             Ok(())
         }
@@ -172,7 +178,7 @@ fn main() -> Result<()> {
 fn build(request: &Request) -> Result<()> {
     let report = hookos::assemble(request)?;
     for warning in &report.warnings {
-        eprintln!("warning: {}:{warning}", request.definition.display());
+        eprintln!("warning: {}", request.located(warning));
     }
     for part in &report.parts {
         let origin = if part.cached { "cached" } else { "made" };

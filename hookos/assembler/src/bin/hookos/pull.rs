@@ -11,8 +11,10 @@ use hookos::registry::{Mirror, Registries, Settings};
 /// What `pull` takes.
 #[derive(Args)]
 pub struct Arguments {
-    /// The LinuxKit file; its lock file is beside it, named like it with the extension `lock`.
-    definition: PathBuf,
+    /// The LinuxKit file; several are merged. The lock file is beside the first, named like it with
+    /// the extension `lock`.
+    #[arg(required = true, value_name = "DEFINITION")]
+    definitions: Vec<PathBuf>,
     /// OCI layout folders or tars, or docker-archive tars: what they have is not pulled; may be
     /// given several times.
     #[arg(long, value_name = "PATH")]
@@ -44,10 +46,10 @@ struct Reach {
 
 /// Pulls what is missing and keeps the lock file.
 pub fn run(arguments: Arguments) -> Result<()> {
-    let path = Lock::path_of(&arguments.definition);
+    let path = Lock::path_of(&arguments.definitions[0]);
     let before = Lock::read(&path)?;
     let local = ImageSource::open(&arguments.images)?;
-    let references = hookos::references(&arguments.definition)?;
+    let references = hookos::references(&arguments.definitions)?;
     let mut lock = before.clone();
     lock.retain(|locked| references.iter().any(|reference| reference == locked));
     let mut layout = LayoutWriter::create(&arguments.into)?;
