@@ -17,13 +17,7 @@ fn config(folder: &Path) -> (VmConfig, Firmware) {
     let firmware = Firmware::new_machine(&folder.join("vars.fd")).expect("package ovmf");
     let disk = folder.join("disk.raw");
     create_empty_disk(&disk, 64 << 20).unwrap();
-    let disk = Disk {
-        name: "target".into(),
-        file: disk,
-        format: DiskFormat::Raw,
-        bus: Bus::Nvme,
-        serial: "EMTS-TEST-7".into(),
-    };
+    let disk = Disk::new("target", &disk, DiskFormat::Raw, Bus::Nvme, "EMTS-TEST-7");
     (
         VmConfig::new("firmware-boot", firmware.clone(), folder, folder)
             .cpus(1)

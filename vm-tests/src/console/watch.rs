@@ -2,10 +2,10 @@
 //! for what they show.
 
 use std::collections::VecDeque;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -27,6 +27,8 @@ pub struct ConsoleState {
     pub markers: Vec<Marker>,
     /// Signs of trouble.
     pub badness: Vec<Badness>,
+    /// The names of the boot entries that the firmware has started, in order.
+    pub boots: Vec<String>,
 }
 
 impl ConsoleState {
@@ -69,11 +71,24 @@ impl ConsoleState {
             self.markers.push(marker);
         }
         self.badness.extend(find_badness(port, &line));
+        // The firmware writes to every serial port; one of them is enough.
+        if port == "ttyS0" {
+            self.boots.extend(started_entry(&line));
+        }
         self.lines.push_back((port, line));
         if self.lines.len() > KEPT_LINES {
             self.lines.pop_front();
         }
     }
+}
+
+/// The boot entry's name in the line that EDK II's boot device selection (BdsDxe) prints when it starts one:
+/// `BdsDxe: starting Boot0003 "EMTS" from HD(1,GPT,...`.
+fn started_entry(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("BdsDxe: starting Boot")?;
+    let (_, name) = rest.split_once(" \"")?;
+    let (name, _) = name.split_once("\" from ")?;
+    Some(name.to_owned())
 }
 
 /// A line without terminal control sequences and carriage returns.
@@ -109,6 +124,13 @@ impl Console {
     /// Follows the files of `logs`, which need not be there yet.
     #[must_use]
     pub fn follow(logs: &[SerialLog]) -> Self {
+        Self::follow_into(logs, std::io::sink())
+    }
+
+    /// As [`Console::follow`]; every line is also written to `timeline`, behind the seconds since now.
+    #[must_use]
+    pub fn follow_into(logs: &[SerialLog], mut timeline: impl Write + Send + 'static) -> Self {
+        let begun = Instant::now();
         let state = Arc::new(Mutex::new(ConsoleState::default()));
         let (sender, version) = watch::channel(0);
         let (passed, passes) = watch::channel(0);
@@ -121,6 +143,9 @@ impl Console {
                 let mut changed = false;
                 for tail in &mut tails {
                     for line in tail.read_lines() {
+                        // What cannot be written here is in the port's own file.
+                        let seconds = begun.elapsed().as_secs_f64();
+                        let _ = writeln!(timeline, "{seconds:8.2} {} {}", tail.port, plain(&line));
                         lock(&shared).take(tail.port, &line);
                         changed = true;
                     }
@@ -219,9 +244,20 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
+
+    #[test]
+    fn notes_which_boot_entries_the_firmware_starts() {
+        let mut state = ConsoleState::default();
+        for line in [
+            "BdsDxe: loading Boot0001 \"UEFI QEMU USB HARDDRIVE 1-0\" from PciRoot(0x0)/Pci(0x2,0x0)",
+            "BdsDxe: starting Boot0001 \"UEFI QEMU USB HARDDRIVE 1-0\" from PciRoot(0x0)/Pci(0x2,0x0)",
+            "BdsDxe: starting Boot0005 \"EMTS\" from HD(1,GPT,5A9B7E31,0x800,0x40000)/\\EFI",
+        ] {
+            state.take("ttyS0", line);
+        }
+        assert_eq!(state.boots, ["UEFI QEMU USB HARDDRIVE 1-0", "EMTS"]);
+    }
 
     #[test]
     fn a_marker_on_two_consoles_counts_once() {

@@ -117,10 +117,10 @@ impl Evidence {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write_script(&self, name: &str, text: &str) -> Result<(), EvidenceError> {
-        fs_err::write(self.path(name), text)?;
+    pub fn write_script(&self, path: &Path, text: &str) -> Result<(), EvidenceError> {
+        fs_err::write(path, text)?;
         Ok(fs_err::set_permissions(
-            self.path(name),
+            path,
             std::fs::Permissions::from_mode(0o755),
         )?)
     }

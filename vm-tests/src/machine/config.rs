@@ -7,10 +7,18 @@ use serde::Deserialize;
 use crate::accel::Accelerator;
 use crate::firmware::Firmware;
 
-/// An amount of memory in MiB.
+/// An amount of memory, or a disk's size, in MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Mebibytes(pub u32);
+
+impl Mebibytes {
+    /// The amount in bytes.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        u64::from(self.0) << 20
+    }
+}
 
 /// How a disk is attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -22,8 +30,23 @@ pub enum Bus {
     Sata,
     /// virtio-blk.
     Virtio,
+    /// virtio-scsi.
+    Scsi,
     /// USB mass storage on the xHCI controller, as a removable stick.
     Usb,
+    /// USB mass storage that says of itself that it is not removable.
+    #[serde(rename = "usb-fixed")]
+    UsbFixed,
+}
+
+/// What a disk does wrong, from power-on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DiskFault {
+    /// Every write to this place, in MiB from the disk's begin, ends with an I/O error.
+    WriteErrorAtMiB(u32),
+    /// Every flush of its cache ends with an I/O error.
+    FlushError,
 }
 
 /// How a disk's bytes are stored in its file.
@@ -59,13 +82,37 @@ pub struct Disk {
     pub bus: Bus,
     /// The serial number that the guest sees.
     pub serial: String,
+    /// Writes to it fail.
+    pub read_only: bool,
+    /// What it does wrong.
+    pub fault: Option<DiskFault>,
+    /// The file in which every write is noted, in the form of dm-log-writes.
+    pub write_log: Option<PathBuf>,
+}
+
+impl Disk {
+    /// A disk that works.
+    #[must_use]
+    pub fn new(name: &str, file: &Path, format: DiskFormat, bus: Bus, serial: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            file: file.to_owned(),
+            format,
+            bus,
+            serial: serial.to_owned(),
+            read_only: false,
+            fault: None,
+            write_log: None,
+        }
+    }
 }
 
 /// What the machine's network card reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// An address and SSH from the host, no way out and no gateway.
+    #[default]
     Restricted,
     /// The host's network behind address translation.
     Open,

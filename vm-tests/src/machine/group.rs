@@ -65,6 +65,15 @@ impl ProcessGroup {
         tokio::time::timeout(VANISH, self.vanished()).await.is_ok()
     }
 
+    /// Stops all processes of the group where they are, or lets them go on.
+    ///
+    /// # Errors
+    /// The group has ended.
+    pub fn freeze(&self, frozen: bool) -> std::io::Result<()> {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        Ok(kill_process_group(self.group, signal)?)
+    }
+
     async fn vanished(&self) {
         let mut poll = tokio::time::interval(Duration::from_millis(20));
         while test_kill_process_group(self.group).is_ok() {

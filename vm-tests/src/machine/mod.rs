@@ -6,9 +6,11 @@ mod disk;
 mod group;
 mod plan;
 mod running;
+mod write_log;
 
-pub use config::{Bus, Disk, DiskFormat, Mebibytes, Network, VmConfig};
-pub use disk::{DiskError, create_empty_disk, create_overlay, extract_range};
+pub use config::{Bus, Disk, DiskFault, DiskFormat, Mebibytes, Network, VmConfig};
+pub use disk::{DiskError, create_empty_disk, create_overlay, extract_range, fingerprint};
 pub use group::ProcessGroup;
 pub use plan::{PlanError, SerialLog, VmPlan};
 pub use running::{Death, MachineError, RunningVm};
+pub use write_log::{Replayed, WriteLogError, replay};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::config::{Bus, Disk, Network, VmConfig};
+use super::config::{Bus, Disk, DiskFault, Network, VmConfig};
 use crate::accel::Accelerator;
 use crate::shell::quote;
 
@@ -195,30 +195,60 @@ impl VmConfig {
 
 /// No disk has a `bootindex`: the boot order is the firmware's own.
 fn push_disk(args: &mut Args, disk: &Disk) {
-    let Disk {
-        name,
-        file,
-        format,
-        bus,
-        serial,
-    } = disk;
-    let driver = format.driver();
-    args.pair(
-        "-blockdev",
-        format!(
-            "driver={driver},node-name={name},discard=unmap,file.driver=file,file.filename={}",
-            escape(file)
-        ),
-    );
-    let device = match bus {
-        Bus::Nvme => format!("nvme,id={name}-device,drive={name},serial={serial}"),
-        Bus::Sata => format!("ide-hd,id={name}-device,drive={name},serial={serial}"),
-        Bus::Virtio => format!("virtio-blk-pci,id={name}-device,drive={name},serial={serial}"),
-        Bus::Usb => format!(
-            "usb-storage,id={name}-device,bus=xhci.0,drive={name},serial={serial},removable=on"
-        ),
+    let Disk { name, serial, .. } = disk;
+    args.pair("-blockdev", block_node(disk));
+    let common = format!("id={name}-device,drive={name},serial={serial}");
+    let device = match disk.bus {
+        Bus::Nvme => format!("nvme,{common}"),
+        Bus::Sata => format!("ide-hd,{common}"),
+        Bus::Virtio => format!("virtio-blk-pci,{common}"),
+        Bus::Scsi => {
+            args.pair("-device", format!("virtio-scsi-pci,id={name}-bus"));
+            format!("scsi-hd,{common},bus={name}-bus.0")
+        }
+        Bus::Usb => format!("usb-storage,{common},bus=xhci.0,removable=on"),
+        Bus::UsbFixed => format!("usb-storage,{common},bus=xhci.0,removable=off"),
     };
     args.pair("-device", device);
+}
+
+/// The disk's block node: the format over the file, between them what notes or disturbs requests.
+fn block_node(disk: &Disk) -> String {
+    const SECTORS_PER_MIB: u64 = 2048;
+    let mut node = format!(
+        "driver={},node-name={},discard=unmap,read-only={}",
+        disk.format.driver(),
+        disk.name,
+        if disk.read_only { "on" } else { "off" }
+    );
+    let mut below = "file".to_owned();
+    if let Some(log) = &disk.write_log {
+        node += &format!(
+            ",{below}.driver=blklogwrites,{below}.log.driver=file,{below}.log.filename={}",
+            escape(log)
+        );
+        below += ".file";
+    }
+    if let Some(fault) = disk.fault {
+        let request = match fault {
+            DiskFault::WriteErrorAtMiB(place) => {
+                format!(
+                    "iotype=write,{below}.inject-error.0.sector={}",
+                    u64::from(place) * SECTORS_PER_MIB
+                )
+            }
+            DiskFault::FlushError => "iotype=flush".to_owned(),
+        };
+        // 5: EIO
+        node += &format!(
+            ",{below}.driver=blkdebug,{below}.inject-error.0.event=none,{below}.inject-error.0.errno=5,{below}.inject-error.0.{request}"
+        );
+        below += ".image";
+    }
+    node + &format!(
+        ",{below}.driver=file,{below}.filename={}",
+        escape(&disk.file)
+    )
 }
 
 fn push_consoles(args: &mut Args, logs: &[SerialLog]) {
@@ -293,13 +323,7 @@ mod tests {
     fn disk(folder: &Path, name: &str, bus: Bus) -> Disk {
         let file = folder.join(format!("{name},1.img"));
         fs_err::write(&file, "").unwrap();
-        Disk {
-            name: name.into(),
-            file,
-            format: DiskFormat::Raw,
-            bus,
-            serial: "S1".into(),
-        }
+        Disk::new(name, &file, DiskFormat::Raw, bus, "S1")
     }
 
     #[test]
@@ -327,7 +351,7 @@ mod tests {
             .unwrap();
         let has = |text: &str| plan.args.iter().any(|arg| arg == text);
         assert!(
-            has("usb-storage,id=usb-device,bus=xhci.0,drive=usb,serial=S1,removable=on"),
+            has("usb-storage,id=usb-device,drive=usb,serial=S1,bus=xhci.0,removable=on"),
             "{:?}",
             plan.args
         );
@@ -335,6 +359,30 @@ mod tests {
             has("nvme,id=target-device,drive=target,serial=S1"),
             "{:?}",
             plan.args
+        );
+    }
+
+    #[test]
+    fn a_faulty_disk_and_a_noted_one_have_their_filter_below_the_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut faulty = disk(folder.path(), "a", Bus::Sata);
+        faulty.fault = Some(DiskFault::WriteErrorAtMiB(2));
+        let node = block_node(&faulty);
+        assert!(
+            node.contains("file.driver=blkdebug")
+                && node.contains("file.inject-error.0.sector=4096")
+                && node.contains("file.image.driver=file"),
+            "{node}"
+        );
+        faulty.write_log = Some(PathBuf::from("log"));
+        faulty.fault = Some(DiskFault::FlushError);
+        let node = block_node(&faulty);
+        assert!(
+            node.contains("file.driver=blklogwrites,file.log.driver=file,file.log.filename=log")
+                && node.contains("file.file.driver=blkdebug")
+                && node.contains("file.file.inject-error.0.iotype=flush")
+                && node.contains("file.file.image.filename="),
+            "{node}"
         );
     }
 

@@ -135,6 +135,18 @@ impl RunningVm {
         forwarded_port(&text).ok_or(MachineError::NoPort(text))
     }
 
+    /// Holds the whole machine still, in the middle of whatever it does, while `look` looks at its files: they
+    /// are then as a power cut at this moment would leave them.
+    ///
+    /// # Errors
+    /// The machine has ended.
+    pub fn held_still<T>(&self, look: impl FnOnce() -> T) -> std::io::Result<T> {
+        self.group.freeze(true)?;
+        let seen = look();
+        self.group.freeze(false)?;
+        Ok(seen)
+    }
+
     /// Ends the machine: asks QEMU, then kills what is left.
     ///
     /// # Errors

@@ -117,7 +117,7 @@ fn entry(variable: &Variable) -> Option<BootEntry> {
         .strip_prefix("Boot")
         .filter(|digits| digits.len() == 4)?;
     let number = u16::from_str_radix(digits, 16).ok()?;
-    let decoded = load_option(&variable.data);
+    let decoded = read_load_option(&variable.data);
     let ok = decoded.is_some();
     let (attributes, description, path) = decoded.unwrap_or_default();
     Some(BootEntry {
@@ -131,7 +131,7 @@ fn entry(variable: &Variable) -> Option<BootEntry> {
 
 /// EFI_LOAD_OPTION: attributes u32, length of the device path u16, description
 /// (UTF-16, NUL), device path, optional data.
-fn load_option(data: &[u8]) -> Option<(u32, String, Vec<DevicePathNode>)> {
+fn read_load_option(data: &[u8]) -> Option<(u32, String, Vec<DevicePathNode>)> {
     let attributes = u32::from_le_bytes(data.get(..4)?.try_into().ok()?);
     let length = usize::from(u16::from_le_bytes(data.get(4..6)?.try_into().ok()?));
     let rest = &data[6..];
@@ -139,6 +139,37 @@ fn load_option(data: &[u8]) -> Option<(u32, String, Vec<DevicePathNode>)> {
     let description = utf16(&rest[..end]);
     let path = rest.get(end + 2..end + 2 + length)?;
     Some((attributes, description, device_path(path)?))
+}
+
+/// The load option of a boot loader on a GPT partition, which it names by its unique GUID (in memory order).
+#[must_use]
+pub fn load_option(description: &str, partition: [u8; 16]) -> Vec<u8> {
+    // Hard drive: number u32, start u64, size u64, signature, format 2 (GPT), signature type 2 (GUID).
+    let mut path = vec![4, 1, 42, 0];
+    path.extend(1u32.to_le_bytes());
+    path.extend(2048u64.to_le_bytes());
+    path.extend(65536u64.to_le_bytes());
+    path.extend(partition);
+    path.extend([2, 2]);
+    let file: Vec<u8> = "\\EFI\\other\\grubx64.efi"
+        .encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    path.extend([4, 4]);
+    path.extend(u16::try_from(file.len() + 4).unwrap_or(0).to_le_bytes());
+    path.extend(file);
+    path.extend([0x7f, 0xff, 4, 0]);
+    let mut option = ACTIVE.to_le_bytes().to_vec();
+    option.extend(u16::try_from(path.len()).unwrap_or(0).to_le_bytes());
+    option.extend(
+        description
+            .encode_utf16()
+            .chain([0])
+            .flat_map(u16::to_le_bytes),
+    );
+    option.extend(path);
+    option
 }
 
 /// Nodes of type u8, sub-type u8, length u16 (with this header), data; the end
@@ -218,6 +249,20 @@ mod tests {
         );
         assert!(variables.entry(1).unwrap().is_usb());
         assert_eq!(variables.first().unwrap().description, "EMTS");
+    }
+
+    #[test]
+    fn a_load_option_is_read_as_it_was_made() {
+        let option = load_option("Other System", *b"0123456789abcdef");
+        let (attributes, description, path) = read_load_option(&option).unwrap();
+        assert_eq!((attributes, description.as_str()), (ACTIVE, "Other System"));
+        assert_eq!(
+            path,
+            [
+                DevicePathNode::Partition(guid_text(b"0123456789abcdef")),
+                DevicePathNode::File("\\EFI\\other\\grubx64.efi".into())
+            ]
+        );
     }
 
     #[test]

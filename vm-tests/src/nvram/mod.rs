@@ -1,11 +1,11 @@
 //! The firmware's variables as they are in the machine's variable store file.
 //!
 //! The crates that exist read a running system's variables (efivar) or rewrite
-//! whole firmware images; this reads one file, in the layout of the UEFI PI
+//! whole firmware images; this reads one file, and adds a variable to it, in the layout of the UEFI PI
 //! specification and EDK II's `VariableFormat.h`, and nothing more.
 
 mod boot;
 mod store;
 
-pub use boot::{BootEntry, BootVariables, DevicePathNode};
-pub use store::{NvramError, Variable, read_store};
+pub use boot::{BootEntry, BootVariables, DevicePathNode, load_option};
+pub use store::{NvramError, Variable, add_variable, read_store};

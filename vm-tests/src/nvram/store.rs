@@ -26,6 +26,15 @@ const VARIABLE_START: u16 = 0x55aa;
 const STATE_ADDED: u8 = 0x3f;
 /// State of a variable that was being replaced when power went: still in use.
 const STATE_IN_TRANSITION: u8 = 0x3e;
+/// What remains of the state of a variable that is deleted: VAR_DELETED.
+const STATE_DELETED: u8 = 0xfd;
+/// EFI_GLOBAL_VARIABLE of the UEFI specification, the namespace of BootOrder.
+const GLOBAL_VARIABLE: [u8; 16] = guid(
+    0x8be4_df61,
+    0x93ca,
+    0x11d2,
+    [0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c],
+);
 
 /// Why a file is not a variable store.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -36,6 +45,9 @@ pub enum NvramError {
     /// Something else is in the file.
     #[error("the firmware's variable file has no {0}; is it an OVMF_VARS file?")]
     Foreign(&'static str),
+    /// There is no room for another variable.
+    #[error("the firmware's variable file is full")]
+    Full,
 }
 
 /// One variable.
@@ -59,12 +71,8 @@ const fn guid(a: u32, b: u16, c: u16, d: [u8; 8]) -> [u8; 16] {
     ]
 }
 
-/// Reads all variables in use from the content of an OVMF variable file. A
-/// variable in transition counts only when no finished one has its name.
-///
-/// # Errors
-/// The content is no variable store.
-pub fn read_store(bytes: &[u8]) -> Result<Vec<Variable>, NvramError> {
+/// Where the variables begin, and where the store ends.
+fn variables_area(bytes: &[u8]) -> Result<(usize, usize), NvramError> {
     // EFI_FIRMWARE_VOLUME_HEADER: 16 zero bytes, GUID, length u64, "_FVH", attributes u32, header length u16.
     if take(bytes, 16, 16, "the volume's header")? != VOLUME_GUID
         || take(bytes, 40, 4, "the volume's header")? != b"_FVH"
@@ -76,9 +84,18 @@ pub fn read_store(bytes: &[u8]) -> Result<Vec<Variable>, NvramError> {
         return Err(NvramError::Foreign("store of authenticated variables"));
     }
     let end = (start + u32_at(bytes, start + 16)? as usize).min(bytes.len());
+    Ok((start + STORE_HEADER, end))
+}
+
+/// Reads all variables in use from the content of an OVMF variable file. A
+/// variable in transition counts only when no finished one has its name.
+///
+/// # Errors
+/// The content is no variable store.
+pub fn read_store(bytes: &[u8]) -> Result<Vec<Variable>, NvramError> {
+    let (mut at, end) = variables_area(bytes)?;
     let mut finished = Vec::new();
     let mut in_transition = Vec::new();
-    let mut at = start + STORE_HEADER;
     while at + VARIABLE_HEADER <= end && u16_at(bytes, at)? == VARIABLE_START {
         let (variable, state, next) = read_variable(bytes, at)?;
         match state {
@@ -97,6 +114,44 @@ pub fn read_store(bytes: &[u8]) -> Result<Vec<Variable>, NvramError> {
         }
     }
     Ok(finished)
+}
+
+/// Writes a variable of the firmware's own namespace, non-volatile and visible at run time, in place of one
+/// that has its name. The machine must not run.
+///
+/// # Errors
+/// The content is no variable store, or the store is full.
+pub fn add_variable(bytes: &mut [u8], name: &str, data: &[u8]) -> Result<(), NvramError> {
+    let (mut at, end) = variables_area(bytes)?;
+    while at + VARIABLE_HEADER <= end && u16_at(bytes, at)? == VARIABLE_START {
+        let (variable, _, next) = read_variable(bytes, at)?;
+        if variable.name == name && variable.vendor == GLOBAL_VARIABLE {
+            bytes[at + 2] &= STATE_DELETED;
+        }
+        at = next;
+    }
+    let name: Vec<u8> = name
+        .encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let mut variable = VARIABLE_START.to_le_bytes().to_vec();
+    variable.extend([STATE_ADDED, 0]);
+    // Non-volatile, boot services, run time.
+    variable.extend(7u32.to_le_bytes());
+    // Monotonic count, time, key index: of authenticated variables only.
+    variable.extend([0; 28]);
+    variable.extend(size(&name));
+    variable.extend(size(data));
+    variable.extend(GLOBAL_VARIABLE);
+    variable.extend(name);
+    variable.extend(data);
+    if at + variable.len() > end {
+        return Err(NvramError::Full);
+    }
+    bytes[at..at + variable.len()].copy_from_slice(&variable);
+    Ok(())
 }
 
 /// AUTHENTICATED_VARIABLE_HEADER: start u16, state u8, reserved u8, attributes
@@ -220,6 +275,35 @@ pub(super) mod tests {
         assert_eq!(
             (read.len(), read[0].data.as_slice()),
             (1, [2, 0].as_slice())
+        );
+    }
+
+    #[test]
+    fn an_added_variable_takes_the_place_of_the_one_with_its_name() {
+        let mut bytes = store(&[("Timeout", 0x3f, &[5, 0])]);
+        add_variable(&mut bytes, "BootOrder", &[1, 0]).unwrap();
+        add_variable(&mut bytes, "BootOrder", &[2, 0, 1, 0]).unwrap();
+        let read = read_store(&bytes).unwrap();
+        let seen: Vec<(&str, &[u8])> = read
+            .iter()
+            .map(|variable| (variable.name.as_str(), variable.data.as_slice()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("Timeout", [5, 0].as_slice()),
+                ("BootOrder", [2, 0, 1, 0].as_slice())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_full_store_takes_no_variable() {
+        let mut bytes = store(&[]);
+        let data = vec![0; 0x10000];
+        assert_eq!(
+            add_variable(&mut bytes, "Big", &data),
+            Err(NvramError::Full)
         );
     }
 

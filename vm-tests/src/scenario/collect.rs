@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::flow::Flow;
 use super::machine::Hardware;
+use super::stick::{CONFIG_PARTITION, TABLE, find_partition};
 use crate::evidence::{Check, Evidence};
 use crate::machine::extract_range;
 use crate::node::{Probe, gather};
@@ -16,29 +17,31 @@ use crate::ssh::Ssh;
 /// How long the guest's logs may take; a guest that hangs must not hold up the report.
 const GUEST_LOGS: Duration = Duration::from_secs(90);
 /// The label of the entry that the installer makes.
-const BOOT_LABEL: &str = "EMTS";
-/// The stick's partition with config-file and logs.
-const CONFIG_PARTITION: &str = "EMTS-CONF";
+pub(super) const BOOT_LABEL: &str = "EMTS";
 
-/// The guest's own accounts, by the name of their file.
+/// The guest's own accounts that every run keeps, by the name of their file.
 const GUEST: &[(&str, &str)] = &[
     (
         "journal.log",
         "journalctl --no-pager -o short-precise -n 20000",
     ),
-    (
-        "journal-k3s.log",
-        "journalctl --no-pager -u k3s.service -o short-precise -n 10000",
-    ),
-    ("dmesg.log", "dmesg"),
     ("cloud-init.log", "cat /var/log/cloud-init.log"),
     (
         "cloud-init-output.log",
         "cat /var/log/cloud-init-output.log",
     ),
     ("cloud-init-result.json", "cat /run/cloud-init/result.json"),
-    ("runcmd.sh", "cat /var/lib/cloud/instance/scripts/runcmd"),
     ("k3s-config.yaml", "cat /etc/rancher/k3s/config.yaml"),
+];
+
+/// What a failed run keeps besides: it costs an emulated guest a quarter of a minute.
+const AFTER_FAILURE: &[(&str, &str)] = &[
+    (
+        "journal-k3s.log",
+        "journalctl --no-pager -u k3s.service -o short-precise -n 10000",
+    ),
+    ("dmesg.log", "dmesg"),
+    ("runcmd.sh", "cat /var/lib/cloud/instance/scripts/runcmd"),
     (
         "containerd-config.toml",
         "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml",
@@ -58,7 +61,7 @@ const GUEST: &[(&str, &str)] = &[
         "systemctl --no-pager --failed; systemd-analyze blame --no-pager | head -n 40",
     ),
     (
-        "kubernetes.json",
+        "kubernetes-all.json",
         "k3s kubectl get all,nodes,runtimeclasses,configmaps,events -A -o json",
     ),
     (
@@ -80,10 +83,18 @@ pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
         return;
     };
     flow.output.doing("collecting the guest's logs");
-    let probes: Vec<Probe> = GUEST
-        .iter()
+    let more = if failed { AFTER_FAILURE } else { &[] };
+    let wanted = || GUEST.iter().chain(more);
+    let probes: Vec<Probe> = wanted()
         .map(|(_, command)| Probe::shell(*command))
         .collect();
+    let objects = flow.objects.borrow().clone();
+    if !objects.is_empty()
+        && let Err(error) = flow.evidence.write("guest/kubernetes.json", &objects)
+    {
+        flow.output
+            .line(&format!("cannot keep the cluster's objects: {error}"));
+    }
     let gathered = tokio::select! {
         gathered = gather(&ssh, "collect", &probes, GUEST_LOGS) => gathered.map_err(|error| error.to_string()),
         death = flow.guard.vm().died() => Err(death.to_string()),
@@ -91,7 +102,7 @@ pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
     };
     match gathered {
         Ok(facts) => {
-            for ((name, _), probe) in GUEST.iter().zip(&probes) {
+            for ((name, _), probe) in wanted().zip(&probes) {
                 let Some(answer) = facts.get(probe) else {
                     continue;
                 };
@@ -121,29 +132,49 @@ async fn login(flow: &Flow<'_>, failed: bool) -> anyhow::Result<Ssh> {
     }
 }
 
+/// Keeps a copy of the variable store as it is now, unless there is one from before.
+pub(super) fn save_vars_once(hardware: &Hardware, evidence: &Evidence, name: &str) {
+    if !evidence.path(name).exists() {
+        save_vars(hardware, evidence, name);
+    }
+}
+
 /// Keeps a copy of the variable store as it is now.
 pub(super) fn save_vars(hardware: &Hardware, evidence: &Evidence, name: &str) {
     let _ = fs_err::copy(&hardware.firmware.vars, evidence.path(name));
 }
 
-fn read_vars(path: &Path) -> Result<BootVariables, String> {
+pub(super) fn read_vars(path: &Path) -> Result<BootVariables, String> {
     let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
     BootVariables::from_file_content(&bytes).map_err(|error| error.to_string())
 }
 
-/// The boot variables before and after, kept, decoded, checked.
-pub(super) fn firmware(hardware: &Hardware, evidence: &Evidence, checks: &mut Vec<Check>) {
+/// The boot variables before and after, kept, decoded, checked. Without a target the installer refused, and
+/// nothing may have changed.
+pub(super) fn firmware(
+    hardware: &Hardware,
+    evidence: &Evidence,
+    installs: bool,
+    checks: &mut Vec<Check>,
+) {
     save_vars(hardware, evidence, "firmware-vars-after.fd");
     let before = read_vars(&evidence.path("firmware-vars-before.fd"));
     let after = read_vars(&evidence.path("firmware-vars-after.fd"));
     let decoded = serde_json::json!({"before": before.as_ref().ok(), "after": after.as_ref().ok()});
     let _ = evidence.write("firmware-boot.json", &format!("{decoded:#}\n"));
     // A run that ended before the installer's end has its failure; the order says nothing then.
-    if !evidence.path("firmware-vars-installed.fd").exists() {
+    if installs && !evidence.path("firmware-vars-installed.fd").exists() {
         return;
     }
     match (before, after) {
-        (Ok(before), Ok(after)) => checks.extend(boot_checks(&before, &after)),
+        (Ok(before), Ok(after)) if installs => checks.extend(boot_checks(&before, &after)),
+        (Ok(before), Ok(after)) => checks.push(check(
+            "machine/bootOrder",
+            "no boot entry and no order was changed",
+            before.order_text(),
+            after.order_text(),
+            before == after,
+        )),
         (Err(reason), _) | (_, Err(reason)) => checks.push(check(
             "machine/bootOrder",
             "the firmware's variables can be read",
@@ -154,7 +185,13 @@ pub(super) fn firmware(hardware: &Hardware, evidence: &Evidence, checks: &mut Ve
     }
 }
 
-fn check(key: &str, check: &str, expected: String, actual: String, passed: bool) -> Check {
+pub(super) fn check(
+    key: &str,
+    check: &str,
+    expected: String,
+    actual: String,
+    passed: bool,
+) -> Check {
     Check {
         key: key.into(),
         check: check.into(),
@@ -165,7 +202,7 @@ fn check(key: &str, check: &str, expected: String, actual: String, passed: bool)
 }
 
 /// The boot order must be changed by the installer, and by nothing else.
-fn boot_checks(before: &BootVariables, after: &BootVariables) -> Vec<Check> {
+pub(super) fn boot_checks(before: &BootVariables, after: &BootVariables) -> Vec<Check> {
     let first = after.first();
     let ours = |boot: &BootVariables| {
         boot.entries
@@ -251,17 +288,17 @@ pub(super) fn stick_logs(stick: &Path, evidence: &Evidence) {
         return;
     };
     let table = folder.path().join("gpt");
-    if extract_range(stick, 0, 34, &table).is_err() {
+    if extract_range(stick, 0, TABLE, &table).is_err() {
         return;
     }
-    let Some((first, sectors)) = fs_err::read(&table)
+    let Some(place) = fs_err::read(&table)
         .ok()
-        .and_then(|bytes| partition(&bytes, CONFIG_PARTITION))
+        .and_then(|bytes| find_partition(&bytes, CONFIG_PARTITION))
     else {
         return;
     };
     let image = folder.path().join("conf.img");
-    if extract_range(stick, first, sectors, &image).is_err()
+    if extract_range(stick, place.start, place.length, &image).is_err()
         || fs_err::create_dir_all(evidence.path("stick")).is_err()
     {
         return;
@@ -273,27 +310,6 @@ pub(super) fn stick_logs(stick: &Path, evidence: &Evidence) {
         .arg("::logs")
         .arg(evidence.path("stick"));
     let _ = command.output();
-}
-
-/// First sector and number of sectors of a partition by its name, in the first
-/// 34 sectors of 512 bytes of a GPT disk: entries of 128 bytes from sector 2 on,
-/// first sector at 32, last at 40, name in UTF-16 at 56.
-fn partition(bytes: &[u8], name: &str) -> Option<(u64, u64)> {
-    if bytes.get(512..520)? != b"EFI PART" {
-        return None;
-    }
-    let wanted: Vec<u8> = name
-        .encode_utf16()
-        .chain([0])
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    let entry = bytes
-        .get(1024..)?
-        .chunks_exact(128)
-        .find(|entry| entry[56..].starts_with(&wanted))?;
-    let number = |at: usize| Some(u64::from_le_bytes(entry.get(at..at + 8)?.try_into().ok()?));
-    let (first, last) = (number(32)?, number(40)?);
-    Some((first, last.checked_sub(first)? + 1))
 }
 
 #[cfg(test)]
@@ -374,21 +390,5 @@ mod tests {
         let mut after = installed();
         after.entries.push(entry(6, "EMTS", vec![]));
         assert_eq!(failed(&after), ["machine/bootEntries"]);
-    }
-
-    #[test]
-    fn finds_a_partition_by_its_name() {
-        let mut bytes = vec![0; 34 * 512];
-        bytes[512..520].copy_from_slice(b"EFI PART");
-        let at = 1024 + 128;
-        bytes[at + 32..at + 40].copy_from_slice(&2048u64.to_le_bytes());
-        bytes[at + 40..at + 48].copy_from_slice(&4095u64.to_le_bytes());
-        let name: Vec<u8> = "EMTS-CONF"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
-        bytes[at + 56..at + 56 + name.len()].copy_from_slice(&name);
-        assert_eq!(partition(&bytes, "EMTS-CONF"), Some((2048, 2048)));
-        assert_eq!(partition(&bytes, "EMTS"), None);
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use crate::machine::{Bus, Mebibytes, Network};
+use super::stick::Damage;
+use crate::machine::{Bus, DiskFault, Mebibytes, Network};
 
 /// Why a scenario file cannot be used.
 #[derive(Debug, Error)]
@@ -34,33 +35,130 @@ pub struct DiskDefinition {
     /// Its bus.
     pub bus: Bus,
     /// Its size.
-    #[serde(rename = "sizeGiB")]
-    pub size_gib: u32,
+    #[serde(rename = "sizeMiB")]
+    pub size: Mebibytes,
     /// The serial number that the guest sees.
     pub serial: String,
+    /// What is on it before the machine is switched on.
+    #[serde(default)]
+    pub content: DiskContent,
+    /// What is wrong with it.
+    #[serde(default)]
+    pub fault: Option<DiskFault>,
+}
+
+/// What is on a disk before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskContent {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// Another operating system: GPT with an ESP and an ext4 file system.
+    ForeignOs,
+    /// A LUKS volume of another system over the whole disk.
+    Luks,
+}
+
+/// The machine's stick.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct StickDefinition {
+    /// Writes to it fail.
+    #[serde(default)]
+    pub read_only: bool,
+    /// What was done to it after it was made.
+    #[serde(default)]
+    pub damage: Vec<Damage>,
+    /// A second, equal stick is attached, with this serial number.
+    #[serde(default)]
+    pub second: Option<String>,
+}
+
+/// An entry that the firmware has before the installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForeignEntry {
+    /// An entry of another system's boot loader on a disk that is not there; first in BootOrder.
+    OtherSystem,
+    /// A load option that ends in the middle of its description.
+    Broken,
 }
 
 /// The machine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MachineDefinition {
-    /// Number of CPUs.
+    /// Number of CPUs, 2 when left out.
+    #[serde(default = "two_cpus")]
     pub cpus: u8,
-    /// Memory.
-    #[serde(rename = "memoryMiB")]
+    /// Memory, 4 GiB when left out.
+    #[serde(default = "four_gibibytes", rename = "memoryMiB")]
     pub memory: Mebibytes,
-    /// What its network card reaches.
+    /// What its network card reaches; `restricted` when left out.
+    #[serde(default)]
     pub network: Network,
     /// Its disks besides the stick.
+    #[serde(default)]
     pub disks: Vec<DiskDefinition>,
+    /// The stick.
+    #[serde(default)]
+    pub stick: StickDefinition,
+    /// Entries that the firmware has already.
+    #[serde(default)]
+    pub boot_entries: Vec<ForeignEntry>,
+}
+
+fn two_cpus() -> u8 {
+    2
+}
+
+fn four_gibibytes() -> Mebibytes {
+    Mebibytes(4096)
+}
+
+/// How the installer has to refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// The step that fails.
+    pub step: String,
+    /// A part of the reason that it gives.
+    pub reason: String,
+}
+
+/// Power cuts in the middle of an installation.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PowerCuts {
+    /// Seed of all that is drawn; `EMTS_SEED` takes its place.
+    pub seed: u64,
+    /// How many of the begins and ends of steps are taken; all when left out.
+    #[serde(default)]
+    pub boundaries: Option<usize>,
+    /// How many random moments inside each of `moments_in` are taken besides.
+    #[serde(default)]
+    pub moments: usize,
+    /// The steps that have random moments.
+    #[serde(default)]
+    pub moments_in: Vec<String>,
+    /// What is done after the recovery from each cut, such as `first-boot` and `ready`.
+    #[serde(default)]
+    pub then: Vec<Step>,
 }
 
 /// What is done, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// The machine is switched on and installs from the stick, until it resets.
     Install,
+    /// The installer runs until this step begins.
+    InstallUntil(String),
+    /// The installer ends with a failure that it explains.
+    Refuse(Refusal),
+    /// After the reset the firmware starts the installed disk.
+    StartDisk,
     /// The firmware starts the disk; SSH answers, cloud-init ends.
     FirstBoot,
     /// K3s becomes ready with its workloads.
@@ -69,32 +167,72 @@ pub enum Step {
     Verify,
     /// The node is rebooted and must come back as the same node.
     Reboot,
+    /// Whatever the firmware starts: the installed disk, or the stick, which then installs it and it is
+    /// started.
+    Recover,
+    /// The stick is pulled.
+    UnplugStick,
+    /// The power is cut and comes back; the stick is attached.
+    PowerCycle,
+    /// As `power-cycle`, and somebody has put the stick first in the boot order.
+    PowerCycleToStick,
+    /// Installations with power cuts, each in a machine of its own.
+    PowerCuts(PowerCuts),
 }
 
 impl Step {
     /// Its name, as in the scenario file.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Install => "install",
+            Self::InstallUntil(_) => "install-until",
+            Self::Refuse(_) => "refuse",
+            Self::StartDisk => "start-disk",
             Self::FirstBoot => "first-boot",
             Self::Ready => "ready",
             Self::Verify => "verify",
             Self::Reboot => "reboot",
+            Self::Recover => "recover",
+            Self::UnplugStick => "unplug-stick",
+            Self::PowerCycle => "power-cycle",
+            Self::PowerCycleToStick => "power-cycle-to-stick",
+            Self::PowerCuts(_) => "power-cuts",
         }
+    }
+
+    /// True where one run of the machine ends and the next begins.
+    #[must_use]
+    pub fn ends_cycle(&self) -> bool {
+        matches!(self, Self::PowerCycle | Self::PowerCycleToStick)
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::InstallUntil(step) => write!(f, "install until {step}"),
+            Self::Refuse(refusal) => write!(f, "refuse in {}", refusal.step),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 
-/// How long each phase may take, from its begin. The figures stand in the
-/// scenario file, with their units.
+/// What is installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OsImage {
+    /// The node image.
+    #[default]
+    Reference,
+    /// An image of the same layout without an operating system.
+    Small,
+}
+
+/// How long each phase may take, from its begin. The defaults leave room for
+/// software emulation on a loaded host.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Budgets {
     /// From power-on to the installer's first marker.
     #[serde(deserialize_with = "duration")]
@@ -116,6 +254,20 @@ pub struct Budgets {
     pub checks: Duration,
 }
 
+impl Default for Budgets {
+    fn default() -> Self {
+        let minutes = |number: u64| Duration::from_secs(60 * number);
+        Self {
+            first_marker: minutes(2),
+            install: minutes(5),
+            boot: minutes(3),
+            cloud_init: minutes(5),
+            ready: minutes(3),
+            checks: minutes(4),
+        }
+    }
+}
+
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|error| {
@@ -134,12 +286,25 @@ pub struct Scenario {
     /// The config-file it is about, relative to the scenario file; `--config-file` takes its place.
     #[serde(default)]
     pub config_file: Option<PathBuf>,
+    /// The sets that it belongs to, such as `quick`, by which it can be asked for.
+    #[serde(default)]
+    pub sets: Vec<String>,
+    /// What is installed.
+    #[serde(default)]
+    pub os_image: OsImage,
+    /// The disk that the installer writes to; the only one when left out. Every other disk must keep its bytes.
+    #[serde(default)]
+    pub installs_to: Option<String>,
     /// The machine.
     pub machine: MachineDefinition,
     /// What is done.
     pub steps: Vec<Step>,
     /// How long it may take.
+    #[serde(default)]
     pub budgets: Budgets,
+    /// The folder of the file, which paths in it are relative to.
+    #[serde(skip)]
+    pub folder: PathBuf,
 }
 
 impl Scenario {
@@ -153,9 +318,10 @@ impl Scenario {
             path: path.to_owned(),
             message,
         };
-        let scenario: Self =
+        let mut scenario: Self =
             serde_saphyr::from_str(&text).map_err(|error| format(error.to_string()))?;
         scenario.check().map_err(format)?;
+        scenario.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(scenario)
     }
 
@@ -167,13 +333,79 @@ impl Scenario {
                 self.name
             ));
         }
-        if self.steps.first() != Some(&Step::Install) {
-            return Err("the first step must be `install`".to_owned());
+        let begins = |step: &Step| {
+            matches!(
+                step,
+                Step::Install | Step::InstallUntil(_) | Step::Refuse(_) | Step::PowerCuts(_)
+            )
+        };
+        if !self.steps.first().is_some_and(begins) {
+            return Err(
+                "the first step must be `install` or another of the installer's".to_owned(),
+            );
         }
-        if self.machine.network == Network::None && self.steps.len() > 1 {
-            return Err("steps after `install` need a network for SSH".to_owned());
+        let by_ssh = |step: &Step| {
+            matches!(
+                step,
+                Step::FirstBoot | Step::Ready | Step::Verify | Step::Reboot
+            )
+        };
+        if self.machine.network == Network::None && self.steps.iter().any(by_ssh) {
+            return Err("steps on the node need a network for SSH".to_owned());
+        }
+        if self.os_image == OsImage::Small && self.steps.iter().any(by_ssh) {
+            return Err("the small OS image has no node to log in to".to_owned());
+        }
+        let cuts = |step: &Step| matches!(step, Step::PowerCuts(_));
+        if self.steps.iter().any(cuts) && self.steps.len() > 1 {
+            return Err("`power-cuts` is a scenario of its own".to_owned());
+        }
+        let disks = &self.machine.disks;
+        if let Some(name) = &self.installs_to
+            && disks.iter().all(|disk| disk.name != *name)
+        {
+            return Err(format!("`installsTo` names no disk of the machine: {name}"));
         }
         Ok(())
+    }
+
+    /// The disk that the installer may change: none when it refuses before it writes.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        let writes = |step: &Step| match step {
+            Step::Refuse(refusal) => ![
+                "find-media",
+                "validate-config",
+                "verify-image",
+                "choose-disk",
+            ]
+            .contains(&refusal.step.as_str()),
+            step => !step.ends_cycle(),
+        };
+        if !self.steps.iter().any(writes) {
+            return None;
+        }
+        match (&self.installs_to, self.machine.disks.as_slice()) {
+            (Some(name), _) => Some(name),
+            (None, [only]) => Some(&only.name),
+            (None, _) => None,
+        }
+    }
+
+    /// The steps of each run of the machine, with what ended the one before.
+    #[must_use]
+    pub fn cycles(&self) -> Vec<(Option<&Step>, &[Step])> {
+        let mut cycles = Vec::new();
+        let mut before = None;
+        let mut from = 0;
+        for (at, step) in self.steps.iter().enumerate() {
+            if step.ends_cycle() {
+                cycles.push((before, &self.steps[from..at]));
+                (before, from) = (Some(step), at + 1);
+            }
+        }
+        cycles.push((before, &self.steps[from..]));
+        cycles
     }
 }
 
@@ -216,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_duration_without_a_unit_is_refused() {
-        let error = load(&sample().replace("boot: 3m", "boot: 3"))
+        let error = load(&format!("{}\nbudgets:\n  boot: 3\n", sample()))
             .unwrap_err()
             .to_string();
         assert!(error.contains("no duration"), "{error}");
@@ -228,5 +460,44 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("`install`"), "{error}");
+    }
+
+    #[test]
+    fn every_scenario_of_the_project_can_be_read() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/scenarios");
+        let mut count = 0;
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "yaml") {
+                Scenario::load(&path).unwrap();
+                count += 1;
+            }
+        }
+        assert!(count > 0);
+    }
+
+    #[test]
+    fn a_power_cycle_parts_the_steps() {
+        let text = sample().replace(
+            "  - first-boot\n",
+            "  - power-cycle\n  - refuse:\n      step: find-media\n      reason: no disk\n",
+        );
+        let text = text.replace("  - ready\n  - verify\n  - reboot\n", "");
+        let scenario = load(&text).unwrap();
+        let cycles = scenario.cycles();
+        assert_eq!(cycles.len(), 2);
+        assert_eq!(cycles[0], (None, [Step::Install].as_slice()));
+        assert_eq!(cycles[1].0, Some(&Step::PowerCycle));
+        assert_eq!(scenario.target(), Some("target"));
+    }
+
+    #[test]
+    fn a_refusal_before_the_disk_is_chosen_has_no_target() {
+        let steps = "  - refuse:\n      step: verify-image\n      reason: sha256\n";
+        let text = sample();
+        let (head, rest) = text.split_once("  - install\n").unwrap();
+        let (_, tail) = rest.split_once("  - reboot\n").unwrap();
+        let scenario = load(&format!("{head}{steps}{tail}")).unwrap();
+        assert_eq!(scenario.target(), None);
     }
 }

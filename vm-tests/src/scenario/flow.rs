@@ -1,18 +1,21 @@
 //! The steps of a scenario on a running machine.
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use cluster_bootstrapper::Parsed;
 use tokio::sync::broadcast;
 
-use super::definition::{Budgets, Step};
+use super::collect::{self, BOOT_LABEL};
+use super::definition::{Budgets, Refusal, Step};
 use super::failure::Failure;
 use super::guard::Guard;
-use super::machine::Hardware;
-use super::run::{Context, RunOptions};
-use super::{collect, verify};
+use super::machine::{Hardware, STICK};
+use super::run::{Context, Cycle, RunOptions};
+use super::verify;
 use crate::console::{Console, Marker, MarkerState};
 use crate::evidence::{Check, Evidence, StepRecord};
 use crate::machine::RunningVm;
@@ -37,6 +40,14 @@ pub(super) struct Flow<'a> {
     pub checks: Vec<Check>,
     /// What the node says its K3s is.
     pub k3s: String,
+    /// The cluster's objects as they were asked for last.
+    pub objects: RefCell<String>,
+    /// Where this run's files go.
+    folder: PathBuf,
+    /// What its steps' names begin with.
+    label: String,
+    /// How many boot entries the firmware had started before the last reset.
+    boots: usize,
     ssh_log: SshLog,
     events: broadcast::Receiver<QmpEvent>,
 }
@@ -48,6 +59,7 @@ impl<'a> Flow<'a> {
         vm: &'a RunningVm,
         console: &'a Console,
         ssh_log: SshLog,
+        cycle: &Cycle<'_>,
     ) -> Self {
         Self {
             options: context.options,
@@ -60,6 +72,10 @@ impl<'a> Flow<'a> {
             steps: Vec::new(),
             checks: Vec::new(),
             k3s: String::new(),
+            objects: RefCell::default(),
+            folder: cycle.folder.clone(),
+            label: cycle.label.clone(),
+            boots: 0,
             ssh_log,
             events: vm.qmp.events(),
         }
@@ -69,31 +85,46 @@ impl<'a> Flow<'a> {
         &self.options.scenario.budgets
     }
 
-    /// Does all steps of the scenario in order.
-    pub async fn run_steps(&mut self) -> Result<()> {
-        for step in &self.options.scenario.steps {
+    /// Does `steps` in order.
+    pub async fn run_steps(&mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
             let started = Instant::now();
-            let result = match step {
-                Step::Install => self.install().await,
-                Step::FirstBoot => self.first_boot().await,
-                Step::Ready => self.ready().await,
-                Step::Verify => verify::verify(self).await,
-                Step::Reboot => self.reboot().await,
-            };
+            let result = self.run_step(step).await;
             let seconds = started.elapsed().as_secs_f64();
-            self.steps.push(StepRecord {
-                name: step.name().to_owned(),
-                seconds,
-            });
+            self.record(step.name(), seconds);
             let word = if result.is_ok() { "done" } else { "failed" };
-            self.output.line(&format!("{step} {word} ({seconds:.0} s)"));
+            self.output
+                .line(&format!("{}{step} {word} ({seconds:.0} s)", self.label));
             result?;
         }
         Ok(())
     }
 
-    /// From power-on to the reset that ends the installation.
-    async fn install(&mut self) -> Result<()> {
+    async fn run_step(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Install => self.install().await,
+            Step::InstallUntil(step) => self.install_until(step).await,
+            Step::Refuse(refusal) => self.refuse(refusal).await,
+            Step::StartDisk => self.start_disk().await,
+            Step::Recover => self.recover().await,
+            Step::FirstBoot => self.first_boot().await,
+            Step::Ready => self.ready().await,
+            Step::Verify => verify::verify(self).await,
+            Step::Reboot => self.reboot().await,
+            Step::UnplugStick => self.unplug_stick().await,
+            Step::PowerCycle | Step::PowerCycleToStick | Step::PowerCuts(_) => {
+                anyhow::bail!("`{step}` is not done by a running machine")
+            }
+        }
+    }
+
+    fn record(&mut self, name: &str, seconds: f64) {
+        let name = format!("{}{name}", self.label);
+        self.steps.push(StepRecord { name, seconds });
+    }
+
+    /// From power-on to the installer's first marker.
+    async fn first_marker(&mut self) -> Result<()> {
         self.output.doing("waiting for the installer on the stick");
         let console = self.guard.console();
         let first = async {
@@ -104,16 +135,23 @@ impl<'a> Flow<'a> {
             )
         };
         self.guard
-            .race(
+            .race_the_machine(
                 "waiting for the installer's first marker",
                 self.budgets().first_marker,
                 first,
             )
             .await?;
         // The firmware has written its own entries by now; the installer's are still to come.
-        collect::save_vars(self.hardware, self.evidence, "firmware-vars-before.fd");
+        collect::save_vars_once(self.hardware, self.evidence, "firmware-vars-before.fd");
         self.screenshot("screen-installer").await;
+        Ok(())
+    }
+
+    /// From power-on to the reset that ends the installation.
+    async fn install(&mut self) -> Result<()> {
+        self.first_marker().await?;
         self.output.doing("installing");
+        let console = self.guard.console();
         let mut events = self.events.resubscribe();
         let until_reset = wait_for_reset(&mut events);
         let follow = follow_markers(console, self.output);
@@ -133,7 +171,9 @@ impl<'a> Flow<'a> {
                 state.markers.clone(),
             )
         });
-        self.steps.extend(installer_steps(&markers));
+        for step in installer_steps(&markers) {
+            self.record(&step.name, step.seconds);
+        }
         if !complete {
             return Err(self
                 .guard
@@ -143,7 +183,121 @@ impl<'a> Flow<'a> {
                 )
                 .into());
         }
+        self.boots = 1;
         collect::save_vars(self.hardware, self.evidence, "firmware-vars-installed.fd");
+        Ok(())
+    }
+
+    /// Until a step of the installer begins.
+    async fn install_until(&mut self, step: &str) -> Result<()> {
+        self.first_marker().await?;
+        let console = self.guard.console();
+        let begun = console.wait_for(|state| {
+            let begun =
+                |marker: &&Marker| marker.step == step && marker.state == MarkerState::Begin;
+            state.markers.iter().find(begun).cloned()
+        });
+        let doing = format!("waiting for the installer's step {step}");
+        let begun = async { Ok::<_, Failure>(begun.await) };
+        self.guard
+            .race(&doing, self.budgets().install, begun)
+            .await?;
+        Ok(())
+    }
+
+    /// Until the installer has failed and told a person what to do.
+    async fn refuse(&mut self, refusal: &Refusal) -> Result<()> {
+        self.first_marker().await?;
+        self.output.doing("waiting for the installer to refuse");
+        let console = self.guard.console();
+        let ended = console.wait_for(|state| {
+            let done = state
+                .markers
+                .iter()
+                .find(|marker| marker.ends_installation());
+            state.failure().or(done).cloned()
+        });
+        let doing = "waiting for the installer to refuse";
+        let budget = self.budgets().install;
+        let ended = async { Ok::<_, Failure>(ended.await) };
+        let marker = self.guard.race_the_machine(doing, budget, ended).await?;
+        let reason = marker.reason.clone().unwrap_or_default();
+        self.checks.push(Check {
+            key: "machine/refusal".into(),
+            check: "the installer fails in this step".into(),
+            expected: format!("{} failed", refusal.step),
+            actual: marker.to_string(),
+            passed: marker.state == MarkerState::Failed && marker.step == refusal.step,
+        });
+        self.checks.push(Check {
+            key: "machine/refusal".into(),
+            check: "its reason says".into(),
+            expected: refusal.reason.clone(),
+            passed: reason.contains(&refusal.reason),
+            actual: reason,
+        });
+        let told = console.wait_for(|state| {
+            let lines = state.tail(usize::MAX);
+            let shown = |text: &str| lines.iter().any(|line| line.contains(text));
+            (shown("INSTALLATION FAILED") && shown("Log:")).then(|| shown("Advice:  "))
+        });
+        let told = async { Ok::<_, Failure>(told.await) };
+        let doing = "waiting for the installer's final screen";
+        let advice = self.guard.race_the_machine(doing, budget, told).await?;
+        self.checks.push(Check {
+            key: "machine/refusal".into(),
+            check: "the final screen tells a person what to do".into(),
+            expected: "Advice:".into(),
+            actual: if advice { "Advice:" } else { "no advice" }.into(),
+            passed: advice,
+        });
+        self.screenshot("screen-refusal").await;
+        Ok(())
+    }
+
+    /// Until the firmware starts the next boot entry, which must be the installer's.
+    async fn start_disk(&mut self) -> Result<()> {
+        let started = self.next_boot().await?;
+        self.checks.push(Check {
+            key: "machine/startsDisk".into(),
+            check: format!("{}the firmware starts the installed disk", self.label),
+            expected: BOOT_LABEL.into(),
+            passed: started == BOOT_LABEL,
+            actual: started,
+        });
+        Ok(())
+    }
+
+    async fn next_boot(&mut self) -> Result<String> {
+        self.output.doing("waiting for the firmware");
+        let console = self.guard.console();
+        let number = self.boots;
+        let started = console.wait_for(|state| state.boots.get(number).cloned());
+        let started = async { Ok::<_, Failure>(started.await) };
+        let doing = "waiting for the firmware to start a boot entry";
+        let budget = self.budgets().first_marker;
+        Ok(self.guard.race_the_machine(doing, budget, started).await?)
+    }
+
+    /// After power came back: to the installed disk, by a new installation if need be.
+    async fn recover(&mut self) -> Result<()> {
+        if self.next_boot().await? != BOOT_LABEL {
+            self.install().await?;
+        }
+        self.start_disk().await
+    }
+
+    async fn unplug_stick(&mut self) -> Result<()> {
+        let answer = self
+            .guard
+            .vm()
+            .qmp
+            .monitor(&format!("device_del {STICK}-device"))
+            .await?;
+        anyhow::ensure!(
+            answer.trim().is_empty(),
+            "the stick cannot be pulled: {answer}"
+        );
         Ok(())
     }
 
@@ -169,14 +323,14 @@ impl<'a> Flow<'a> {
         &self,
         ask: impl Fn() -> F,
     ) -> Result<()> {
-        let mut poll = tokio::time::interval(ASK);
-        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            poll.tick().await;
+            let asked = Instant::now();
             match ask().await? {
                 None => return Ok(()),
                 Some(seen) => self.guard.note(seen),
             }
+            // The questions cost the guest as much as its own work: it gets at least the half.
+            tokio::time::sleep(asked.elapsed().max(ASK)).await;
         }
     }
 
@@ -271,7 +425,7 @@ impl<'a> Flow<'a> {
         self.output.doing("waiting for a ready node");
         let ssh = self.ssh()?;
         let asking = self.ask_until(|| async {
-            let reasons = verify::unready(&ssh).await?;
+            let reasons = verify::unready(&ssh, &self.objects).await?;
             Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
         });
         self.guard
@@ -281,7 +435,7 @@ impl<'a> Flow<'a> {
     }
 
     pub async fn screenshot(&self, name: &str) {
-        let path = self.evidence.path(&format!("{name}.png"));
+        let path = self.folder.join(format!("{name}.png"));
         if let Err(error) = self.guard.vm().qmp.screenshot(&path).await {
             self.output.line(&format!("no screenshot {name}: {error}"));
         }

@@ -85,16 +85,45 @@ impl<'a> Guard<'a> {
         budget: Duration,
         wanted: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
+        self.race_with(doing, budget, wanted, true).await
+    }
+
+    /// As [`Guard::race`], where the installer may fail.
+    ///
+    /// # Errors
+    /// As there, but for the installer's failure.
+    pub async fn race_the_machine<T, E: std::fmt::Display>(
+        &self,
+        doing: &str,
+        budget: Duration,
+        wanted: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        self.race_with(doing, budget, wanted, false).await
+    }
+
+    async fn race_with<T, E: std::fmt::Display>(
+        &self,
+        doing: &str,
+        budget: Duration,
+        wanted: impl Future<Output = Result<T, E>>,
+        installer_counts: bool,
+    ) -> Result<T, Failure> {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let mut interrupted = self.interrupted.clone();
         let trouble = self.console.wait_for(|state| {
-            let failed = state.failure().map(|marker| match &marker.reason {
-                Some(reason) => format!("the installer failed in step {}: {reason}", marker.step),
-                None => format!(
-                    "the installer failed in step {} and gave no reason",
-                    marker.step
-                ),
-            });
+            let failed =
+                state
+                    .failure()
+                    .filter(|_| installer_counts)
+                    .map(|marker| match &marker.reason {
+                        Some(reason) => {
+                            format!("the installer failed in step {}: {reason}", marker.step)
+                        }
+                        None => format!(
+                            "the installer failed in step {} and gave no reason",
+                            marker.step
+                        ),
+                    });
             failed.or_else(|| {
                 state.fatal().map(|badness| {
                     format!("{} on {}: {}", badness.name, badness.port, badness.line)

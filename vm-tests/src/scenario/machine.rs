@@ -2,53 +2,76 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::definition::Scenario;
+use super::definition::{DiskContent, ForeignEntry, MachineDefinition, Scenario};
+use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
 use crate::accel::Accelerator;
 use crate::firmware::Firmware;
-use crate::machine::{Bus, Disk, DiskFormat, VmConfig, VmPlan, create_empty_disk, create_overlay};
+use crate::machine::{
+    Bus, Disk, DiskFormat, VmConfig, VmPlan, create_empty_disk, create_overlay, fingerprint,
+};
+use crate::nvram::{self, BootVariables};
+
+/// The name of the stick's disk, and of its device without `-device`.
+pub(super) const STICK: &str = "stick";
+/// The serial number of the stick.
+const STICK_SERIAL: &str = "EMTS-STICK-0";
 
 /// The files that make up the machine between power cycles.
 #[derive(Debug)]
 pub(super) struct Hardware {
-    /// The stick: an overlay over the image, which stays as it is.
+    /// The stick's file: an overlay over the image, which stays as it is.
     pub stick: PathBuf,
     /// The firmware.
     pub firmware: Firmware,
-    /// The disks besides the stick, by name.
-    disks: Vec<Disk>,
+    /// The stick and the disks beside it, as they are attached.
+    pub disks: Vec<Disk>,
+    /// What each disk besides the sticks held at first, by name.
+    before: Vec<(String, String)>,
 }
 
 impl Hardware {
-    /// Makes the files in `folder`: an empty variable store, empty disks, the
-    /// stick over `usb`.
-    pub fn build(scenario: &Scenario, usb: &Path, folder: &Path) -> Result<Self> {
+    /// Makes the files in `folder`: a variable store, the disks, the stick from `usb`. `scenario_folder` is what
+    /// paths in the scenario are relative to.
+    ///
+    /// # Errors
+    /// A tool is missing, or there is no room for the files.
+    pub fn build(
+        machine: &MachineDefinition,
+        usb: &Path,
+        folder: &Path,
+        scenario_folder: &Path,
+    ) -> Result<Self> {
         fs_err::create_dir_all(folder)?;
-        let stick = folder.join("stick.qcow2");
-        create_overlay(usb, &stick).context("cannot make the stick")?;
+        let (stick, mut disks) = sticks(machine, usb, folder, scenario_folder)?;
         let firmware = Firmware::new_machine(&folder.join("firmware-vars.fd"))?;
-        let mut disks = Vec::new();
-        for disk in &scenario.machine.disks {
+        add_entries(&firmware.vars, &machine.boot_entries)?;
+        let mut before = Vec::new();
+        for disk in &machine.disks {
             let file = folder.join(format!("{}.raw", disk.name));
-            create_empty_disk(&file, u64::from(disk.size_gib) << 30)
+            create_empty_disk(&file, disk.size.bytes())
                 .with_context(|| format!("cannot make the disk `{}`", disk.name))?;
-            disks.push(Disk {
-                name: disk.name.clone(),
-                file,
-                format: DiskFormat::Raw,
-                bus: disk.bus,
-                serial: disk.serial.clone(),
-            });
+            fill(&file, disk.content)
+                .with_context(|| format!("cannot fill the disk `{}`", disk.name))?;
+            before.push((disk.name.clone(), fingerprint(&file)?));
+            let mut attached =
+                Disk::new(&disk.name, &file, DiskFormat::Raw, disk.bus, &disk.serial);
+            attached.fault = disk.fault;
+            disks.push(attached);
         }
         Ok(Self {
             stick,
             firmware,
             disks,
+            before,
         })
     }
 
-    /// The machine as it is switched on: the stick attached and all disks.
+    /// The machine as it is switched on. Its consoles' logs go to `logs`.
+    ///
+    /// # Errors
+    /// A file is missing.
     pub fn plan(
         &self,
         scenario: &Scenario,
@@ -56,13 +79,6 @@ impl Hardware {
         logs: &Path,
         sockets: &Path,
     ) -> Result<VmPlan> {
-        let stick = Disk {
-            name: "stick".into(),
-            file: self.stick.clone(),
-            format: DiskFormat::Qcow2,
-            bus: Bus::Usb,
-            serial: "EMTS-STICK-0".into(),
-        };
         let mut config = VmConfig::new(
             &format!("emts-{}", scenario.name),
             self.firmware.clone(),
@@ -72,11 +88,146 @@ impl Hardware {
         .accelerator(accelerator)
         .cpus(scenario.machine.cpus)
         .memory(scenario.machine.memory)
-        .network(scenario.machine.network)
-        .disk(stick);
+        .network(scenario.machine.network);
         for disk in &self.disks {
             config = config.disk(disk.clone());
         }
         Ok(config.plan()?)
+    }
+
+    /// Puts the firmware's entry of the stick first in BootOrder, as somebody would in the firmware's menu.
+    ///
+    /// # Errors
+    /// The firmware has no such entry.
+    pub fn put_stick_first(&self) -> Result<()> {
+        let mut bytes = fs_err::read(&self.firmware.vars)?;
+        let boot = BootVariables::from_file_content(&bytes)?;
+        let stick = boot
+            .entries
+            .iter()
+            .find(|entry| entry.is_usb())
+            .context("the firmware has no entry of the stick")?
+            .number;
+        let others = boot.order.iter().filter(|number| **number != stick);
+        let order: Vec<u8> = std::iter::once(&stick)
+            .chain(others)
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
+        nvram::add_variable(&mut bytes, "BootOrder", &order)?;
+        Ok(fs_err::write(&self.firmware.vars, bytes)?)
+    }
+
+    /// A disk by its name.
+    pub fn disk(&self, name: &str) -> Option<&Disk> {
+        self.disks.iter().find(|disk| disk.name == name)
+    }
+
+    /// The disks besides the sticks whose content is another than at first.
+    ///
+    /// # Errors
+    /// A disk cannot be read.
+    pub fn changed(&self) -> Result<Vec<&str>> {
+        let mut changed = Vec::new();
+        for (name, before) in &self.before {
+            let disk = self.disk(name).context("a disk is gone")?;
+            if fingerprint(&disk.file)? != *before {
+                changed.push(name.as_str());
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// The stick, damaged as the scenario says, and a second one if it has one.
+fn sticks(
+    machine: &MachineDefinition,
+    usb: &Path,
+    folder: &Path,
+    scenario_folder: &Path,
+) -> Result<(PathBuf, Vec<Disk>)> {
+    let mut backing = usb.to_owned();
+    if !machine.stick.damage.is_empty() {
+        backing = folder.join("damaged.img");
+        copy_sparse(usb, &backing).context("cannot copy the stick")?;
+        for damage in &machine.stick.damage {
+            inflict(&backing, damage, scenario_folder)?;
+        }
+    }
+    let mut disks = Vec::new();
+    let serials = [Some(STICK_SERIAL), machine.stick.second.as_deref()];
+    for (name, serial) in [STICK, "second-stick"].into_iter().zip(serials) {
+        let Some(serial) = serial else { continue };
+        let file = folder.join(format!("{name}.qcow2"));
+        create_overlay(&backing, &file).context("cannot make the stick")?;
+        let mut disk = Disk::new(name, &file, DiskFormat::Qcow2, Bus::Usb, serial);
+        disk.read_only = machine.stick.read_only;
+        disks.push(disk);
+    }
+    Ok((disks[0].file.clone(), disks))
+}
+
+/// Adds entries to the variable store, the first of them as first in BootOrder.
+fn add_entries(vars: &Path, entries: &[ForeignEntry]) -> Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut bytes = fs_err::read(vars)?;
+    let mut order = Vec::new();
+    for (entry, number) in entries.iter().zip(0x0100u16..) {
+        let option = match entry {
+            ForeignEntry::OtherSystem => nvram::load_option("Other System", OTHER_ESP),
+            ForeignEntry::Broken => vec![1, 0, 0, 0, 4, 0, b'b', 0],
+        };
+        nvram::add_variable(&mut bytes, &format!("Boot{number:04X}"), &option)?;
+        order.extend(number.to_le_bytes());
+    }
+    nvram::add_variable(&mut bytes, "BootOrder", &order)?;
+    Ok(fs_err::write(vars, bytes)?)
+}
+
+/// The partition of the entry of another system: no disk of a scenario has it.
+const OTHER_ESP: [u8; 16] = *b"other system ESP";
+
+/// Puts something on an empty disk.
+fn fill(file: &Path, content: DiskContent) -> Result<()> {
+    match content {
+        DiskContent::Empty => Ok(()),
+        DiskContent::ForeignOs => {
+            let mut table = tool("sgdisk");
+            table
+                .args([
+                    "--new=1:2048:+32M",
+                    "--typecode=1:ef00",
+                    "--change-name=1:ESP",
+                ])
+                .args([
+                    "--new=2:0:+64M",
+                    "--typecode=2:8300",
+                    "--change-name=2:other-root",
+                ])
+                .arg(file);
+            run(table)?;
+            let place = place_of(file, "other-root")?;
+            let mut root = tool("mke2fs");
+            root.args(["-q", "-t", "ext4", "-L", "other", "-E"])
+                .arg(format!("offset={}", place.start))
+                .arg(file)
+                .arg(format!("{}k", place.length >> 10));
+            run(root)?;
+            debugfs(file, place, "mkdir home")
+        }
+        DiskContent::Luks => {
+            let key = tempfile::NamedTempFile::new()?;
+            fs_err::write(key.path(), "key of the other system")?;
+            let mut luks = tool("cryptsetup");
+            luks.args(["luksFormat", "--batch-mode", "--pbkdf", "pbkdf2"])
+                .args(["--pbkdf-force-iterations", "1000", "--key-file"])
+                .arg(key.path())
+                .arg(file);
+            if run(luks).is_err() {
+                bail!("cryptsetup cannot make a LUKS volume in {}", file.display());
+            }
+            Ok(())
+        }
     }
 }

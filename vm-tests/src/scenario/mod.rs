@@ -5,11 +5,19 @@ mod definition;
 mod failure;
 mod flow;
 mod guard;
+mod installed;
 mod machine;
+mod outcome;
+mod power_cuts;
 mod run;
+mod stick;
 mod verify;
 
-pub use definition::{Budgets, DiskDefinition, Scenario, ScenarioError, Step};
+pub use definition::{
+    Budgets, DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, PowerCuts,
+    Refusal, Scenario, ScenarioError, Step, StickDefinition,
+};
 pub use failure::{Failure, Seen};
 pub use guard::Guard;
 pub use run::{RunOptions, run};
+pub use stick::{Damage, OnStick};

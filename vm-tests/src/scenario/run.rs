@@ -9,10 +9,11 @@ use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use tokio::sync::watch;
 
 use super::collect;
-use super::definition::Scenario;
+use super::definition::{Scenario, Step};
 use super::failure::{Failure, Seen};
 use super::flow::Flow;
 use super::machine::Hardware;
+use super::{outcome, power_cuts};
 use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
 use crate::console::{Badness, Console, Gravity};
 use crate::evidence::{Check, Evidence, Report, StageRecord};
@@ -57,6 +58,13 @@ pub(super) struct Context<'a> {
     pub interrupted: watch::Receiver<bool>,
 }
 
+impl Context<'_> {
+    /// True when the run was interrupted.
+    pub fn interrupted(&self) -> bool {
+        *self.interrupted.borrow()
+    }
+}
+
 /// Runs a scenario and writes its report, which tells whether it passed.
 ///
 /// # Errors
@@ -92,7 +100,7 @@ pub async fn run(
 }
 
 /// The folder of the machine's disks in the evidence.
-const MACHINE: &str = "machine";
+pub(super) const MACHINE: &str = "machine";
 
 fn empty_report(options: &RunOptions) -> Report {
     Report {
@@ -148,44 +156,97 @@ async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
     report.accelerator = chosen.accelerator.name().to_owned();
     report.accelerator_reason.clone_from(&chosen.reason);
     let options = context.options;
-    let hardware = Hardware::build(
-        &options.scenario,
-        &options.usb,
-        &context.evidence.path(MACHINE),
-    )?;
-    let result = run_machine(context, &hardware, chosen.accelerator, report).await;
-    collect::stick_logs(&hardware.stick, context.evidence);
+    let result = match options.scenario.steps.as_slice() {
+        [Step::PowerCuts(cuts)] => power_cuts::run(context, chosen.accelerator, cuts, report).await,
+        _ => run_cycles(context, chosen.accelerator, report).await,
+    };
     let installer_seen = report
         .steps
         .iter()
-        .any(|step| step.name.starts_with("install/"));
+        .any(|step| step.name.contains("install/"));
     if !probed.certain && installer_seen {
         remember(options, &probed)?;
     }
     result
 }
 
-async fn run_machine(
+/// Runs the machine from power-on to power-off, as often as the scenario says.
+async fn run_cycles(
     context: &Context<'_>,
-    hardware: &Hardware,
     accelerator: Accelerator,
     report: &mut Report,
 ) -> Result<()> {
     let (options, evidence) = (context.options, context.evidence);
+    let scenario = &options.scenario;
+    let hardware = Hardware::build(
+        &scenario.machine,
+        &options.usb,
+        &evidence.path(MACHINE),
+        &scenario.folder,
+    )?;
+    let mut result = Ok(());
+    let cycles = scenario.cycles();
+    for (number, (begun_by, steps)) in cycles.iter().enumerate() {
+        if *begun_by == Some(&Step::PowerCycleToStick) {
+            hardware.put_stick_first()?;
+        }
+        let cycle = Cycle {
+            steps,
+            folder: match number {
+                0 => evidence.folder().to_owned(),
+                _ => evidence.path(&format!("cycle-{}", number + 1)),
+            },
+            label: String::new(),
+            power_cut: number + 1 < cycles.len(),
+        };
+        result = run_machine(context, &hardware, accelerator, &cycle, report).await;
+        if result.is_err() {
+            break;
+        }
+    }
+    collect::stick_logs(&hardware.stick, evidence);
+    outcome::checks(scenario, &hardware, evidence, &mut report.checks)?;
+    result
+}
+
+/// One run of the machine.
+pub(super) struct Cycle<'a> {
+    /// What is done while it runs.
+    pub steps: &'a [Step],
+    /// Where its logs go.
+    pub folder: PathBuf,
+    /// What its steps' names begin with in the report.
+    pub label: String,
+    /// It ends with a power cut.
+    pub power_cut: bool,
+}
+
+/// Starts the machine, does the steps, switches it off.
+pub(super) async fn run_machine(
+    context: &Context<'_>,
+    hardware: &Hardware,
+    accelerator: Accelerator,
+    cycle: &Cycle<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let options = context.options;
+    fs_err::create_dir_all(&cycle.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
     let plan = hardware.plan(
         &options.scenario,
         accelerator,
-        evidence.folder(),
+        &cycle.folder,
         sockets.path(),
     )?;
-    evidence.write_script("qemu.sh", &plan.to_script())?;
-    let console = Console::follow(&plan.serial_logs);
-    let vm = RunningVm::start(plan, &evidence.path("qmp.jsonl")).await?;
-    let ssh_log = SshLog::new(&evidence.path("ssh.jsonl"), secrets(context.parsed))?;
-    let mut flow = Flow::new(context, hardware, &vm, &console, ssh_log);
+    let script = cycle.folder.join("qemu.sh");
+    context.evidence.write_script(&script, &plan.to_script())?;
+    let timeline = fs_err::File::create(cycle.folder.join("consoles.log"))?;
+    let console = Console::follow_into(&plan.serial_logs, timeline);
+    let vm = RunningVm::start(plan, &cycle.folder.join("qmp.jsonl")).await?;
+    let ssh_log = SshLog::new(&cycle.folder.join("ssh.jsonl"), secrets(context.parsed))?;
+    let mut flow = Flow::new(context, hardware, &vm, &console, ssh_log, cycle);
     let limit = options.timeout.unwrap_or(Duration::MAX);
-    let result = match tokio::time::timeout(limit, flow.run_steps()).await {
+    let result = match tokio::time::timeout(limit, flow.run_steps(cycle.steps)).await {
         Ok(result) => result,
         Err(_) => Err(flow
             .guard
@@ -196,12 +257,17 @@ async fn run_machine(
             .into()),
     };
     collect::at_the_end(&flow, result.is_err()).await;
-    report.k3s = std::mem::take(&mut flow.k3s);
+    if !flow.k3s.is_empty() {
+        report.k3s = std::mem::take(&mut flow.k3s);
+    }
     report.steps.append(&mut flow.steps);
     report.checks.append(&mut flow.checks);
     drop(flow);
-    let stopped = vm.stop().await;
-    collect::firmware(hardware, evidence, &mut report.checks);
+    let stopped = if cycle.power_cut {
+        vm.kill().await
+    } else {
+        vm.stop().await
+    };
     console.caught_up().await;
     take_badness(console.look(|state| state.badness.clone()), report);
     result?;
@@ -245,7 +311,8 @@ async fn choose_accelerator(context: &Context<'_>) -> Result<Probed> {
     let doing = "probing KVM with a guest";
     context.output.doing(doing);
     let folder = context.evidence.path("kvm-probe");
-    let hardware = Hardware::build(&options.scenario, &options.usb, &folder)?;
+    let scenario = &options.scenario;
+    let hardware = Hardware::build(&scenario.machine, &options.usb, &folder, &scenario.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
     let plan = hardware.plan(&options.scenario, Accelerator::Kvm, &folder, sockets.path())?;
     let mut interrupted = context.interrupted.clone();

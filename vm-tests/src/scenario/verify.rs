@@ -1,6 +1,7 @@
 //! What is asked of the node in a scenario: readiness, workloads, the checks
 //! that the config-file calls for, the same identity after a reboot.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -48,45 +49,53 @@ pub(super) async fn cloud_init(ssh: &Ssh) -> Result<Option<String>> {
     }
 }
 
-/// What keeps the node from being ready; nothing when it is.
-pub(super) async fn unready(ssh: &Ssh) -> Result<Vec<String>> {
-    let probes = [
-        Probe::shell(READYZ),
-        Probe::shell(Objects::COMMAND),
-        Probe::shell(SERVICE),
-        Probe::shell(Boot::COMMAND),
-    ];
-    let facts = gather(ssh, "ready?", &probes, SILENCE).await?;
-    let answer = |probe: &Probe| facts.get(probe).cloned().unwrap_or_default();
-    let stderr = |output: &GuestOutput| {
-        String::from_utf8_lossy(&output.stderr)
-            .trim()
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let service = answer(&probes[2]).text();
-    let service = service.trim();
-    if service.contains("ActiveState=failed") || restarts(service) > 0 {
+/// What keeps the node from being ready; nothing when it is. The cluster's objects are left in `seen`.
+///
+/// The cheap questions come first: each kubectl costs an emulated guest seconds.
+pub(super) async fn unready(ssh: &Ssh, seen: &RefCell<String>) -> Result<Vec<String>> {
+    let probes = [Probe::shell(SERVICE), Probe::shell(Boot::COMMAND)];
+    let facts = gather(ssh, "service?", &probes, SILENCE).await?;
+    let answer = |probe: &Probe| facts.get(probe).cloned().unwrap_or_default().text();
+    let service = answer(&probes[0]).trim().to_owned();
+    if service.contains("ActiveState=failed") || restarts(&service) > 0 {
         bail!("k3s.service is not well: {service}");
     }
-    let ready = answer(&probes[0]);
-    if ready.status != 0 || ready.text().trim() != "ok" {
-        return Ok(vec![format!(
-            "/readyz: {}{} (k3s.service: {service})",
-            ready.text().trim(),
-            stderr(&ready)
-        )]);
+    if !service.contains("ActiveState=active") {
+        return Ok(vec![format!("k3s.service: {service}")]);
     }
-    let objects = answer(&probes[1]);
-    if objects.status != 0 {
-        return Ok(vec![format!("kubectl: {}", stderr(&objects))]);
+    let boot = Boot::parse(&answer(&probes[1])).context("the node does not tell its boot")?;
+    let objects = kubectl(ssh, "objects?", Objects::COMMAND).await?;
+    let reasons = match objects {
+        Err(reason) => return Ok(vec![format!("kubectl: {reason} ({service})")]),
+        Ok(text) => {
+            let reasons = Objects::parse(&text)
+                .map_or_else(|reason| vec![reason], |objects| objects.unready(&boot));
+            seen.replace(text);
+            reasons
+        }
+    };
+    if !reasons.is_empty() {
+        return Ok(reasons);
     }
-    let boot =
-        Boot::parse(&answer(&probes[3]).text()).context("the node does not tell its boot")?;
-    Ok(Objects::parse(&objects.text())
-        .map_or_else(|reason| vec![reason], |objects| objects.unready(&boot)))
+    Ok(match kubectl(ssh, "readyz?", READYZ).await? {
+        Ok(text) if text.trim() == "ok" => Vec::new(),
+        Ok(text) | Err(text) => vec![format!("/readyz: {}", text.trim())],
+    })
+}
+
+/// The output of a kubectl, or the last line of what it complained about.
+async fn kubectl(ssh: &Ssh, name: &str, command: &str) -> Result<Result<String, String>> {
+    let output = ssh.run(name, command, SILENCE).await?;
+    if output.status == 0 {
+        return Ok(Ok(output.text()));
+    }
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    Ok(Err(complaints
+        .trim()
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .to_owned()))
 }
 
 fn restarts(service: &str) -> u32 {

@@ -9,11 +9,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::build::{self, StageRun};
+use crate::commands::scenarios::{self, OsImage, Scenario};
 use crate::commands::stages::Parts;
 use crate::host;
 use crate::process::{self, Group};
 use crate::profile::{self, Profile};
 use crate::progress::Progress;
+use crate::stages::small_image;
 use crate::store::{Store, cache_dir};
 
 /// What `e2e` takes.
@@ -22,8 +24,8 @@ pub struct Arguments {
     /// The config-file to install with; its checks are derived from it [default: the sample]
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
-    /// Scenario: a name in `configs/scenarios/`
-    #[arg(long, value_name = "NAME", default_value = "sample")]
+    /// Scenarios of `configs/scenarios/`: names, patterns such as `disk-*`, sets (`quick`), or `all`
+    #[arg(long, value_name = "NAME,…", default_value = "sample")]
     scenario: String,
     /// Where the parts come from; a named profile never falls back [default: upstream if it can be had]
     #[arg(long, value_enum)]
@@ -42,42 +44,81 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The sample config-file in its scenario, with everything else by default.
-    pub fn of_sample() -> Self {
+    /// Scenarios with everything else by default.
+    pub fn of_scenarios(names: &str) -> Self {
         Self {
-            scenario: "sample".into(),
+            scenario: names.into(),
             ..Self::default()
         }
     }
 }
 
-/// Builds what is not in the store, then hands over to `vm-tests`.
+/// Builds what is not in the store, then hands each scenario over to `vm-tests`.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    let scenarios = scenarios::select(root, &arguments.scenario)?;
     host::ensure()?;
     let profile = profile::choose(arguments.profile, &arguments.parts)?;
     println!("profile: {} ({})", profile.name, profile.reason);
-    let scenario = root
-        .join("configs/scenarios")
-        .join(format!("{}.yaml", arguments.scenario));
-    fs_err::metadata(&scenario).context("looking for the scenario")?;
+    let harness = build_harness(root)?;
+    let mut failed = Vec::new();
+    for scenario in &scenarios {
+        if scenarios.len() > 1 {
+            println!("--- scenario {}", scenario.name);
+        }
+        if !run_one(root, arguments, profile.name, &harness, scenario)? {
+            failed.push(scenario.name.as_str());
+        }
+    }
+    if scenarios.len() > 1 {
+        println!(
+            "{} scenarios: {} passed, {} failed{}{}",
+            scenarios.len(),
+            scenarios.len() - failed.len(),
+            failed.len(),
+            if failed.is_empty() { "" } else { ": " },
+            failed.join(", ")
+        );
+    }
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds the scenario's stick and runs it. False when it did not pass.
+fn run_one(
+    root: &Path,
+    arguments: &Arguments,
+    profile: &str,
+    harness: &Path,
+    scenario: &Scenario,
+) -> Result<bool> {
     let config_file = match &arguments.config_file {
         Some(path) => fs_err::canonicalize(path)?,
-        None => root.join("configs/config-file.yaml"),
+        None => scenario.config_file(root),
     };
-    let harness = build_harness(root)?;
-    let prepared = prepare(&harness, arguments, &config_file)?;
-    let options = arguments
+    let prepared = prepare(harness, arguments, &config_file)?;
+    let store = Store::of_user()?;
+    let mut options = arguments
         .parts
         .options(Some(prepared.join("config-file")))?;
-    let outputs = build::produce(root, &Store::of_user()?, &options, &["usb", "node-image"])?;
+    let mut runs = Vec::new();
+    if scenario.os_image == OsImage::Small && options.os_image.is_none() {
+        let outputs = build::produce(root, &store, &options, &["small-image"])?;
+        options.os_image = Some(outputs.folder("small-image")?.join(small_image::IMAGE));
+        runs = outputs.runs;
+    }
+    let outputs = build::produce(root, &store, &options, &["usb", "node-image"])?;
+    runs.extend(outputs.runs.iter().cloned());
     let stages = tempfile::NamedTempFile::new()?;
-    write_stages(stages.path(), &outputs.runs)?;
+    write_stages(stages.path(), &runs)?;
 
-    let mut command = Command::new(&harness);
+    let mut command = Command::new(harness);
     command
         .arg("run")
         .arg("--scenario")
-        .arg(&scenario)
+        .arg(&scenario.path)
         .arg("--config-file")
         .arg(prepared.join("config-file"))
         .arg("--usb")
@@ -86,7 +127,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         .arg(root.join("target/e2e"))
         .arg("--stages")
         .arg(stages.path())
-        .args(["--profile", profile.name]);
+        .args(["--profile", profile]);
     command
         .arg("--ssh-identity")
         .arg(match &arguments.ssh_identity {
@@ -102,10 +143,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let status = Group::spawn(&mut command)?.wait(|| {})?;
     // The harness has told what failed; 1 is its verdict, anything else a fault of its own.
     if status.code() == Some(1) && !process::interrupted() {
-        return Ok(ExitCode::FAILURE);
+        return Ok(false);
     }
     process::expect_success(status, "vm-tests")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }
 
 /// The harness is a program of its own: unlike this one it needs a system library.

@@ -5,6 +5,7 @@ pub mod boot_order;
 pub mod clean;
 pub mod e2e;
 pub mod hookos;
+pub mod scenarios;
 pub mod setup;
 pub mod stages;
 pub mod test;

@@ -67,7 +67,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         hookos::Outcome::Different => bail!("the assembler's tree differs from linuxkit's"),
     }
     step("boot order of PID 1", boot_order::prepare(root)?)?;
-    e2e::run(root, &e2e::Arguments::of_sample())
+    e2e::run(root, &e2e::Arguments::of_scenarios("quick"))
 }
 
 fn step(name: &str, mut command: Command) -> Result<()> {

@@ -6,6 +6,7 @@ pub mod hookos;
 mod k3s;
 mod node_image;
 mod reference_images;
+pub mod small_image;
 mod static_binary;
 mod usb;
 
@@ -85,6 +86,7 @@ pub const ALL: &[Stage] = &[
     bootstrapper_image::STAGE,
     hookos::STAGE,
     k3s::STAGE,
+    small_image::STAGE,
     node_image::ROOT_STAGE,
     node_image::STAGE,
     bundle::STAGE,

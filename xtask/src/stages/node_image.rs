@@ -4,7 +4,7 @@
 //! `node-root`. No loop device is used, and nothing but `node-root` needs root rights.
 
 mod apt_sources;
-mod disk;
+pub(super) mod disk;
 mod inspect;
 mod manifest;
 mod root;

@@ -1,5 +1,6 @@
 //! The raw disk: GPT with an ESP, which boots a unified kernel image, and the root file system.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +22,6 @@ const MIB: u64 = 1 << 20;
 const ESP_START: u64 = MIB;
 /// Room for several kernels of about 16 MiB.
 const ESP_SIZE: u64 = 128 * MIB;
-const ROOT_START: u64 = ESP_START + ESP_SIZE;
 /// Bytes per sector, of which sgdisk and mkfs.vfat count.
 const SECTOR: u64 = 512;
 
@@ -30,18 +30,58 @@ const EFI: &str = "/usr/lib/systemd/boot/efi";
 /// What systemd-boot shows and sorts by.
 const OS_RELEASE: &str = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"emts reference node\"\n";
 
+/// A file of the ESP.
+#[derive(Debug)]
+pub struct EspFile {
+    /// The file whose content it gets.
+    pub from: PathBuf,
+    /// Its path on the ESP, such as `EFI/BOOT/BOOTX64.EFI`.
+    pub to: String,
+}
+
+impl EspFile {
+    /// systemd-boot, where firmware looks without being told.
+    pub fn boot_loader() -> Self {
+        Self {
+            from: PathBuf::from(EFI).join("systemd-bootx64.efi"),
+            to: "EFI/BOOT/BOOTX64.EFI".to_owned(),
+        }
+    }
+}
+
 /// Makes the disk image `raw` from the `root.ext4`, `vmlinuz`, `initrd.img` and `kernel-version` in
 /// `work`, and from the boot settings in the folder `source`.
 pub fn make(source: &Path, work: &Path, raw: &Path) -> Result<()> {
+    let (uki, version) = make_uki(source, work)?;
+    let files = [
+        EspFile::boot_loader(),
+        EspFile {
+            from: uki,
+            to: format!("EFI/Linux/emts-{version}.efi"),
+        },
+        EspFile {
+            from: source.join("boot/loader.conf"),
+            to: "loader/loader.conf".to_owned(),
+        },
+    ];
+    compose(work, &files, ESP_SIZE, raw)
+}
+
+/// Makes the disk image `raw` with an ESP of `esp_size` bytes, a multiple of 1 MiB, that holds `files`,
+/// and with the file system `root.ext4` of `work`.
+pub fn compose(work: &Path, files: &[EspFile], esp_size: u64, raw: &Path) -> Result<()> {
     let root = work.join("root.ext4");
     let root_size = fs_err::metadata(&root)?.len();
+    let root_start = ESP_START + esp_size;
     // As much again at the end as at the beginning, for the second GPT.
     let file = fs_err::File::create(raw)?;
-    file.set_len(ROOT_START + root_size + MIB)?;
+    file.set_len(root_start + root_size + MIB)?;
     drop(file);
-    partition(raw, root_size)?;
-    make_esp(source, work, raw)?;
-    copy_sparse(&root, raw, ROOT_START)
+    partition(raw, esp_size, root_size)?;
+    let esp = make_esp(work, files, esp_size)?;
+    copy_sparse(&esp, raw, ESP_START)
+        .with_context(|| format!("copying the ESP into {}", raw.display()))?;
+    copy_sparse(&root, raw, root_start)
         .with_context(|| format!("copying the root file system into {}", raw.display()))
 }
 
@@ -53,7 +93,7 @@ fn tool(name: &str) -> Command {
     command
 }
 
-fn partition(raw: &Path, root_size: u64) -> Result<()> {
+fn partition(raw: &Path, esp_size: u64, root_size: u64) -> Result<()> {
     let last = |start: u64, size: u64| (start + size) / SECTOR - 1;
     let mut sgdisk = tool("sgdisk");
     sgdisk
@@ -61,14 +101,14 @@ fn partition(raw: &Path, root_size: u64) -> Result<()> {
         .arg(format!(
             "--new=1:{}:{}",
             ESP_START / SECTOR,
-            last(ESP_START, ESP_SIZE)
+            last(ESP_START, esp_size)
         ))
         .args(["--typecode=1:ef00", "--change-name=1:esp"])
         .arg(format!("--partition-guid=1:{ESP_GUID}"))
         .arg(format!(
             "--new=2:{}:{}",
-            ROOT_START / SECTOR,
-            last(ROOT_START, root_size)
+            (ESP_START + esp_size) / SECTOR,
+            last(ESP_START + esp_size, root_size)
         ))
         // 8304: Linux root x86-64, 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
         .args(["--typecode=2:8304", "--change-name=2:rootfs"])
@@ -77,10 +117,9 @@ fn partition(raw: &Path, root_size: u64) -> Result<()> {
     process::run(&mut sgdisk)
 }
 
-fn make_esp(source: &Path, work: &Path, raw: &Path) -> Result<()> {
-    let (uki, version) = make_uki(source, work)?;
+fn make_esp(work: &Path, files: &[EspFile], size: u64) -> Result<PathBuf> {
     let esp = work.join("esp.img");
-    fs_err::File::create(&esp)?.set_len(ESP_SIZE)?;
+    fs_err::File::create(&esp)?.set_len(size)?;
     // One sector a cluster: with fewer, larger clusters it would not be FAT32 any more.
     let mut mkfs = tool("mkfs.vfat");
     mkfs.args([
@@ -96,28 +135,25 @@ fn make_esp(source: &Path, work: &Path, raw: &Path) -> Result<()> {
     ])
     .arg(&esp);
     process::run(&mut mkfs)?;
-    let files = [
-        (
-            PathBuf::from(EFI).join("systemd-bootx64.efi"),
-            "::EFI/BOOT/BOOTX64.EFI".to_owned(),
-        ),
-        (uki, format!("::EFI/Linux/emts-{version}.efi")),
-        (
-            source.join("boot/loader.conf"),
-            "::loader/loader.conf".to_owned(),
-        ),
-    ];
-    let mut folders = tool("mmd");
-    folders
-        .arg("-i")
-        .arg(&esp)
-        .args(["::EFI", "::EFI/BOOT", "::EFI/Linux", "::loader"]);
-    process::run(&mut folders)?;
-    for (from, to) in files {
-        process::run(tool("mcopy").arg("-i").arg(&esp).arg(from).arg(to))?;
+    let folders: BTreeSet<&Path> = files
+        .iter()
+        .flat_map(|file| Path::new(&file.to).ancestors().skip(1))
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .collect();
+    let mut mmd = tool("mmd");
+    mmd.arg("-i").arg(&esp);
+    mmd.args(
+        folders
+            .iter()
+            .map(|folder| format!("::{}", folder.display())),
+    );
+    process::run(&mut mmd)?;
+    for EspFile { from, to } in files {
+        let mut copy = tool("mcopy");
+        copy.arg("-i").arg(&esp).arg(from).arg(format!("::{to}"));
+        process::run(&mut copy)?;
     }
-    copy_sparse(&esp, raw, ESP_START)
-        .with_context(|| format!("copying the ESP into {}", raw.display()))
+    Ok(esp)
 }
 
 /// The kernel, initramfs and command line as one EFI executable; returns it and the kernel's version.

@@ -1,0 +1,200 @@
+//! An installed disk looked at while its machine is off: its file system is sound, and it is what another
+//! installation of the same stick made.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use super::stick::{Place, place_of, run, tool};
+use crate::evidence::Check;
+
+/// Names of the root partition and of the ESP in the GPT of an OS image.
+const ROOT: &str = "rootfs";
+const ESP: &str = "esp";
+/// Bytes at the begin and the end of a disk that the partition tables take.
+const TABLES: u64 = 34 * 512;
+
+/// What every installation makes anew: identity, keys, salts of passwords.
+const UNIQUE: &[&str] = &["etc/machine-id", "etc/shadow", "etc/ssh/ssh_host_"];
+
+/// The root file system has no error that e2fsck finds.
+///
+/// # Errors
+/// The disk has no root partition, or e2fsck cannot be started.
+pub(super) fn file_system_check(label: &str, disk: &Path) -> Result<Check> {
+    let place = place_of(disk, ROOT)?;
+    let mut command = tool("e2fsck");
+    command.args(["-f", "-n"]).arg(at(disk, place));
+    let output = command.output().context("cannot start e2fsck")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let clean = output.status.success();
+    Ok(Check {
+        key: "machine/fileSystem".into(),
+        check: format!("{label}the root file system has no errors"),
+        expected: "clean".into(),
+        actual: if clean { "clean" } else { text.trim() }.to_owned(),
+        passed: clean,
+    })
+}
+
+/// The check that two disks have the same content, but for what is unique to a machine.
+///
+/// # Errors
+/// A disk cannot be read, or a tool is missing.
+pub(super) fn same_content_check(label: &str, whole: &Path, other: &Path) -> Result<Check> {
+    let differences = differences(whole, other)?;
+    Ok(Check {
+        key: "machine/content".into(),
+        check: format!("{label}the disk is that of an uninterrupted installation"),
+        expected: "no difference".into(),
+        passed: differences.is_empty(),
+        actual: match differences.len() {
+            0 => "no difference".to_owned(),
+            count => format!(
+                "{count} differences: {}",
+                differences[..count.min(20)].join(", ")
+            ),
+        },
+    })
+}
+
+fn differences(a: &Path, b: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let length = fs_err::metadata(a)?.len();
+    if fs_err::metadata(b)?.len() != length {
+        return Ok(vec!["the disk's size".to_owned()]);
+    }
+    for (what, start, length) in [
+        ("the first partition table", 0, TABLES),
+        (
+            "the second partition table",
+            length - TABLES + 512,
+            TABLES - 512,
+        ),
+    ] {
+        if range(a, start, length)? != range(b, start, length)? {
+            found.push(what.to_owned());
+        }
+    }
+    let (esp_a, esp_b) = (place_of(a, ESP)?, place_of(b, ESP)?);
+    if range(a, esp_a.start, esp_a.length)? != range(b, esp_b.start, esp_b.length)? {
+        found.push("the ESP".to_owned());
+    }
+    found.extend(differing_files(&tree(a)?, &tree(b)?));
+    Ok(found)
+}
+
+/// A SHA-256 of part of a file.
+fn range(path: &Path, start: u64, length: u64) -> Result<Vec<u8>> {
+    let mut file = fs_err::File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut hasher = Sha256::new();
+    let mut file = file.take(length);
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block)? {
+            0 => break,
+            size => hasher.update(&block[..size]),
+        }
+    }
+    Ok(hasher.finalize().to_vec())
+}
+
+/// Type, mode, owner and content of every file.
+type Tree = BTreeMap<String, String>;
+
+fn differing_files(a: &Tree, b: &Tree) -> Vec<String> {
+    let unique = |name: &&String| UNIQUE.iter().any(|prefix| name.starts_with(prefix));
+    let mut names: Vec<&String> = a
+        .keys()
+        .chain(b.keys())
+        .filter(|name| a.get(*name) != b.get(*name) && !unique(name))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| {
+            let seen = |tree: &Tree| tree.get(name).map_or("absent", String::as_str).to_owned();
+            format!("/{name} ({} and {})", seen(a), seen(b))
+        })
+        .collect()
+}
+
+/// Reads the root file system of a disk, without mounting it.
+fn tree(disk: &Path) -> Result<Tree> {
+    let place = place_of(disk, ROOT)?;
+    let work = tempfile::tempdir_in(disk.parent().unwrap_or(Path::new(".")))?;
+    let mut command = tool("debugfs");
+    command
+        .arg("-R")
+        .arg(format!("rdump / \"{}\"", work.path().display()))
+        .arg(at(disk, place));
+    run(command)?;
+    let mut tree = Tree::new();
+    read_folder(work.path(), "", &mut tree)?;
+    anyhow::ensure!(
+        !tree.is_empty(),
+        "debugfs read nothing from {}",
+        disk.display()
+    );
+    Ok(tree)
+}
+
+fn read_folder(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let metadata = entry.metadata()?;
+        let kind = if metadata.is_symlink() {
+            format!("link to {}", fs_err::read_link(entry.path())?.display())
+        } else if metadata.is_file() {
+            let sum = range(&entry.path(), 0, metadata.len())?;
+            sum[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+        } else {
+            "folder or device".to_owned()
+        };
+        let mode = metadata.permissions().mode() & 0o7777;
+        let text = format!("{kind} {mode:o} {}:{}", metadata.uid(), metadata.gid());
+        if metadata.is_dir() {
+            read_folder(&entry.path(), &format!("{name}/"), tree)?;
+        }
+        tree.insert(name, text);
+    }
+    Ok(())
+}
+
+/// How the tools of e2fsprogs name a file system inside a file.
+fn at(disk: &Path, place: Place) -> OsString {
+    let mut name = OsString::from(disk);
+    name.push(format!("?offset={}", place.start));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree_of(files: &[(&str, &str)]) -> Tree {
+        files
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_unique_to_a_machine_may_differ_and_nothing_else() {
+        let a = tree_of(&[("etc/machine-id", "1"), ("etc/passwd", "1"), ("only", "1")]);
+        let b = tree_of(&[("etc/machine-id", "2"), ("etc/passwd", "2")]);
+        assert_eq!(
+            differing_files(&a, &b),
+            ["/etc/passwd (1 and 2)", "/only (1 and absent)"]
+        );
+        assert!(differing_files(&a, &a).is_empty());
+    }
+}

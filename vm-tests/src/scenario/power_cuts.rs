@@ -1,0 +1,464 @@
+//! Power cuts in the middle of an installation.
+//!
+//! One installation runs to its end: its disk is the measure. A second one is held still at every chosen moment
+//! while the state that a power cut would leave is kept: the firmware's variables and the stick as they are, of
+//! the disk what it had been told to make durable and a part of what was in its cache. Each of these states is
+//! then switched on as a machine of its own and has to end installed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::collect::{boot_checks, read_vars};
+use super::definition::{PowerCuts, Step};
+use super::failure::Failure;
+use super::guard::Guard;
+use super::installed;
+use super::machine::Hardware;
+use super::run::{Context, Cycle, MACHINE, run_machine};
+use crate::accel::Accelerator;
+use crate::console::{Console, Marker, MarkerState, STEPS};
+use crate::evidence::{Check, Report};
+use crate::machine::{RunningVm, create_empty_disk, replay};
+
+/// The environment variable that takes the place of a scenario's seed.
+const SEED: &str = "EMTS_SEED";
+
+/// A moment of the installation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Moment {
+    /// The step.
+    step: String,
+    /// After its end instead of after its begin.
+    done: bool,
+    /// Seconds after that.
+    after: f64,
+}
+
+impl Moment {
+    fn label(&self) -> String {
+        let state = if self.done { "done" } else { "begin" };
+        if self.after > 0.0 {
+            format!("{}-{state}+{:.2}s", self.step, self.after)
+        } else {
+            format!("{}-{state}", self.step)
+        }
+    }
+}
+
+/// One row of the table of cuts.
+#[derive(Debug, Serialize)]
+struct Cut {
+    moment: String,
+    /// Writes that were durable, cached pieces of 4 KiB, and those of them that were lost.
+    durable_requests: usize,
+    cached_pieces: usize,
+    lost_pieces: usize,
+    /// What the firmware started when power came back.
+    recovered: bool,
+}
+
+/// What a power cut leaves.
+struct Left {
+    moment: Moment,
+    folder: PathBuf,
+    /// How much of the log of writes there was.
+    log_length: u64,
+}
+
+/// Runs the scenario.
+///
+/// # Errors
+/// The uninterrupted installations fail, or a machine's files cannot be made.
+pub(super) async fn run(
+    context: &Context<'_>,
+    accelerator: Accelerator,
+    cuts: &PowerCuts,
+    report: &mut Report,
+) -> Result<()> {
+    let seed = seed(cuts)?;
+    context
+        .output
+        .line(&format!("seed {seed} (set {SEED} to draw others)"));
+    let whole = Whole::install(context, accelerator, report).await?;
+    let moments = draw(cuts, seed, &whole.markers);
+    let (left, log) = cut(context, accelerator, &whole, &moments).await?;
+    let mut table = Vec::new();
+    for (number, left) in left.iter().enumerate() {
+        let label = format!(
+            "cut {} of {} ({}): ",
+            number + 1,
+            moments.len(),
+            left.moment.label()
+        );
+        let machine = Machine {
+            context,
+            accelerator,
+            whole: &whole,
+            log: &log,
+        };
+        table.push(
+            machine
+                .recover(left, &label, seed + number as u64, cuts, report)
+                .await?,
+        );
+    }
+    let text = serde_json::to_string_pretty(&serde_json::json!({"seed": seed, "cuts": table}))?;
+    context
+        .evidence
+        .write("power-cuts.json", &format!("{text}\n"))?;
+    Ok(())
+}
+
+fn seed(cuts: &PowerCuts) -> Result<u64> {
+    match std::env::var(SEED) {
+        Ok(text) => text
+            .parse()
+            .with_context(|| format!("{SEED} is `{text}`, not a number")),
+        Err(_) => Ok(cuts.seed),
+    }
+}
+
+/// An installation that nothing disturbed.
+struct Whole {
+    hardware: Hardware,
+    target: String,
+    markers: Vec<Marker>,
+}
+
+impl Whole {
+    async fn install(
+        context: &Context<'_>,
+        accelerator: Accelerator,
+        report: &mut Report,
+    ) -> Result<Self> {
+        let scenario = &context.options.scenario;
+        let target = scenario
+            .target()
+            .context("the scenario has no target disk")?;
+        let folder = context.evidence.path(MACHINE).join("whole");
+        let usb = &context.options.usb;
+        let hardware = Hardware::build(&scenario.machine, usb, &folder, &scenario.folder)?;
+        let cycle = Cycle {
+            steps: &[Step::Install, Step::StartDisk],
+            folder: context.evidence.path("whole"),
+            label: "uninterrupted: ".to_owned(),
+            power_cut: false,
+        };
+        run_machine(context, &hardware, accelerator, &cycle, report).await?;
+        let text = fs_err::read_to_string(cycle.folder.join("serial-ttyS1.log"))?;
+        Ok(Self {
+            target: target.to_owned(),
+            hardware,
+            markers: text.lines().filter_map(Marker::parse).collect(),
+        })
+    }
+
+    fn target(&self) -> Result<&Path> {
+        let disk = self.hardware.disk(&self.target).context("no target disk")?;
+        Ok(&disk.file)
+    }
+}
+
+/// The moments that the scenario asks for, in the order in which they come.
+fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Moment> {
+    let mut random = Random(seed);
+    let mut boundaries: Vec<Moment> = STEPS
+        .iter()
+        .flat_map(|step| [false, true].map(|done| (step, done)))
+        // After the end of the last step the machine is off.
+        .filter(|(step, done)| !(**step == "reboot" && *done))
+        .map(|(step, done)| Moment {
+            step: (*step).to_owned(),
+            done,
+            after: 0.0,
+        })
+        .collect();
+    while cuts
+        .boundaries
+        .is_some_and(|wanted| boundaries.len() > wanted)
+    {
+        let at = random.below(boundaries.len());
+        boundaries.remove(at);
+    }
+    for step in &cuts.moments_in {
+        let took = duration(markers, step);
+        for _ in 0..cuts.moments {
+            boundaries.push(Moment {
+                step: step.clone(),
+                done: false,
+                after: (took * random.fraction()).max(0.01),
+            });
+        }
+    }
+    let place = |moment: &Moment| {
+        let step = STEPS.iter().position(|step| *step == moment.step);
+        (step, moment.done)
+    };
+    boundaries.sort_by(|a, b| place(a).cmp(&place(b)).then(a.after.total_cmp(&b.after)));
+    boundaries
+}
+
+/// How long a step took, in seconds by the installer's clock.
+fn duration(markers: &[Marker], step: &str) -> f64 {
+    let time = |state| {
+        markers
+            .iter()
+            .find(|marker| marker.step == step && marker.state == state)
+            .and_then(|marker| marker.t.parse::<f64>().ok())
+    };
+    match (time(MarkerState::Begin), time(MarkerState::Done)) {
+        (Some(begin), Some(done)) => done - begin,
+        _ => 0.0,
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): numbers that depend on the seed alone.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `limit`, which is not 0.
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap_or(0)
+    }
+
+    /// A number from 0 to 1.
+    fn fraction(&mut self) -> f64 {
+        f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+    }
+}
+
+/// Installs once more and keeps what a power cut would leave at each moment. Returns that and the log of the
+/// disk's writes.
+async fn cut(
+    context: &Context<'_>,
+    accelerator: Accelerator,
+    whole: &Whole,
+    moments: &[Moment],
+) -> Result<(Vec<Left>, PathBuf)> {
+    let scenario = &context.options.scenario;
+    let folder = context.evidence.path(MACHINE).join("cut");
+    let usb = &context.options.usb;
+    let mut hardware = Hardware::build(&scenario.machine, usb, &folder, &scenario.folder)?;
+    let log = folder.join("writes.log");
+    fs_err::write(&log, "")?;
+    for disk in &mut hardware.disks {
+        if disk.name == whole.target {
+            disk.write_log = Some(log.clone());
+        }
+    }
+    let logs = context.evidence.path("cut");
+    fs_err::create_dir_all(&logs)?;
+    let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
+    let plan = hardware.plan(scenario, accelerator, &logs, sockets.path())?;
+    let console = Console::follow(&plan.serial_logs);
+    let vm = RunningVm::start(plan, &logs.join("qmp.jsonl")).await?;
+    let guard = Guard::new(&vm, &console, context.interrupted.clone());
+    let mut left = Vec::new();
+    for moment in moments {
+        context
+            .output
+            .doing(&format!("waiting for {}", moment.label()));
+        reach(&guard, moment, context).await?;
+        let folder = context
+            .evidence
+            .path(MACHINE)
+            .join(format!("cut-{}", left.len() + 1));
+        fs_err::create_dir_all(&folder)?;
+        let log_length = vm.held_still(|| keep(&hardware, &log, &folder))??;
+        left.push(Left {
+            moment: moment.clone(),
+            folder,
+            log_length,
+        });
+    }
+    drop(guard);
+    vm.kill().await?;
+    Ok((left, log))
+}
+
+async fn reach(guard: &Guard<'_>, moment: &Moment, context: &Context<'_>) -> Result<()> {
+    let state = if moment.done {
+        MarkerState::Done
+    } else {
+        MarkerState::Begin
+    };
+    let marker = guard.console().wait_for(|seen| {
+        let reached = |marker: &&Marker| marker.step == moment.step && marker.state == state;
+        seen.markers.iter().find(reached).map(|_| ())
+    });
+    let budgets = &context.options.scenario.budgets;
+    let reached = async {
+        marker.await;
+        tokio::time::sleep(Duration::from_secs_f64(moment.after)).await;
+        Ok::<_, Failure>(())
+    };
+    let doing = format!("waiting for {}", moment.label());
+    let budget = budgets.first_marker + budgets.install;
+    guard.race(&doing, budget, reached).await?;
+    Ok(())
+}
+
+/// Copies what a cut leaves. The machine is held still.
+fn keep(hardware: &Hardware, log: &Path, folder: &Path) -> Result<u64> {
+    fs_err::copy(&hardware.firmware.vars, folder.join(VARS))?;
+    fs_err::copy(&hardware.stick, folder.join(STICK_COPY))?;
+    Ok(fs_err::metadata(log)?.len())
+}
+
+const VARS: &str = "vars-at-cut.fd";
+const STICK_COPY: &str = "stick-at-cut.qcow2";
+
+/// What all recoveries share.
+struct Machine<'a, 'b> {
+    context: &'a Context<'b>,
+    accelerator: Accelerator,
+    whole: &'a Whole,
+    log: &'a Path,
+}
+
+impl Machine<'_, '_> {
+    /// Switches on what a cut has left, and checks what becomes of it.
+    async fn recover(
+        &self,
+        left: &Left,
+        label: &str,
+        seed: u64,
+        cuts: &PowerCuts,
+        report: &mut Report,
+    ) -> Result<Cut> {
+        let context = self.context;
+        let scenario = &context.options.scenario;
+        let usb = &context.options.usb;
+        let hardware = Hardware::build(&scenario.machine, usb, &left.folder, &scenario.folder)?;
+        fs_err::copy(left.folder.join(VARS), &hardware.firmware.vars)?;
+        fs_err::copy(left.folder.join(STICK_COPY), &hardware.stick)?;
+        let target = hardware
+            .disk(&self.whole.target)
+            .context("no target disk")?;
+        let size = fs_err::metadata(&target.file)?.len();
+        create_empty_disk(&target.file, size)?;
+        let done = replay(self.log, left.log_length, &target.file, seed)?;
+        let mut steps = vec![Step::Recover];
+        steps.extend(cuts.then.iter().cloned());
+        let cycle = Cycle {
+            steps: &steps,
+            folder: context.evidence.path("cuts").join(left.moment.label()),
+            label: label.to_owned(),
+            power_cut: false,
+        };
+        let result = run_machine(context, &hardware, self.accelerator, &cycle, report).await;
+        if context.interrupted() {
+            result?;
+            anyhow::bail!("interrupted");
+        }
+        let recovered = result.is_ok();
+        report.checks.push(Check {
+            key: "machine/powerCut".into(),
+            check: format!("{label}the machine ends installed"),
+            expected: "installed".into(),
+            passed: recovered,
+            actual: result.map_or_else(|error| format!("{error:#}"), |()| "installed".to_owned()),
+        });
+        if recovered {
+            self.compare(&hardware, &target.file, label, cuts, report)?;
+            if !context.options.keep {
+                fs_err::remove_dir_all(&left.folder)?;
+            }
+        }
+        Ok(Cut {
+            moment: left.moment.label(),
+            durable_requests: done.durable,
+            cached_pieces: done.cached,
+            lost_pieces: done.lost,
+            recovered,
+        })
+    }
+
+    fn compare(
+        &self,
+        hardware: &Hardware,
+        target: &Path,
+        label: &str,
+        cuts: &PowerCuts,
+        report: &mut Report,
+    ) -> Result<()> {
+        // A system that was started has changed its disk.
+        if cuts.then.is_empty() {
+            report
+                .checks
+                .push(installed::file_system_check(label, target)?);
+            let whole = self.whole.target()?;
+            report
+                .checks
+                .push(installed::same_content_check(label, whole, target)?);
+        }
+        let before = read_vars(&self.context.evidence.path("firmware-vars-before.fd"));
+        let after = read_vars(&hardware.firmware.vars);
+        let (before, after) = (
+            before.map_err(anyhow::Error::msg)?,
+            after.map_err(anyhow::Error::msg)?,
+        );
+        report
+            .checks
+            .extend(boot_checks(&before, &after).into_iter().map(|mut check| {
+                check.check = format!("{label}{}", check.check);
+                check
+            }));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cuts(boundaries: Option<usize>, moments: usize) -> PowerCuts {
+        PowerCuts {
+            seed: 1,
+            boundaries,
+            moments,
+            moments_in: vec!["write-image".into()],
+            then: Vec::new(),
+        }
+    }
+
+    fn markers() -> Vec<Marker> {
+        ["begin t=10", "done t=30"]
+            .iter()
+            .filter_map(|end| Marker::parse(&format!("EMTS step=write-image state={end}")))
+            .collect()
+    }
+
+    #[test]
+    fn all_boundaries_but_the_end_are_taken_in_their_order() {
+        let moments = draw(&cuts(None, 0), 1, &markers());
+        assert_eq!(moments.len(), 2 * STEPS.len() - 1);
+        assert_eq!(moments[0].label(), "find-media-begin");
+        assert_eq!(moments[1].label(), "find-media-done");
+    }
+
+    #[test]
+    fn random_moments_lie_inside_their_step_and_depend_on_the_seed_alone() {
+        let moments = draw(&cuts(Some(0), 10), 1, &markers());
+        assert_eq!(moments.len(), 10);
+        assert!(
+            moments
+                .iter()
+                .all(|moment| moment.after > 0.0 && moment.after <= 20.0)
+        );
+        assert!(moments.is_sorted_by(|a, b| a.after <= b.after));
+        assert_eq!(moments, draw(&cuts(Some(0), 10), 1, &markers()));
+        assert_ne!(moments, draw(&cuts(Some(0), 10), 2, &markers()));
+    }
+}

@@ -1,0 +1,144 @@
+//! The scenarios of `configs/scenarios/`: found by name, pattern or set.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// What the builder has to know of a scenario; the harness reads all of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// The file.
+    #[serde(skip)]
+    pub path: PathBuf,
+    /// The sets that it belongs to, such as `quick`.
+    #[serde(default)]
+    sets: Vec<String>,
+    /// The config-file, relative to the scenario file.
+    #[serde(default)]
+    config_file: Option<PathBuf>,
+    /// What is installed.
+    #[serde(default)]
+    pub os_image: OsImage,
+}
+
+/// The OS image that a scenario installs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OsImage {
+    /// The node image.
+    #[default]
+    Reference,
+    /// The stage `small-image`.
+    Small,
+}
+
+impl Scenario {
+    /// Its config-file; the sample when it names none.
+    pub fn config_file(&self, root: &Path) -> PathBuf {
+        match (&self.config_file, self.path.parent()) {
+            (Some(file), Some(folder)) => folder.join(file),
+            _ => root.join("configs/config-file.yaml"),
+        }
+    }
+
+    fn matches(&self, wanted: &str) -> bool {
+        wanted == "all" || self.sets.iter().any(|set| set == wanted) || glob(wanted, &self.name)
+    }
+}
+
+/// `*` stands for any text.
+fn glob(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
+            (0..=tail.len()).any(|at| tail.is_char_boundary(at) && glob(rest, &tail[at..]))
+        }),
+    }
+}
+
+/// The scenarios that `wanted` names: names, patterns with `*`, sets or `all`, with commas between them.
+/// In the order of their names.
+///
+/// # Errors
+/// One of the words names none.
+pub fn select(root: &Path, wanted: &str) -> Result<Vec<Scenario>> {
+    let all = read_all(&root.join("configs/scenarios"))?;
+    let words: Vec<&str> = wanted.split(',').map(str::trim).collect();
+    for word in &words {
+        if !all.iter().any(|scenario| scenario.matches(word)) {
+            let names: Vec<&str> = all.iter().map(|scenario| scenario.name.as_str()).collect();
+            bail!(
+                "no scenario is named `{word}`, nor a set of them; there are: {}",
+                names.join(", ")
+            );
+        }
+    }
+    Ok(all
+        .into_iter()
+        .filter(|scenario| words.iter().any(|word| scenario.matches(word)))
+        .collect())
+}
+
+fn read_all(folder: &Path) -> Result<Vec<Scenario>> {
+    let mut all = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|end| end != "yaml") {
+            continue;
+        }
+        let text = fs_err::read_to_string(&path)?;
+        let mut scenario: Scenario = serde_saphyr::from_str(&text)
+            .with_context(|| format!("{} is no scenario", path.display()))?;
+        if path
+            .file_stem()
+            .is_none_or(|stem| stem != scenario.name.as_str())
+        {
+            bail!("{} names its scenario `{}`", path.display(), scenario.name);
+        }
+        scenario.path = path;
+        all.push(scenario);
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkout() -> PathBuf {
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, matches) in [
+            ("media-*", "media-byte", true),
+            ("media-*", "disk-none", false),
+            ("*-byte", "media-byte", true),
+            ("*", "x", true),
+            ("m*a*e", "media-byte", true),
+            ("media", "media-byte", false),
+        ] {
+            assert_eq!(glob(pattern, name), matches, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn the_sample_is_found_and_a_wrong_name_is_told_with_the_right_ones() -> Result<()> {
+        let found = select(&checkout(), "sample")?;
+        assert_eq!(found[0].os_image, OsImage::Reference);
+        let message = select(&checkout(), "sample,smaple")
+            .expect_err("no such scenario")
+            .to_string();
+        assert!(
+            message.contains("`smaple`") && message.contains("sample"),
+            "{message}"
+        );
+        Ok(())
+    }
+}
