@@ -6,6 +6,7 @@ WARNINGS=()
 STEP=start
 STARTED=0 # centiseconds since the kernel started
 DISK=""   # the target disk, once chosen
+ADVICE="" # what a person can do about a failure, where the step's own advice does not fit
 
 uptime_cs() {
   local up _
@@ -108,7 +109,7 @@ final_screen_failed() { # reason
     "Step:    $STEP" \
     "Reason:  $1" \
     "Disk:    $(disk_state)" \
-    "Advice:  $(advice "$STEP")" \
+    "Advice:  ${ADVICE:-$(advice "$STEP")}" \
     "Log:     $LOG, and logs/ on the partition EMTS-CONF of the stick" \
     "==================================================================================="
 }
@@ -144,6 +145,17 @@ write_logs() { # result, [reason]
   return "$code"
 }
 
+# One line for each disk that this stick has installed: serial number, time, bundle.
+note_installed() {
+  local serial file="$CONF/$INSTALLED"
+  serial=$(disk_serial "${DISK##*/}")
+  [[ -n $serial ]] || return 0
+  mount -o remount,rw "$CONF" &&
+    printf '%s\t%s\t%s\n' "$serial" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(jq -r .id "$MANIFEST")" >>"$file" &&
+    sync -f "$CONF"
+}
+
 save_logs() {
+  note_installed || warn "the stick could not note that it installed $DISK: remove it before the restart if the firmware starts it first"
   write_logs installed || warn "the logs could not be saved on the stick"
 }

@@ -21,6 +21,7 @@ readonly LOG=/var/log/os-installer.log
 readonly RUN=${EMTS_RUN:-/run/emts-installer} # set from outside by tests
 readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=/mnt/target
 readonly MANIFEST="$MEDIA/manifest.json" CONFIG_FILE="$CONF/config-file"
+readonly INSTALLED=installed.txt # on EMTS-CONF
 
 # Seconds. A stick behind a slow hub, or in an emulated machine, appears late.
 readonly MEDIA_DEADLINE=60 PARTITION_DEADLINE=30
@@ -84,10 +85,11 @@ sticks_in() {
        | .parts |= from_entries]'
 }
 
-STICKS='[]'
+STICKS='[]' DISKS='{}'
 
 media_present() {
-  STICKS=$(list_disks | sticks_in)
+  DISKS=$(list_disks)
+  STICKS=$(sticks_in <<<"$DISKS")
   [[ $(jq 'any(.complete)' <<<"$STICKS") == true ]]
 }
 
@@ -112,6 +114,20 @@ find_media() {
   mount -t vfat -o ro "$(stick_part EMTS-CONF)" "$CONF" || fail "the partition EMTS-CONF cannot be mounted"
   [[ -s $CONFIG_FILE ]] || fail "EMTS-CONF has no config-file"
   check_manifest
+  refuse_second_installation
+}
+
+# Firmware that starts the stick before the disk, whatever its boot order says, would install the same
+# machine again and again: the stick remembers the disks that it has installed (see write_logs).
+refuse_second_installation() {
+  local serial
+  [[ -s $CONF/$INSTALLED ]] || return 0
+  while read -r serial; do
+    if awk -F '\t' -v serial="$serial" '$1 == serial { found = 1 } END { exit !found }' "$CONF/$INSTALLED"; then
+      ADVICE="Remove the stick and restart. To install again, delete $INSTALLED from EMTS-CONF or make the stick again."
+      fail "this stick has installed the disk with serial number $serial already"
+    fi
+  done < <(jq -r '.blockdevices[].serial // empty' <<<"$DISKS" | grep .)
 }
 
 # SHA256SUMS names every file of the bundle, the manifest among them; the manifest's id is made from the
@@ -153,6 +169,20 @@ verify_image() {
   expect size "$(stat -c %s "$file")" "size of the OS image"
   sum=$(sha256sum <"$file")
   expect sha256 "${sum%% *}" "sha256 of the OS image"
+  verify_hookos
+}
+
+# What runs now was read from the stick; a stick that gives one wrong byte will give more.
+verify_hookos() {
+  local expected sum
+  expected=$(awk '$2 == "hookos.efi" { print $1 }' "$MEDIA/SHA256SUMS")
+  [[ -n $expected ]] || fail "SHA256SUMS on EMTS-OS names no hookos.efi"
+  mkdir -p "$ESP"
+  mount -t vfat -o ro "$(stick_part EMTS-BOOT)" "$ESP" || fail "the partition EMTS-BOOT cannot be mounted"
+  sum=$(sha256sum <"$ESP/EFI/BOOT/BOOTX64.EFI") || fail "EFI/BOOT/BOOTX64.EFI on EMTS-BOOT cannot be read"
+  umount "$ESP"
+  [[ ${sum%% *} == "$expected" ]] ||
+    fail "sha256 of EFI/BOOT/BOOTX64.EFI on EMTS-BOOT is ${sum%% *}, SHA256SUMS says $expected"
 }
 
 expect() { # name in the manifest, value seen, what

@@ -320,9 +320,15 @@ EFIBOOTMGR=$'BootCurrent: 0001\nBootOrder: 0001,0000\nBoot0000* UiApp\tFvVol(7cb
   [ -z "$(entries_for 00000000-2222-3333-4444-555555555555 <<<"$EFIBOOTMGR")" ]
 }
 
+# The stick with its partitions mounted.
 media() {
   make_bundle "$BATS_TEST_TMPDIR"
   cp "$BATS_TEST_TMPDIR"/files/* "$EMTS_RUN/media"
+  mkdir -p "$EMTS_RUN/esp/EFI/BOOT"
+  cp "$BATS_TEST_TMPDIR/files/hookos.efi" "$EMTS_RUN/esp/EFI/BOOT/BOOTX64.EFI"
+  STICKS=$(stick sdz | disks | sticks_in)
+  mount() { :; }
+  umount() { :; }
 }
 
 # Runs a step as the installer does, and prints the reason of its failure.
@@ -364,6 +370,25 @@ step() { # function
   truncate -s 1000000 "$EMTS_RUN/media/os-image.raw.zst"
   run -1 step verify_image
   [[ $output == *"size of the OS image is 1000000"* ]]
+}
+
+@test "refuses a flipped byte in HookOS" {
+  media
+  printf '\xff\x00' | dd of="$EMTS_RUN/esp/EFI/BOOT/BOOTX64.EFI" bs=1 seek=80 conv=notrunc status=none
+  run -1 step verify_image
+  [[ $output == *"sha256 of EFI/BOOT/BOOTX64.EFI on EMTS-BOOT is"* ]]
+}
+
+@test "refuses to install a disk again that the stick has noted, and takes any other" {
+  media
+  DISK=/dev/sda
+  disk_serial() { echo S-sda; }
+  run -0 step note_installed
+  DISKS=$(disk sdb 200 sata | disks)
+  run -0 step refuse_second_installation
+  DISKS=$({ disk sda 200 sata; disk sdb 200 sata; } | disks)
+  run -1 step refuse_second_installation
+  [[ $output == *"this stick has installed the disk with serial number S-sda already"* ]]
 }
 
 @test "the summary tells result, step, reason, disk and warnings" {

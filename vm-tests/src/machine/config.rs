@@ -84,6 +84,8 @@ pub struct Disk {
     pub serial: String,
     /// Writes to it fail.
     pub read_only: bool,
+    /// The firmware starts it first, whatever its boot order was.
+    pub starts_first: bool,
     /// What it does wrong.
     pub fault: Option<DiskFault>,
     /// The file in which every write is noted, in the form of dm-log-writes.
@@ -101,6 +103,7 @@ impl Disk {
             bus,
             serial: serial.to_owned(),
             read_only: false,
+            starts_first: false,
             fault: None,
             write_log: None,
         }

@@ -108,7 +108,7 @@ pub fn extract_range(image: &Path, start: u64, length: u64, out: &Path) -> Resul
     // As large as it divides both: sector by sector it takes minutes.
     let block = [1 << 20, 4096]
         .into_iter()
-        .find(|block| start % block == 0 && length % block == 0)
+        .find(|block| start.is_multiple_of(*block) && length.is_multiple_of(*block))
         .unwrap_or(512);
     // qemu-img dd counts `count` from the start of the input, not from `skip`.
     let words = [

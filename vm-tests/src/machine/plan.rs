@@ -193,11 +193,14 @@ impl VmConfig {
     }
 }
 
-/// No disk has a `bootindex`: the boot order is the firmware's own.
+/// A disk has no `bootindex`, the boot order is the firmware's own, unless the firmware shall ignore it.
 fn push_disk(args: &mut Args, disk: &Disk) {
     let Disk { name, serial, .. } = disk;
     args.pair("-blockdev", block_node(disk));
-    let common = format!("id={name}-device,drive={name},serial={serial}");
+    let mut common = format!("id={name}-device,drive={name},serial={serial}");
+    if disk.starts_first {
+        common += ",bootindex=0";
+    }
     let device = match disk.bus {
         Bus::Nvme => format!("nvme,{common}"),
         Bus::Sata => format!("ide-hd,{common}"),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// First word of the superblock, WRITE_LOG_MAGIC.
-const MAGIC: u64 = 0x6a73_6677_7367_7268;
+const MAGIC: u64 = 0x006a_7366_7773_6872;
 /// LOG_FLUSH_FLAG: all requests before this one are durable.
 const FLUSH: u64 = 1;
 /// LOG_FUA_FLAG: this one is durable when it is done.

@@ -19,6 +19,11 @@ const GUEST_LOGS: Duration = Duration::from_secs(90);
 /// The label of the entry that the installer makes.
 pub(super) const BOOT_LABEL: &str = "EMTS";
 
+/// The variable store when the installer began, when it was done, when the machine was off.
+pub(super) const FIRST_VARS: &str = "firmware-vars-before.fd";
+pub(super) const INSTALLED_VARS: &str = "firmware-vars-installed.fd";
+pub(super) const LAST_VARS: &str = "firmware-vars-after.fd";
+
 /// The guest's own accounts that every run keeps, by the name of their file.
 const GUEST: &[(&str, &str)] = &[
     (
@@ -151,19 +156,13 @@ pub(super) fn read_vars(path: &Path) -> Result<BootVariables, String> {
 
 /// The boot variables before and after, kept, decoded, checked. Without a target the installer refused, and
 /// nothing may have changed.
-pub(super) fn firmware(
-    hardware: &Hardware,
-    evidence: &Evidence,
-    installs: bool,
-    checks: &mut Vec<Check>,
-) {
-    save_vars(hardware, evidence, "firmware-vars-after.fd");
-    let before = read_vars(&evidence.path("firmware-vars-before.fd"));
-    let after = read_vars(&evidence.path("firmware-vars-after.fd"));
+pub(super) fn firmware(evidence: &Evidence, last: &str, installs: bool, checks: &mut Vec<Check>) {
+    let before = read_vars(&evidence.path(FIRST_VARS));
+    let after = read_vars(&evidence.path(last));
     let decoded = serde_json::json!({"before": before.as_ref().ok(), "after": after.as_ref().ok()});
     let _ = evidence.write("firmware-boot.json", &format!("{decoded:#}\n"));
     // A run that ended before the installer's end has its failure; the order says nothing then.
-    if installs && !evidence.path("firmware-vars-installed.fd").exists() {
+    if installs && !evidence.path(INSTALLED_VARS).exists() {
         return;
     }
     match (before, after) {

@@ -67,6 +67,9 @@ pub struct StickDefinition {
     /// Writes to it fail.
     #[serde(default)]
     pub read_only: bool,
+    /// The firmware starts it before everything else, whatever its boot order was.
+    #[serde(default)]
+    pub starts_first: bool,
     /// What was done to it after it was made.
     #[serde(default)]
     pub damage: Vec<Damage>,
@@ -174,7 +177,7 @@ pub enum Step {
     UnplugStick,
     /// The power is cut and comes back; the stick is attached.
     PowerCycle,
-    /// As `power-cycle`, and somebody has put the stick first in the boot order.
+    /// As `power-cycle`, and somebody has made the stick again and put it first in the boot order.
     PowerCycleToStick,
     /// Installations with power cuts, each in a machine of its own.
     PowerCuts(PowerCuts),

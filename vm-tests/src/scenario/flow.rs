@@ -142,7 +142,7 @@ impl<'a> Flow<'a> {
             )
             .await?;
         // The firmware has written its own entries by now; the installer's are still to come.
-        collect::save_vars_once(self.hardware, self.evidence, "firmware-vars-before.fd");
+        collect::save_vars_once(self.hardware, self.evidence, collect::FIRST_VARS);
         self.screenshot("screen-installer").await;
         Ok(())
     }
@@ -184,7 +184,7 @@ impl<'a> Flow<'a> {
                 .into());
         }
         self.boots = 1;
-        collect::save_vars(self.hardware, self.evidence, "firmware-vars-installed.fd");
+        collect::save_vars(self.hardware, self.evidence, collect::INSTALLED_VARS);
         Ok(())
     }
 

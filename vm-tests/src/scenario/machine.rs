@@ -95,11 +95,13 @@ impl Hardware {
         Ok(config.plan()?)
     }
 
-    /// Puts the firmware's entry of the stick first in BootOrder, as somebody would in the firmware's menu.
+    /// Makes the stick again from `usb` and puts the firmware's entry of it first in BootOrder, as somebody would
+    /// in the firmware's menu.
     ///
     /// # Errors
     /// The firmware has no such entry.
-    pub fn put_stick_first(&self) -> Result<()> {
+    pub fn put_new_stick_first(&self, usb: &Path) -> Result<()> {
+        create_overlay(usb, &self.stick).context("cannot make the stick")?;
         let mut bytes = fs_err::read(&self.firmware.vars)?;
         let boot = BootVariables::from_file_content(&bytes)?;
         let stick = boot
@@ -161,6 +163,7 @@ fn sticks(
         create_overlay(&backing, &file).context("cannot make the stick")?;
         let mut disk = Disk::new(name, &file, DiskFormat::Qcow2, Bus::Usb, serial);
         disk.read_only = machine.stick.read_only;
+        disk.starts_first = machine.stick.starts_first;
         disks.push(disk);
     }
     Ok((disks[0].file.clone(), disks))

@@ -24,11 +24,24 @@ pub(super) fn checks(
     checks: &mut Vec<Check>,
 ) -> Result<()> {
     let target = scenario.target();
-    collect::firmware(hardware, evidence, target.is_some(), checks);
+    // A firmware that starts the stick first has changed the order since the installer left it.
+    let kept = if scenario.machine.stick.starts_first {
+        collect::INSTALLED_VARS
+    } else {
+        collect::save_vars(hardware, evidence, collect::LAST_VARS);
+        collect::LAST_VARS
+    };
+    collect::firmware(evidence, kept, target.is_some(), checks);
     checks.push(untouched(&hardware.changed()?, target));
     let last = scenario.steps.last();
-    if let (Some(Step::StartDisk | Step::Recover), Some(disk)) =
-        (last, target.and_then(|name| hardware.disk(name)))
+    let whole = match last {
+        Some(Step::StartDisk | Step::Recover) => true,
+        Some(Step::Refuse(refusal)) => refusal.step == "find-media",
+        _ => false,
+    };
+    if let Some(disk) = target
+        .and_then(|name| hardware.disk(name))
+        .filter(|_| whole)
     {
         checks.push(installed::file_system_check("", &disk.file)?);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::collect::{boot_checks, read_vars};
+use super::collect::{FIRST_VARS, boot_checks, read_vars};
 use super::definition::{PowerCuts, Step};
 use super::failure::Failure;
 use super::guard::Guard;
@@ -148,7 +148,9 @@ impl Whole {
             power_cut: false,
         };
         run_machine(context, &hardware, accelerator, &cycle, report).await?;
-        let text = fs_err::read_to_string(cycle.folder.join("serial-ttyS1.log"))?;
+        // The firmware's control sequences need not be UTF-8.
+        let bytes = fs_err::read(cycle.folder.join("serial-ttyS1.log"))?;
+        let text = String::from_utf8_lossy(&bytes);
         Ok(Self {
             target: target.to_owned(),
             hardware,
@@ -403,7 +405,7 @@ impl Machine<'_, '_> {
                 .checks
                 .push(installed::same_content_check(label, whole, target)?);
         }
-        let before = read_vars(&self.context.evidence.path("firmware-vars-before.fd"));
+        let before = read_vars(&self.context.evidence.path(FIRST_VARS));
         let after = read_vars(&hardware.firmware.vars);
         let (before, after) = (
             before.map_err(anyhow::Error::msg)?,

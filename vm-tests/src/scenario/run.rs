@@ -188,7 +188,7 @@ async fn run_cycles(
     let cycles = scenario.cycles();
     for (number, (begun_by, steps)) in cycles.iter().enumerate() {
         if *begun_by == Some(&Step::PowerCycleToStick) {
-            hardware.put_stick_first()?;
+            hardware.put_new_stick_first(&options.usb)?;
         }
         let cycle = Cycle {
             steps,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Damage {
-    /// One byte in the middle of a file has another value.
+    /// One byte of a file, in its middle unless `at` says where, has another value.
     FlipByte(OnStick),
     /// The second half of a file is missing.
     Truncate(OnStick),
@@ -34,6 +34,9 @@ pub struct OnStick {
     pub partition: String,
     /// Path of the file on it.
     pub file: String,
+    /// The byte's place in the file.
+    #[serde(default)]
+    pub at: Option<usize>,
 }
 
 /// A partition: its number in the table, first byte and length.
@@ -56,8 +59,10 @@ pub(super) const TABLE: u64 = 34 * SECTOR;
 pub(super) fn inflict(image: &Path, damage: &Damage, folder: &Path) -> Result<()> {
     match damage {
         Damage::FlipByte(on) => edit(image, on, |bytes| {
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 0x40;
+            let place = on.at.unwrap_or(bytes.len() / 2);
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 0x40;
+            }
         }),
         Damage::Truncate(on) => edit(image, on, |bytes| bytes.truncate(bytes.len() / 2)),
         Damage::Remove(on) => {
@@ -340,6 +345,7 @@ mod tests {
             let on = || OnStick {
                 partition: partition.into(),
                 file: "a".into(),
+                at: None,
             };
             inflict(&image, &Damage::FlipByte(on()), folder.path()).unwrap();
             assert_eq!(read(&image, partition).as_deref(), Some("01234u6789"));
@@ -349,6 +355,7 @@ mod tests {
         let on = OnStick {
             partition: CONFIG_PARTITION.into(),
             file: "a".into(),
+            at: None,
         };
         inflict(&image, &Damage::Remove(on), folder.path()).unwrap();
         assert_eq!(read(&image, CONFIG_PARTITION), None);
