@@ -305,19 +305,24 @@ show_progress() { # process, size of the file, size of what it becomes
 }
 
 # Hashes what the disk itself has. A partition over exactly the image's area, known to the kernel alone,
-# lets sha256sum read the disk without a pipe.
+# lets the hash be made without a pipe. XXH128 finds what a disk, a cable or a memory did to the bytes as
+# surely as SHA-256, in a fraction of the time; who has made them, verify-image has checked.
 verify_written() { # bytes
-  local sum area
+  local field=rawXxh128 sum area
+  local -a hash=(xxhsum -H2)
+  if ! jq -e '.osImage.rawXxh128' "$MANIFEST" >/dev/null; then
+    field=rawSha256 hash=(sha256sum)
+  fi
   area=$(partition_path 1)
   partx --delete "$DISK" 2>/dev/null || true
   if addpart "$DISK" 1 0 $(($1 / 512)) && [[ -b $area ]]; then
-    sum=$(sha256sum <"$area") || fail "$DISK cannot be read back"
+    sum=$("${hash[@]}" <"$area") || fail "$DISK cannot be read back"
     delpart "$DISK" 1 || true
   else
-    sum=$(dd if="$DISK" bs=1M iflag=fullblock,count_bytes count="$1" status=none | sha256sum) ||
+    sum=$(dd if="$DISK" bs=1M iflag=fullblock,count_bytes count="$1" status=none | "${hash[@]}") ||
       fail "$DISK cannot be read back"
   fi
-  expect rawSha256 "${sum%% *}" "sha256 of $DISK, read back,"
+  expect "$field" "${sum%% *}" "${field#raw} of $DISK, read back,"
 }
 
 # ---------------------------------------------------------------- partitions of the target

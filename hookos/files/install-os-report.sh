@@ -134,13 +134,17 @@ summary() { # result, [reason]
     --args -- "${WARNINGS[@]}"
 }
 
+# Until it is on the stick and not in the stick's cache: syncing a FAT file system as a whole does not flush
+# the device, fsync of a file on it does.
+flush_conf() { sync -f "$CONF" && sync "$CONFIG_FILE"; }
+
 # The partition with the logs is writable only here. Returns 1 when it is full or cannot be written.
 write_logs() { # result, [reason]
   local dir code=0
   if ! mountpoint -q "$CONF"; then return 0; fi
   dir="$CONF/logs/$(date -u +%Y%m%dT%H%M%SZ)"
   mount -o remount,rw "$CONF" && mkdir -p "$dir" && summary "$@" >"$dir/summary.json" &&
-    cp "$LOG" "$dir/install.log" && sync -f "$CONF" || code=1
+    cp "$LOG" "$dir/install.log" && flush_conf || code=1
   mount -o remount,ro "$CONF" || code=1
   return "$code"
 }
@@ -152,7 +156,7 @@ note_installed() {
   [[ -n $serial ]] || return 0
   mount -o remount,rw "$CONF" &&
     printf '%s\t%s\t%s\n' "$serial" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(jq -r .id "$MANIFEST")" >>"$file" &&
-    sync -f "$CONF"
+    flush_conf
 }
 
 save_logs() {

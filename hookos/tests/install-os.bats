@@ -383,6 +383,7 @@ step() { # function
   media
   DISK=/dev/sda
   disk_serial() { echo S-sda; }
+  touch "$CONFIG_FILE"
   run -0 step note_installed
   DISKS=$(disk sdb 200 sata | disks)
   run -0 step refuse_second_installation
@@ -408,13 +409,27 @@ step() { # function
   run -0 verify_written 3000000
 }
 
+@test "reads back by XXH128 where the manifest has it" {
+  media
+  local manifest="$EMTS_RUN/media/manifest.json"
+  jq --arg sum "$(xxhsum -H2 <"$BATS_TEST_TMPDIR/os.raw" | cut -d' ' -f1)" '.osImage.rawXxh128 = $sum' \
+    "$manifest" >"$manifest.new"
+  mv "$manifest.new" "$manifest"
+  DISK="$BATS_TEST_TMPDIR/os.raw"
+  run -0 verify_written 3000000
+  printf 'xy' | dd of="$DISK" bs=1 seek=1234567 conv=notrunc status=none
+  read_back() { verify_written 3000000; }
+  run -1 step read_back
+  [[ $output == *"Xxh128 of $DISK, read back, is"* ]]
+}
+
 @test "notices a disk that does not read back what was written" {
   media
   DISK="$BATS_TEST_TMPDIR/os.raw"
   printf 'xy' | dd of="$DISK" bs=1 seek=1234567 conv=notrunc status=none
   read_back() { verify_written 3000000; }
   run -1 step read_back
-  [[ $output == *"sha256 of $DISK, read back, is"* ]]
+  [[ $output == *"Sha256 of $DISK, read back, is"* ]]
 }
 
 @test "copies images of other compressions" {

@@ -46,8 +46,10 @@ pub const NEEDS: &[Need] = &[
     need("mtools", "mcopy", "files in FAT partitions"),
     need("gdisk", "sgdisk", "partition tables"),
     need("fdisk", "sfdisk", "partition tables"),
+    need("xxhash", "xxhsum", "tests of the installer"),
     need("zstd", "zstd", "compressed images"),
     need("xz-utils", "xz", "compressed images"),
+    need("cryptsetup-bin", "cryptsetup", "a scenario with an encrypted disk"),
     need("jq", "jq", "JSON in the installer's scripts"),
     need(
         "qemu-system-x86",
