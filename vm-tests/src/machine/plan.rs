@@ -11,11 +11,6 @@ use crate::shell::quote;
 /// The longest name of a Unix socket, in bytes (`sun_path` without its NUL).
 const SOCKET_NAME_LIMIT: usize = 107;
 
-/// Software emulation, with a cache of translated code (MiB) that is soon used up and emptied. What an earlier
-/// boot left in a large one makes every write to its pages a slow one: after a reset the kernel then starts
-/// five times as slowly.
-const TCG: &str = "tcg,thread=multi,tb-size=128";
-
 /// Why a machine cannot be built as described.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PlanError {
@@ -59,6 +54,8 @@ pub struct VmPlan {
     pub args: Vec<String>,
     /// The control socket that QEMU makes.
     pub qmp_socket: PathBuf,
+    /// The debugger socket of an emulated machine.
+    pub gdb_socket: Option<PathBuf>,
     /// The serial ports' outputs.
     pub serial_logs: Vec<SerialLog>,
     /// QEMU's own messages.
@@ -100,11 +97,22 @@ impl VmConfig {
             ),
         );
         args.pair("-mon", "chardev=qmp,mode=control");
+        let gdb_socket =
+            (self.accelerator == Accelerator::Tcg).then(|| self.sockets.join("gdb.sock"));
+        if let Some(socket) = &gdb_socket {
+            let path = escape(socket);
+            args.pair(
+                "-chardev",
+                format!("socket,id=gdb,path={path},server=on,wait=off"),
+            );
+            args.pair("-gdb", "chardev:gdb");
+        }
         Ok(VmPlan {
             name: self.name.clone(),
             program: self.qemu.clone(),
             args: args.0,
             qmp_socket,
+            gdb_socket,
             serial_logs,
             qemu_log: self.logs.join("qemu.log"),
             forwards_ssh: self.network != Network::None,
@@ -152,7 +160,7 @@ impl VmConfig {
         args.pair("-machine", "q35");
         let (accel, cpu) = match self.accelerator {
             Accelerator::Kvm => ("kvm", "host"),
-            Accelerator::Tcg => (TCG, "max"),
+            Accelerator::Tcg => ("tcg,thread=multi", "max"),
         };
         args.pair("-accel", accel);
         args.pair("-cpu", cpu);
