@@ -49,7 +49,11 @@ pub const NEEDS: &[Need] = &[
     need("xxhash", "xxhsum", "tests of the installer"),
     need("zstd", "zstd", "compressed images"),
     need("xz-utils", "xz", "compressed images"),
-    need("cryptsetup-bin", "cryptsetup", "a scenario with an encrypted disk"),
+    need(
+        "cryptsetup-bin",
+        "cryptsetup",
+        "a scenario with an encrypted disk",
+    ),
     need("jq", "jq", "JSON in the installer's scripts"),
     need(
         "qemu-system-x86",
