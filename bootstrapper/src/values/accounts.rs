@@ -303,34 +303,89 @@ fn after_options(line: &str) -> Option<&str> {
     None
 }
 
-/// Checks the length-prefixed fields of a key's binary form (RFC 4253, section 6.6).
+/// Checks a key's binary form to its last byte (RFC 4253, section 6.6; RFC 5656; OpenSSH's PROTOCOL.u2f and, for
+/// certificates, PROTOCOL.certkeys).
 fn check_blob(name: &str, blob: &[u8]) -> Result<(), String> {
+    let short = || "the key is cut short, or too small for OpenSSH".to_owned();
     let mut rest = blob;
-    let mut fields = vec![];
-    while !rest.is_empty() && fields.len() < 3 {
-        let field = take_field(&mut rest).ok_or("the key is cut short")?;
-        fields.push(field);
-    }
-    if fields.first() != Some(&name.as_bytes()) {
+    if take_field(&mut rest) != Some(name.as_bytes()) {
         return Err(format!("the base64 text holds another type than `{name}`"));
     }
-    let length = |at: usize| fields.get(at).map_or(0, |field| field.len());
-    let complete = match name {
-        "ssh-ed25519" => rest.is_empty() && fields.len() == 2 && length(1) == 32,
-        "ssh-rsa" => rest.is_empty() && fields.len() == 3 && length(2) >= 128,
-        _ => fields.len() >= 3 && length(1) > 0 && length(2) > 0,
+    let (plain, certified) = match name.strip_suffix("-cert-v01@openssh.com") {
+        Some(plain) => (plain, true),
+        None => (name.trim_end_matches("@openssh.com"), false),
     };
-    if !complete {
-        return Err("the key is cut short, or too small for OpenSSH".to_owned());
+    let mut fields = |count: usize| -> Option<Vec<&[u8]>> {
+        (0..count).map(|_| take_field(&mut rest)).collect()
+    };
+    if certified {
+        fields(1).ok_or_else(short)?; // a nonce
     }
-    Ok(())
+    let parts: &[Part] = match plain {
+        "ssh-ed25519" => &[Part::Ed25519],
+        "sk-ssh-ed25519" => &[Part::Ed25519, Part::Text],
+        "ssh-rsa" => &[Part::Text, Part::Modulus],
+        "sk-ecdsa-sha2-nistp256" => &[Part::Text, Part::Point(65), Part::Text],
+        "ecdsa-sha2-nistp384" => &[Part::Text, Part::Point(97)],
+        "ecdsa-sha2-nistp521" => &[Part::Text, Part::Point(133)],
+        _ => &[Part::Text, Part::Point(65)],
+    };
+    let found = fields(parts.len()).ok_or_else(short)?;
+    if !parts
+        .iter()
+        .zip(found)
+        .all(|(part, field)| part.fits(field))
+    {
+        return Err(short());
+    }
+    if certified {
+        // Serial number and kind; id and principals; validity; options, extensions, a reserved field, the
+        // authority's key and its signature.
+        let whole = take(&mut rest, 12).is_some()
+            && skip_fields(&mut rest, 2)
+            && take(&mut rest, 16).is_some()
+            && skip_fields(&mut rest, 5);
+        if !whole {
+            return Err(short());
+        }
+    }
+    rest.is_empty().then_some(()).ok_or_else(short)
+}
+
+/// A field of a public key.
+enum Part {
+    Ed25519,
+    /// RSA: OpenSSH takes 1024 bits and more.
+    Modulus,
+    /// A point of a curve, uncompressed, of so many bytes.
+    Point(usize),
+    Text,
+}
+
+impl Part {
+    fn fits(&self, field: &[u8]) -> bool {
+        match self {
+            Self::Ed25519 => field.len() == 32,
+            Self::Modulus => field.len() >= 128,
+            Self::Point(bytes) => field.len() == *bytes && field[0] == 4,
+            Self::Text => !field.is_empty(),
+        }
+    }
+}
+
+fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(bytes)?;
+    *rest = after;
+    Some(taken)
+}
+
+fn skip_fields(rest: &mut &[u8], count: usize) -> bool {
+    (0..count).all(|_| take_field(rest).is_some())
 }
 
 fn take_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = u32::from_be_bytes(rest.get(..4)?.try_into().ok()?) as usize;
-    let field = rest.get(4..4usize.checked_add(length)?)?;
-    *rest = &rest[4 + length..];
-    Some(field)
+    let length = u32::from_be_bytes(take(rest, 4)?.try_into().ok()?);
+    take(rest, usize::try_from(length).ok()?)
 }
 
 /// Public keys as one text, a key a line; empty lines and `#` comments are skipped.
