@@ -15,6 +15,8 @@ pub struct Definition {
     pub(super) services: Vec<ContainerSection>,
     pub(super) volumes: Vec<VolumeSection>,
     pub(super) files: Vec<FileSection>,
+    /// The documents themselves, for `metadata` of files.
+    pub(super) roots: Vec<Node>,
     /// Index of the first volume of the last file: binds know only those from there on.
     first_bindable: usize,
 }
@@ -141,6 +143,7 @@ impl Definition {
         self.onshutdown.extend(later.onshutdown);
         self.services.extend(later.services);
         self.files.extend(later.files);
+        self.roots.extend(later.roots);
         self.first_bindable = self.volumes.len();
         self.volumes.extend(later.volumes);
     }
@@ -182,7 +185,7 @@ impl Definition {
         };
         root.set_file(file);
         let mut f = Fields::new(&root, "the definition", diagnostics)?;
-        let definition = Self {
+        let mut definition = Self {
             kernel: f.with("kernel", kernel),
             init: f.placed_strings("init").unwrap_or_default(),
             onboot: f.list("onboot", container("onboot")).unwrap_or_default(),
@@ -192,11 +195,13 @@ impl Definition {
             services: f.list("services", container("service")).unwrap_or_default(),
             volumes: f.list("volumes", volume).unwrap_or_default(),
             files: f.list("files", file_section).unwrap_or_default(),
+            roots: Vec::new(),
             first_bindable: 0,
         };
         f.with("trust", trust);
         f.finish();
         definition.check_names(diagnostics);
+        definition.roots = vec![root];
         Some(definition)
     }
 

@@ -7,8 +7,10 @@ use crate::oci::{Content, Entry, Kind, T0};
 
 use super::Position;
 use super::decode::IdRef;
-use super::definition::{ContainerSection, FileSection};
+use super::definition::{ContainerSection, Definition, FileSection};
 use super::diagnostic::Diagnostics;
+use super::metadata::{self, Format};
+use super::node::Node;
 
 /// The first id given to a container's name.
 const FIRST_ID: u32 = 100;
@@ -49,14 +51,14 @@ impl Ids {
 
 /// The entries of the section, parents included, in the order they are laid down.
 pub fn entries(
-    files: &[FileSection],
+    definition: &Definition,
     ids: &Ids,
     base: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Entry> {
     let mut out = Vec::new();
     let mut folders = BTreeSet::new();
-    for file in files {
+    for file in &definition.files {
         let uid = ids.resolve(&file.uid, diagnostics);
         let gid = ids.resolve(&file.gid, diagnostics);
         let Some(path) = clean(file, diagnostics) else {
@@ -65,7 +67,7 @@ pub fn entries(
         let Some(mode) = mode(file, diagnostics) else {
             continue;
         };
-        let kind = match kind(file, base) {
+        let kind = match kind(file, base, &definition.roots) {
             Ok(Some(kind)) => kind,
             Ok(None) => continue,
             Err(message) => {
@@ -171,7 +173,7 @@ fn warn_of_folder(file: &FileSection, folder: &str, mode: u32, diagnostics: &mut
 }
 
 /// What the entry is; `None` for an optional file that is not there.
-fn kind(file: &FileSection, base: &Path) -> Result<Option<Kind>, String> {
+fn kind(file: &FileSection, base: &Path, roots: &[Node]) -> Result<Option<Kind>, String> {
     let own = file.contents.is_some() || file.symlink.is_some() || file.directory;
     let name = &file.path;
     if file.directory && file.contents.is_some() {
@@ -184,9 +186,14 @@ fn kind(file: &FileSection, base: &Path) -> Result<Option<Kind>, String> {
     }
     match (&file.source, &file.metadata) {
         (Some(_), Some(_)) => Err(format!("file {name} has both `source` and `metadata`")),
-        (None, Some(kind)) if kind == "yaml" || kind == "json" => Err(format!(
-            "file {name}: `metadata` is not made by this assembler; leave it out, or build with linuxkit"
-        )),
+        (None, Some(kind)) if kind == "yaml" || kind == "json" => {
+            let format = match kind.as_str() {
+                "yaml" => Format::Yaml,
+                _ => Format::Json,
+            };
+            let text = metadata::document(roots, format);
+            Ok(Some(Kind::File(Content::Bytes(text))))
+        }
         (None, Some(kind)) => Err(format!(
             "file {name}: `metadata` is `{kind}`; there are yaml and json"
         )),

@@ -10,6 +10,7 @@ mod diagnostic;
 mod fields;
 mod files;
 mod merge;
+mod metadata;
 mod mounts;
 mod node;
 mod oci_volume;

@@ -96,12 +96,7 @@ pub fn plan(definition: &Definition, images: &ImageSource, base: &Path) -> (Plan
     planner.section("onboot", &definition.onboot, true);
     planner.section("onshutdown", &definition.onshutdown, true);
     planner.section("services", &definition.services, false);
-    let entries = files::entries(
-        &definition.files,
-        &planner.context.ids,
-        base,
-        planner.diagnostics,
-    );
+    let entries = files::entries(definition, &planner.context.ids, base, planner.diagnostics);
     planner.small(entries);
     let pieces = planner.pieces;
     (Plan { pieces }, diagnostics)
