@@ -133,21 +133,26 @@ fn row(root: &Value, property: &Value) -> (String, String) {
         own
     };
     let mut meaning = own;
-    for choice in &choices {
-        let scalar = match choice.get("items") {
-            Some(items) => resolve(root, items),
-            None => choice,
-        };
-        if let Some(example) = scalar
-            .get("examples")
-            .and_then(|e| e.get(0))
-            .and_then(Value::as_str)
-        {
-            let _ = write!(meaning, " Example: `{}`.", example.replace('|', "\\|"));
-            break;
-        }
+    let items = |choice: &'_ Value| {
+        choice
+            .get("items")
+            .map(|items| resolve(root, items).clone())
+    };
+    // The key's own example says more than that of its type.
+    let of_types = choices
+        .iter()
+        .map(|choice| items(choice).unwrap_or_else(|| (*choice).clone()));
+    let mut examples = std::iter::once(property.clone()).chain(of_types);
+    if let Some(example) = examples.find_map(|schema| first_example(&schema)) {
+        let _ = write!(meaning, " Example: `{}`.", example.replace('|', "\\|"));
     }
     (kinds_once.join(" or "), meaning)
+}
+
+fn first_example(schema: &Value) -> Option<String> {
+    let example = schema.get("examples")?.get(0)?;
+    let element = example.get(0).unwrap_or(example);
+    element.as_str().map(str::to_owned)
 }
 
 fn kind(root: &Value, schema: &Value) -> String {

@@ -39,6 +39,12 @@ const DOCUMENTS: &[(&str, &str, usize, usize)] = &[
     ("<<: {version: 1.0}\n", "unknown-key", 1, 1),
     ("kubernetes: {}\n", "missing-key", 1, 1),
     (
+        "kubernetes: {kind: K3sControlPlane}\n",
+        "unknown-kind",
+        1,
+        20,
+    ),
+    (
         "kubernetes: {kind: KThreesControlPlaneTemplate, apiVersion: v1, spec: {template: {}}}\n",
         "not-allowed",
         1,

@@ -14,6 +14,7 @@ pub struct InstallDisk {
     pub serial: Option<DiskId>,
     /// World-wide name, as `lsblk -o WWN` shows it.
     #[serde(default)]
+    #[schemars(extend("examples" = ["0x5000c500a1b2c3d4"]))]
     pub wwn: Option<DiskId>,
     /// Model, as `lsblk -o MODEL` shows it; `*` and `?` stand for any text and any character.
     #[serde(default)]
@@ -26,6 +27,7 @@ pub struct InstallDisk {
     pub min_size: Option<DiskSize>,
     /// Largest size.
     #[serde(default)]
+    #[schemars(extend("examples" = ["2TB"]))]
     pub max_size: Option<DiskSize>,
     /// The place the disk is plugged in: its name in /dev/disk/by-path.
     #[serde(default)]

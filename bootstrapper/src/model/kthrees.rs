@@ -114,6 +114,7 @@ pub struct AgentConfig {
     pub node_taints: Vec<NodeTaint>,
     /// Path of the registries file (`private-registry`); K3s' default is /etc/rancher/k3s/registries.yaml.
     #[serde(default)]
+    #[schemars(extend("examples" = ["/etc/rancher/k3s/registries.yaml"]))]
     pub private_registry: Option<GuestPath>,
     /// Arguments of the kubelet (`kubelet-arg`).
     #[serde(default)]

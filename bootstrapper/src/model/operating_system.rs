@@ -41,6 +41,7 @@ pub struct OperatingSystem {
     /// Commands run at first boot by cloud-init, before preK3sCommands and in the same shell. An OS image that keeps no
     /// state of cloud-init runs them at every boot.
     #[serde(default)]
+    #[schemars(extend("examples" = [["modprobe gpio-dev"]]))]
     pub run_commands: Vec<Command>,
 }
 

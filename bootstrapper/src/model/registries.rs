@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Registries that images are pulled from. Becomes K3s' registries.yaml, readable by root alone.
+/// Registries that images are pulled from. Becomes the registries.yaml of K3s or RKE2, readable by root alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Registries {
@@ -70,12 +70,15 @@ pub struct RegistryAuth {
 pub struct RegistryTls {
     /// Certificate authority.
     #[serde(default)]
+    #[schemars(extend("examples" = ["/etc/registry/ca.pem"]))]
     pub ca_file: Option<GuestPath>,
     /// Client certificate.
     #[serde(default)]
+    #[schemars(extend("examples" = ["/etc/registry/client.pem"]))]
     pub cert_file: Option<GuestPath>,
     /// Key of the client certificate; give its file the permissions 0600.
     #[serde(default)]
+    #[schemars(extend("examples" = ["/etc/registry/client.key"]))]
     pub key_file: Option<GuestPath>,
     /// Accepts any certificate.
     #[serde(default)]

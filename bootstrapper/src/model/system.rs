@@ -19,9 +19,11 @@ pub struct NetworkInterface {
     /// The default gateway; an IPv4 and an IPv6 one with a comma between. Without one the node still gets the default
     /// route that K3s needs, which leads nowhere.
     #[serde(default)]
+    #[schemars(extend("examples" = ["192.168.1.1"]))]
     pub gateway: Option<IpList>,
     /// Name servers.
     #[serde(default)]
+    #[schemars(extend("examples" = [["192.168.1.1"]]))]
     pub dns: Vec<IpAddress>,
 }
 
