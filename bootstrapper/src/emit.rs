@@ -1,6 +1,6 @@
 //! Writes YAML that every parser reads as the same text: quoted scalars, and literal blocks where they hold.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// A double-quoted scalar in ASCII, read alike by YAML 1.1 and 1.2 parsers.
 pub(crate) fn quoted(text: &str) -> String {
@@ -25,32 +25,48 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Whether a literal block keeps the text byte for byte: printable ASCII, tabs and line feeds.
 pub(crate) fn fits_block(text: &str) -> bool {
+    let fits = |c: &u8| matches!(c, b' '..=b'~' | b'\n' | b'\t');
+    // A part at a time without a way out is what compilers make fast.
+    let parts = text.as_bytes().chunks(256);
     !text.is_empty()
-        && text
-            .bytes()
-            .all(|c| matches!(c, b' '..=b'~' | b'\n' | b'\t'))
+        && parts.fold(true, |fine, part| {
+            fine & part.iter().fold(true, |fine, c| fine & fits(c))
+        })
         && !text.trim_matches('\n').is_empty()
 }
 
 /// A literal block with its indentation said, so that leading spaces and final line breaks are kept.
 /// `indent` is the column of the parent node's keys, in spaces.
-pub(crate) fn block(text: &str, indent: usize) -> String {
-    let chomp = match (text.ends_with('\n'), text.ends_with("\n\n")) {
-        (false, _) => "-",
-        (true, false) => "",
-        (true, true) => "+",
-    };
-    let mut out = String::with_capacity(text.len() + text.len() / 8 + 8);
-    let _ = writeln!(out, "|2{chomp}");
-    let margin = " ".repeat(indent + 2);
-    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
-        if !line.is_empty() {
-            out.push_str(&margin);
-            out.push_str(line);
+pub(crate) fn block(text: &str, indent: usize) -> Block<'_> {
+    Block { text, indent }
+}
+
+/// See [`block`].
+pub(crate) struct Block<'a> {
+    text: &'a str,
+    indent: usize,
+}
+
+impl fmt::Display for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chomp = match (self.text.ends_with('\n'), self.text.ends_with("\n\n")) {
+            (false, _) => "-",
+            (true, false) => "",
+            (true, true) => "+",
+        };
+        writeln!(f, "|2{chomp}")?;
+        let margin = " ".repeat(self.indent + 2);
+        for line in self.text.split_inclusive('\n') {
+            if line != "\n" {
+                f.write_str(&margin)?;
+            }
+            f.write_str(line)?;
         }
-        out.push('\n');
+        match self.text.ends_with('\n') {
+            true => Ok(()),
+            false => f.write_str("\n"),
+        }
     }
-    out
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use cluster_bootstrapper::install::{Owners, Root, install};
 use cluster_bootstrapper::model::{ConfigFile, InstallDisk};
 use cluster_bootstrapper::{ParseOptions, Parsed, document, migrate, parse_bytes, schema};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -202,14 +203,13 @@ fn run_convert(convert: Convert) -> Result<ExitCode> {
     let Some(config) = accepted(&input)? else {
         return Ok(ExitCode::from(WRONG_CONFIG));
     };
-    let text = config
+    let boot = config
         .first_boot()
-        .context("converting the Kubernetes section")?
-        .cloud_config();
+        .context("converting the Kubernetes section")?;
     if convert.out == Path::new("-") {
-        print(&text)?;
+        print(&boot.cloud_config())?;
     } else {
-        write_whole(&convert.out, text.as_bytes())
+        write_whole(&convert.out, &boot)
             .with_context(|| format!("writing {}", convert.out.display()))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -243,7 +243,7 @@ fn run_migrate(input: &Path, out: Option<&Path>) -> Result<ExitCode> {
         eprintln!("{shown}: {remark}");
     }
     match out {
-        Some(path) => write_whole(path, migrated.text.as_bytes())
+        Some(path) => write_whole(path, &migrated.text)
             .with_context(|| format!("writing {}", path.display()))?,
         None => print(&migrated.text)?,
     }
@@ -324,13 +324,16 @@ fn print(text: &str) -> Result<()> {
 }
 
 /// Writes beside and renames: the file is there whole, mode 0600, or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_whole(path: &Path, content: &dyn Display) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".k8s-")
         .tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    let mut out = std::io::BufWriter::with_capacity(64 << 10, file.as_file_mut());
+    write!(out, "{content}")?;
+    out.flush()?;
+    drop(out);
     file.as_file().sync_all()?;
     file.persist(path)?;
     std::fs::File::open(folder)?.sync_all()

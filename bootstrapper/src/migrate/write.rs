@@ -275,7 +275,7 @@ fn is_joined(key: &str) -> bool {
 /// A list element or the value of a key, with its line break: a literal block where it has lines.
 fn value(text: &str, indent: usize) -> String {
     if text.contains('\n') && fits_block(text) {
-        let block = block(text, indent);
+        let block = block(text, indent).to_string();
         // Where the first line shows the indentation, it need not be said.
         match text.starts_with([' ', '\t', '\n']) {
             true => block,
