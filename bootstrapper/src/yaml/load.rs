@@ -118,7 +118,6 @@ struct Frame {
     /// Written in brackets, so that the closing event has the end.
     flow: bool,
     key: Option<(String, Range<usize>)>,
-    seen: HashSet<String>,
     weight: usize,
 }
 
@@ -190,16 +189,6 @@ impl Loader {
             && frame.key.is_none()
             && matches!(self.nodes[frame.id.0].kind, Kind::Mapping(_))
         {
-            if !frame.seen.insert(text.clone()) {
-                self.duplicates.push(
-                    LoadError::new(
-                        "duplicate-key",
-                        span.clone(),
-                        format!("the key `{text}` occurs twice in this mapping"),
-                    )
-                    .help("keep one of them"),
-                );
-            }
             frame.key = Some((text, span));
             return Ok(());
         }
@@ -230,7 +219,6 @@ impl Loader {
             anchor,
             flow: style == StructureStyle::Flow,
             key: None,
-            seen: HashSet::new(),
             weight: 1,
         });
         Ok(())
@@ -241,6 +229,7 @@ impl Loader {
             return Ok(());
         };
         self.weights[frame.id.0] = frame.weight;
+        self.find_duplicates(frame.id);
         let end = if frame.flow {
             closing.end
         } else {
@@ -251,6 +240,21 @@ impl Loader {
         let span = span.clone();
         self.anchor(frame.anchor, frame.id);
         self.place(frame.id, span)
+    }
+
+    fn find_duplicates(&mut self, id: NodeId) {
+        let Kind::Mapping(entries) = &self.nodes[id.0].kind else {
+            return;
+        };
+        let mut seen = HashSet::with_capacity(entries.len());
+        for entry in entries {
+            if !seen.insert(entry.key.as_str()) {
+                let key = &entry.key;
+                let message = format!("the key `{key}` occurs twice in this mapping");
+                let error = LoadError::new("duplicate-key", entry.key_span.clone(), message);
+                self.duplicates.push(error.help("keep one of them"));
+            }
+        }
     }
 
     fn last_child_end(&self, id: NodeId) -> usize {
