@@ -37,6 +37,16 @@ pub struct Check {
     pub passed: bool,
 }
 
+/// What an installation cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installation {
+    /// Seconds from the installer's first marker to its last, by its own clock.
+    pub seconds: f64,
+    /// Bytes written to the target disk, as QEMU counts them: without discards and requests for zeros.
+    pub written_bytes: u64,
+}
+
 /// The report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -65,6 +75,9 @@ pub struct Report {
     pub steps: Vec<StepRecord>,
     /// The checks.
     pub checks: Vec<Check>,
+    /// What the last installation cost, when one was complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installation: Option<Installation>,
     /// Why the run ended early, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -119,6 +132,7 @@ pub(super) mod tests {
                 seconds: 10.0,
             }],
             checks: vec![check("/kubernetes", true), check("/operatingSystem", false)],
+            installation: None,
             failure: None,
             warnings: Vec::new(),
         }

@@ -17,7 +17,7 @@ use super::machine::{Hardware, STICK};
 use super::run::{Context, Cycle, RunOptions};
 use super::verify;
 use crate::console::{Console, Marker, MarkerState};
-use crate::evidence::{Check, Evidence, StepRecord};
+use crate::evidence::{Check, Evidence, Installation, StepRecord};
 use crate::machine::RunningVm;
 use crate::output::Output;
 use crate::qmp::QmpEvent;
@@ -38,6 +38,8 @@ pub(super) struct Flow<'a> {
     pub ssh: Option<Ssh>,
     pub steps: Vec<StepRecord>,
     pub checks: Vec<Check>,
+    /// What the installation cost.
+    pub installation: Option<Installation>,
     /// What the node says its K3s is.
     pub k3s: String,
     /// The cluster's objects as they were asked for last.
@@ -71,6 +73,7 @@ impl<'a> Flow<'a> {
             ssh: None,
             steps: Vec::new(),
             checks: Vec::new(),
+            installation: None,
             k3s: String::new(),
             objects: RefCell::default(),
             folder: cycle.folder.clone(),
@@ -185,8 +188,20 @@ impl<'a> Flow<'a> {
                 .into());
         }
         self.boots = 1;
+        self.installation = self.cost(&markers).await;
         collect::save_vars(self.hardware, self.evidence, collect::INSTALLED_VARS);
         Ok(())
+    }
+
+    /// What the installation cost; nothing when QEMU does not tell.
+    async fn cost(&self, markers: &[Marker]) -> Option<Installation> {
+        let target = self.options.scenario.target()?;
+        let statistics = self.guard.vm().qmp.monitor("info blockstats").await.ok()?;
+        let time = |marker: Option<&Marker>| marker?.t.parse::<f64>().ok();
+        Some(Installation {
+            seconds: time(markers.last())? - time(markers.first())?,
+            written_bytes: written_bytes(&statistics, target)?,
+        })
     }
 
     /// Without it an emulated machine only starts more slowly.
@@ -453,6 +468,18 @@ impl<'a> Flow<'a> {
     }
 }
 
+/// `wr_bytes` of a disk in QEMU's `info blockstats`, which has a line for each: `NAME: rd_bytes=1 wr_bytes=2 ...`.
+fn written_bytes(statistics: &str, disk: &str) -> Option<u64> {
+    let line = statistics.lines().find(|line| {
+        let name = line.split([' ', ':']).next().unwrap_or_default();
+        name == disk || name == format!("{disk}-device") || line.contains(&format!("{disk}-device"))
+    })?;
+    let word = line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("wr_bytes="))?;
+    word.parse().ok()
+}
+
 /// Until the guest resets the machine.
 async fn wait_for_reset(events: &mut broadcast::Receiver<QmpEvent>) -> Result<(), Failure> {
     loop {
@@ -527,6 +554,13 @@ mod tests {
                 seconds: 2.0
             }]
         );
+    }
+
+    #[test]
+    fn reads_what_was_written_to_a_disk() {
+        let text = "stick: rd_bytes=1 wr_bytes=2 rd_operations=3\r\ntarget: rd_bytes=4 wr_bytes=567 rd_operations=8\r\n";
+        assert_eq!(written_bytes(text, "target"), Some(567));
+        assert_eq!(written_bytes(text, "other"), None);
     }
 
     #[tokio::test]

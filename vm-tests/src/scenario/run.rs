@@ -115,6 +115,7 @@ fn empty_report(options: &RunOptions) -> Report {
         stages: options.stages.clone(),
         steps: Vec::new(),
         checks: Vec::new(),
+        installation: None,
         failure: None,
         warnings: Vec::new(),
     }
@@ -260,6 +261,7 @@ pub(super) async fn run_machine(
     if !flow.k3s.is_empty() {
         report.k3s = std::mem::take(&mut flow.k3s);
     }
+    report.installation = flow.installation.or(report.installation);
     report.steps.append(&mut flow.steps);
     report.checks.append(&mut flow.checks);
     drop(flow);

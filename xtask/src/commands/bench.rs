@@ -3,6 +3,7 @@
 mod bootstrapper;
 mod hookos;
 mod inputs;
+mod install;
 mod measure;
 
 use std::path::Path;
@@ -28,6 +29,8 @@ enum What {
     Bootstrapper(bootstrapper::Arguments),
     /// HookOS: time and memory of cold builds and of builds after an edit, size of the initrd
     Hookos(hookos::Arguments),
+    /// The installation in a VM: its time, and the bytes that it writes
+    Install(install::Arguments),
 }
 
 /// Measures, prints, and ends with 1 when a figure misses its target.
@@ -35,6 +38,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let figures = match &arguments.what {
         What::Bootstrapper(of) => bootstrapper::run(root, of)?,
         What::Hookos(of) => hookos::run(root, of)?,
+        What::Install(of) => install::run(root, of)?,
     };
     if arguments.json {
         println!("{:#}", serde_json::json!({ "figures": figures }));
@@ -57,6 +61,12 @@ enum Unit {
     /// Mebibytes.
     #[serde(rename = "MiB")]
     Mebibytes,
+    /// Seconds.
+    #[serde(rename = "s")]
+    Seconds,
+    /// One quantity divided by another.
+    #[serde(rename = "ratio")]
+    Ratio,
 }
 
 impl Unit {
@@ -64,6 +74,8 @@ impl Unit {
         match self {
             Self::Milliseconds => format!("{value:.1} ms"),
             Self::Mebibytes => format!("{value:.1} MiB"),
+            Self::Seconds => format!("{value:.1} s"),
+            Self::Ratio => format!("{value:.3}"),
         }
     }
 }

@@ -1,0 +1,109 @@
+//! `bench install`: what an installation of the node image costs, in a virtual machine.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::Value;
+
+use super::{Figure, Unit};
+use crate::build;
+use crate::commands::e2e;
+use crate::stages::Options;
+use crate::store::Store;
+
+/// The scenario that is run.
+const SCENARIO: &str = "install-only";
+/// Bytes per block of the image's file system.
+const BLOCK: usize = 4096;
+
+/// What `bench install` takes.
+#[derive(Args)]
+pub struct Arguments {
+    /// Number of installations
+    #[arg(long, default_value_t = 1)]
+    runs: usize,
+}
+
+/// Installs and reads the figures from the runs' reports.
+pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
+    let (mut seconds, mut written) = (Vec::new(), Vec::new());
+    for _ in 0..arguments.runs.max(1) {
+        if e2e::run(root, &e2e::Arguments::of_scenarios(SCENARIO))?
+            != std::process::ExitCode::SUCCESS
+        {
+            bail!("the scenario {SCENARIO} did not pass; its evidence is in target/e2e/latest");
+        }
+        let path = root.join("target/e2e/latest/report.json");
+        let report: Value = serde_json::from_slice(&fs_err::read(&path)?)?;
+        let figure = |name: &str| {
+            report["installation"][name]
+                .as_f64()
+                .with_context(|| format!("{} has no installation.{name}", path.display()))
+        };
+        seconds.push(figure("seconds")?);
+        written.push(figure("writtenBytes")?);
+    }
+    let outputs = build::produce(
+        root,
+        &Store::of_user()?,
+        &Options::default(),
+        &["node-image"],
+    )?;
+    let used = used_bytes(&outputs.folder("node-image")?.join("os-image.raw.zst"))?;
+    let ratios = written.iter().map(|bytes| bytes / used).collect();
+    Ok(vec![
+        Figure::new(
+            "installation, first marker to restart",
+            Unit::Seconds,
+            60.0,
+            seconds,
+        ),
+        Figure::new(
+            "bytes written to the disk, of the image's used blocks",
+            Unit::Ratio,
+            1.05,
+            ratios,
+        ),
+    ])
+}
+
+/// Bytes of all blocks of the image that are not zeros.
+fn used_bytes(image: &Path) -> Result<f64> {
+    let mut raw = zstd::Decoder::new(fs_err::File::open(image)?)?;
+    let mut block = [0; BLOCK];
+    let mut used = 0u32;
+    loop {
+        let mut filled = 0;
+        while filled < BLOCK {
+            match raw.read(&mut block[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        if filled == 0 {
+            return Ok(f64::from(used) * 4096.0);
+        }
+        if block[..filled].iter().any(|byte| *byte != 0) {
+            used += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_the_blocks_that_are_not_zeros() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("image");
+        let mut content = vec![0; 5 * BLOCK];
+        content[BLOCK] = 1;
+        content[5 * BLOCK - 1] = 1;
+        fs_err::write(&path, zstd::encode_all(content.as_slice(), 1)?)?;
+        assert_eq!(used_bytes(&path)?, 2.0 * 4096.0);
+        Ok(())
+    }
+}
