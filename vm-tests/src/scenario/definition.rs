@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use thiserror::Error;
 
+use super::budgets::Budgets;
 use super::stick::Damage;
 use crate::machine::{Bus, DiskFault, Mebibytes, Network};
 
@@ -230,52 +230,6 @@ pub enum OsImage {
     Reference,
     /// An image of the same layout without an operating system.
     Small,
-}
-
-/// How long each phase may take, from its begin. The defaults leave room for
-/// software emulation on a loaded host.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct Budgets {
-    /// From power-on to the installer's first marker.
-    #[serde(deserialize_with = "duration")]
-    pub first_marker: Duration,
-    /// From the first marker to the reset.
-    #[serde(deserialize_with = "duration")]
-    pub install: Duration,
-    /// From a reset to a login by SSH.
-    #[serde(deserialize_with = "duration")]
-    pub boot: Duration,
-    /// From the login to the end of cloud-init, which installs K3s.
-    #[serde(deserialize_with = "duration")]
-    pub cloud_init: Duration,
-    /// From there to a ready node with running workloads.
-    #[serde(deserialize_with = "duration")]
-    pub ready: Duration,
-    /// All questions of one round of checks.
-    #[serde(deserialize_with = "duration")]
-    pub checks: Duration,
-}
-
-impl Default for Budgets {
-    fn default() -> Self {
-        let minutes = |number: u64| Duration::from_secs(60 * number);
-        Self {
-            first_marker: minutes(2),
-            install: minutes(5),
-            boot: minutes(3),
-            cloud_init: minutes(5),
-            ready: minutes(3),
-            checks: minutes(4),
-        }
-    }
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|error| {
-        serde::de::Error::custom(format!("`{text}` is no duration such as `90s`: {error}"))
-    })
 }
 
 /// A scenario.

@@ -1,11 +1,13 @@
 //! A scenario: which machine is built, what is done with it, how long it may take.
 
+mod budgets;
 mod collect;
 mod definition;
 mod failure;
 mod flow;
 mod guard;
 mod installed;
+mod installer;
 mod machine;
 mod outcome;
 mod power_cuts;
@@ -13,9 +15,10 @@ mod run;
 mod stick;
 mod verify;
 
+pub use budgets::Budgets;
 pub use definition::{
-    Budgets, DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, PowerCuts,
-    Refusal, Scenario, ScenarioError, Step, StickDefinition,
+    DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, PowerCuts, Refusal,
+    Scenario, ScenarioError, Step, StickDefinition,
 };
 pub use failure::{Failure, Seen};
 pub use guard::Guard;

@@ -1,0 +1,298 @@
+//! The steps of a scenario in which the installer, or the firmware after it, is at work.
+
+use anyhow::Result;
+
+use super::collect::{self, BOOT_LABEL};
+use super::definition::Refusal;
+use super::failure::Failure;
+use super::flow::{Flow, wait_for_reset};
+use super::machine::STICK;
+use crate::console::{Console, Marker, MarkerState};
+use crate::evidence::{Check, Installation, StepRecord};
+use crate::output::Output;
+
+impl Flow<'_> {
+    /// From power-on to the installer's first marker.
+    async fn first_marker(&mut self) -> Result<()> {
+        self.output.doing("waiting for the installer on the stick");
+        let console = self.guard.console();
+        let first = async {
+            Ok::<_, Failure>(
+                console
+                    .wait_for(|state| state.markers.first().cloned())
+                    .await,
+            )
+        };
+        self.guard
+            .race_the_machine(
+                "waiting for the installer's first marker",
+                self.budgets().first_marker,
+                first,
+            )
+            .await?;
+        // The firmware has written its own entries by now; the installer's are still to come.
+        collect::save_vars_once(self.hardware, self.evidence, collect::FIRST_VARS);
+        self.screenshot("screen-installer").await;
+        Ok(())
+    }
+
+    /// From power-on to the reset that ends the installation.
+    pub async fn install(&mut self) -> Result<()> {
+        self.first_marker().await?;
+        self.output.doing("installing");
+        let console = self.guard.console();
+        let mut events = self.events.resubscribe();
+        let until_reset = wait_for_reset(&mut events);
+        let follow = follow_markers(console, self.output);
+        let both = async {
+            tokio::select! {
+                reset = until_reset => reset,
+                never = follow => never,
+            }
+        };
+        self.guard
+            .race("installing from the stick", self.budgets().install, both)
+            .await?;
+        self.after_reset().await;
+        console.caught_up().await;
+        let (complete, markers) = console.look(|state| {
+            (
+                state.markers.iter().any(Marker::ends_installation),
+                state.markers.clone(),
+            )
+        });
+        for step in installer_steps(&markers) {
+            self.record(&step.name, step.seconds);
+        }
+        if !complete {
+            return Err(self
+                .guard
+                .failure(
+                    "installing from the stick",
+                    "the machine was reset before the installer said that it is done",
+                )
+                .into());
+        }
+        self.boots = 1;
+        self.installation = self.cost(&markers).await;
+        collect::save_vars(self.hardware, self.evidence, collect::INSTALLED_VARS);
+        Ok(())
+    }
+
+    /// What the installation cost; nothing when QEMU does not tell.
+    async fn cost(&self, markers: &[Marker]) -> Option<Installation> {
+        let target = self.options.scenario.target()?;
+        let statistics = self.guard.vm().qmp.monitor("info blockstats").await.ok()?;
+        let time = |marker: Option<&Marker>| marker?.t.parse::<f64>().ok();
+        Some(Installation {
+            seconds: time(markers.last())? - time(markers.first())?,
+            written_bytes: written_bytes(&statistics, target)?,
+        })
+    }
+
+    /// Without it an emulated machine only starts more slowly.
+    pub async fn after_reset(&self) {
+        if let Err(error) = self.guard.vm().forget_translations().await {
+            self.output.line(&format!(
+                "the emulator's code cache could not be emptied: {error}"
+            ));
+        }
+    }
+
+    /// Until a step of the installer begins.
+    pub async fn install_until(&mut self, step: &str) -> Result<()> {
+        self.first_marker().await?;
+        let console = self.guard.console();
+        let begun = console.wait_for(|state| {
+            let begun =
+                |marker: &&Marker| marker.step == step && marker.state == MarkerState::Begin;
+            state.markers.iter().find(begun).cloned()
+        });
+        let doing = format!("waiting for the installer's step {step}");
+        let begun = async { Ok::<_, Failure>(begun.await) };
+        self.guard
+            .race(&doing, self.budgets().install, begun)
+            .await?;
+        Ok(())
+    }
+
+    /// Until the installer has failed and told a person what to do.
+    pub async fn refuse(&mut self, refusal: &Refusal) -> Result<()> {
+        self.first_marker().await?;
+        self.output.doing("waiting for the installer to refuse");
+        let console = self.guard.console();
+        let ended = console.wait_for(|state| {
+            let done = state
+                .markers
+                .iter()
+                .find(|marker| marker.ends_installation());
+            state.failure().or(done).cloned()
+        });
+        let doing = "waiting for the installer to refuse";
+        let budget = self.budgets().install;
+        let ended = async { Ok::<_, Failure>(ended.await) };
+        let marker = self.guard.race_the_machine(doing, budget, ended).await?;
+        let reason = marker.reason.clone().unwrap_or_default();
+        self.checks.push(Check {
+            key: "machine/refusal".into(),
+            check: "the installer fails in this step".into(),
+            expected: format!("{} failed", refusal.step),
+            actual: marker.to_string(),
+            passed: marker.state == MarkerState::Failed && marker.step == refusal.step,
+        });
+        self.checks.push(Check {
+            key: "machine/refusal".into(),
+            check: "its reason says".into(),
+            expected: refusal.reason.clone(),
+            passed: reason.contains(&refusal.reason),
+            actual: reason,
+        });
+        let told = console.wait_for(|state| {
+            let lines = state.tail(usize::MAX);
+            let shown = |text: &str| lines.iter().any(|line| line.contains(text));
+            (shown("INSTALLATION FAILED") && shown("Log:")).then(|| shown("Advice:  "))
+        });
+        let told = async { Ok::<_, Failure>(told.await) };
+        let doing = "waiting for the installer's final screen";
+        let advice = self.guard.race_the_machine(doing, budget, told).await?;
+        self.checks.push(Check {
+            key: "machine/refusal".into(),
+            check: "the final screen tells a person what to do".into(),
+            expected: "Advice:".into(),
+            actual: if advice { "Advice:" } else { "no advice" }.into(),
+            passed: advice,
+        });
+        self.screenshot("screen-refusal").await;
+        Ok(())
+    }
+
+    /// Until the firmware starts the next boot entry, which must be the installer's.
+    pub async fn start_disk(&mut self) -> Result<()> {
+        let started = self.next_boot().await?;
+        self.checks.push(Check {
+            key: "machine/startsDisk".into(),
+            check: format!("{}the firmware starts the installed disk", self.label),
+            expected: BOOT_LABEL.into(),
+            passed: started == BOOT_LABEL,
+            actual: started,
+        });
+        Ok(())
+    }
+
+    async fn next_boot(&mut self) -> Result<String> {
+        self.output.doing("waiting for the firmware");
+        let console = self.guard.console();
+        let number = self.boots;
+        let started = console.wait_for(|state| state.boots.get(number).cloned());
+        let started = async { Ok::<_, Failure>(started.await) };
+        let doing = "waiting for the firmware to start a boot entry";
+        let budget = self.budgets().first_marker;
+        Ok(self.guard.race_the_machine(doing, budget, started).await?)
+    }
+
+    /// After power came back: to the installed disk, by a new installation if need be.
+    pub async fn recover(&mut self) -> Result<()> {
+        if self.next_boot().await? != BOOT_LABEL {
+            self.install().await?;
+        }
+        self.start_disk().await
+    }
+
+    pub async fn unplug_stick(&mut self) -> Result<()> {
+        let answer = self
+            .guard
+            .vm()
+            .qmp
+            .monitor(&format!("device_del {STICK}-device"))
+            .await?;
+        anyhow::ensure!(
+            answer.trim().is_empty(),
+            "the stick cannot be pulled: {answer}"
+        );
+        Ok(())
+    }
+}
+
+/// `wr_bytes` of a disk in QEMU's `info blockstats`, which has a line for each: `NAME: rd_bytes=1 wr_bytes=2 ...`.
+fn written_bytes(statistics: &str, disk: &str) -> Option<u64> {
+    let line = statistics.lines().find(|line| {
+        let name = line.split([' ', ':']).next().unwrap_or_default();
+        name == disk || name == format!("{disk}-device") || line.contains(&format!("{disk}-device"))
+    })?;
+    let word = line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("wr_bytes="))?;
+    word.parse().ok()
+}
+
+/// Shows each step of the installer as it begins. Never ends.
+async fn follow_markers(console: &Console, output: &Output) -> Result<(), Failure> {
+    let mut shown = 0;
+    loop {
+        let new = console
+            .wait_for(|state| {
+                (state.markers.len() > shown).then(|| state.markers[shown..].to_vec())
+            })
+            .await;
+        shown += new.len();
+        for marker in new
+            .iter()
+            .filter(|marker| marker.state == MarkerState::Begin)
+        {
+            output.doing(&format!("installing: {}", marker.step));
+        }
+    }
+}
+
+/// The installer's steps with their times by its own clock.
+fn installer_steps(markers: &[Marker]) -> Vec<StepRecord> {
+    let time = |step: &str, state| {
+        markers
+            .iter()
+            .find(|marker| marker.step == step && marker.state == state)
+            .and_then(|marker| marker.t.parse::<f64>().ok())
+    };
+    let begun = markers
+        .iter()
+        .filter(|marker| marker.state == MarkerState::Begin);
+    begun
+        .filter_map(|marker| {
+            let seconds = time(&marker.step, MarkerState::Done)? - marker.t.parse::<f64>().ok()?;
+            Some(StepRecord {
+                name: format!("install/{}", marker.step),
+                seconds,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steps_time_is_between_its_markers() {
+        let markers: Vec<Marker> = [
+            "EMTS step=find-media state=begin t=1",
+            "EMTS step=find-media state=done t=3",
+            "EMTS step=write-image state=begin t=3",
+        ]
+        .iter()
+        .filter_map(|line| Marker::parse(line))
+        .collect();
+        assert_eq!(
+            installer_steps(&markers),
+            [StepRecord {
+                name: "install/find-media".into(),
+                seconds: 2.0
+            }]
+        );
+    }
+
+    #[test]
+    fn reads_what_was_written_to_a_disk() {
+        let text = "stick: rd_bytes=1 wr_bytes=2 rd_operations=3\r\ntarget: rd_bytes=4 wr_bytes=567 rd_operations=8\r\n";
+        assert_eq!(written_bytes(text, "target"), Some(567));
+        assert_eq!(written_bytes(text, "other"), None);
+    }
+}
