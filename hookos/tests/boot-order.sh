@@ -35,6 +35,7 @@ boot() {
     -machine q35 -accel tcg,thread=multi -cpu max -m 1024 -smp 2 \
     -nodefaults -display none -serial stdio -no-reboot \
     -drive "file=$work/disk,format=raw,if=virtio" \
+    -nic user,restrict=on,model=virtio-net-pci \
     -kernel "$KERNEL" -initrd "$INITRD" -append "console=ttyS0 loglevel=5 panic=-1" </dev/null
 }
 
