@@ -304,6 +304,44 @@ fn a_static_network_may_not_overlap_the_clusters_networks() {
 }
 
 #[test]
+fn the_networks_of_another_distribution_count_as_well() {
+    let text = format!(
+        "operatingSystem:\n{USERS}  network: [{{interface: e0, addresses: [10.43.0.9/24]}}]\nkubernetes:\n  kind: \
+         RKE2ControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta1\n  spec: {{template: {{spec: {{}}}}}}\n"
+    );
+    let parsed = parse(&text, &ParseOptions::default());
+    let found = parsed
+        .diagnostics
+        .iter()
+        .any(|d| d.code == "cidr-overlap" && d.line == 3);
+    assert!(found, "{:#?}", parsed.diagnostics);
+}
+
+#[test]
+fn a_service_that_another_key_needs_cannot_be_disabled() {
+    for (key, unit) in [
+        (
+            "network: [{interface: e0, addresses: [10.0.0.2/24]}]",
+            "systemd-networkd",
+        ),
+        (
+            "network: [{interface: e0, addresses: [10.0.0.2/24], dns: [10.0.0.1]}]",
+            "systemd-resolved.service",
+        ),
+        ("ntpServers: [a]", "systemd-timesyncd"),
+    ] {
+        let alone = format!("{USERS}  services: {{disable: [{unit}]}}\n");
+        assert!(with(&alone, "{}").config.is_some(), "{unit}");
+        let parsed = with(&format!("{alone}  {key}\n"), "{}");
+        assert_eq!(
+            found(&parsed, Severity::Error),
+            [("service-needed", 3, 24)],
+            "{unit}"
+        );
+    }
+}
+
+#[test]
 fn notes_that_a_pattern_may_mean_several_interfaces() {
     let os = format!("{USERS}  network: [{{interface: e*, addresses: [10.0.0.2/24]}}]\n");
     let parsed = with(&os, "{}");

@@ -214,7 +214,7 @@ impl Meaning<'_> {
 }
 
 /// clusterCidr and serviceCidr, K3s' own where they were left out.
-pub(super) fn cluster_networks(spec: &ConfigSpec) -> Option<(CidrList, CidrList)> {
+fn cluster_networks(spec: &ConfigSpec) -> Option<(CidrList, CidrList)> {
     let server = &spec.server_config;
     let list = |given: &Option<CidrList>, default: &str| {
         let given = given.clone();

@@ -1,8 +1,7 @@
 //! Checks of static network settings and of services.
 
 use super::Meaning;
-use super::server::cluster_networks;
-use crate::model::{ConfigFile, NetworkInterface, Services};
+use crate::model::{ConfigFile, NetworkInterface, OperatingSystem};
 use crate::values::{IpAddress, UnitName};
 use crate::yaml::Pointer;
 use std::net::IpAddr;
@@ -15,6 +14,7 @@ const FIRST_BOOT_UNITS: &[&str] = &[
     "cloud-init.service",
     "cloud-init.target",
     "k3s.service",
+    "rke2-server.service",
 ];
 
 impl Meaning<'_> {
@@ -29,7 +29,7 @@ impl Meaning<'_> {
             self.overlaps(interface, config, &at);
             self.repeated(&os.network[..index], interface, &at);
         }
-        self.services(&os.services, &section.join("services"));
+        self.services(os, &section.join("services"));
     }
 
     fn interface(&mut self, interface: &NetworkInterface, at: &Pointer) {
@@ -102,18 +102,16 @@ impl Meaning<'_> {
 
     /// Inside the cluster's networks the node's own network could not be reached.
     fn overlaps(&mut self, interface: &NetworkInterface, config: &ConfigFile, at: &Pointer) {
-        let Some((cluster, service)) = cluster_networks(config.k3s()) else {
-            return;
-        };
+        let inside = config.kubernetes.distribution().inside(config).networks;
+        let inside: Vec<ipnet::IpNet> = inside.iter().filter_map(|n| n.parse().ok()).collect();
         for (index, own) in interface.addresses.iter().enumerate() {
-            for (name, list) in [("clusterCidr", &cluster), ("serviceCidr", &service)] {
-                for network in list.networks().iter().map(|cidr| cidr.network()) {
-                    let own = own.network();
-                    if own.contains(&network) || network.contains(&own) {
-                        let message = format!("the network {own} and {name} {network} overlap");
-                        self.error("cidr-overlap", &at.join("addresses").join(index), message)
-                            .help(format!("choose another {name}, under serverConfig"));
-                    }
+            let own = own.network();
+            for network in &inside {
+                if own.contains(network) || network.contains(&own) {
+                    let message =
+                        format!("the network {own} and the cluster's network {network} overlap");
+                    self.error("cidr-overlap", &at.join("addresses").join(index), message)
+                        .help("choose other networks for the cluster's pods and services");
                 }
             }
         }
@@ -160,7 +158,8 @@ impl Meaning<'_> {
         }
     }
 
-    fn services(&mut self, services: &Services, at: &Pointer) {
+    fn services(&mut self, os: &OperatingSystem, at: &Pointer) {
+        let services = &os.services;
         let mut seen: Vec<&UnitName> = vec![];
         for (key, units) in [("enable", &services.enable), ("disable", &services.disable)] {
             for (index, unit) in units.iter().enumerate() {
@@ -171,6 +170,11 @@ impl Meaning<'_> {
                     self.error("service-reserved", &at, message)
                         .help("leave it out");
                 }
+                if let Some(needed) = needed_for(os, unit).filter(|_| key == "disable") {
+                    let message = format!("{unit} is what `{needed}` needs");
+                    self.error("service-needed", &at, message)
+                        .help(format!("leave it out, or leave `{needed}` out"));
+                }
                 if seen.contains(&unit) {
                     let message = format!("{unit} occurs twice in `services`");
                     self.error("service-twice", &at, message)
@@ -179,5 +183,16 @@ impl Meaning<'_> {
                 seen.push(unit);
             }
         }
+    }
+}
+
+/// The key that needs a unit.
+fn needed_for(os: &OperatingSystem, unit: &UnitName) -> Option<&'static str> {
+    let with_dns = os.network.iter().any(|interface| !interface.dns.is_empty());
+    match unit.as_str() {
+        "systemd-networkd.service" if !os.network.is_empty() => Some("network"),
+        "systemd-resolved.service" if with_dns => Some("dns"),
+        "systemd-timesyncd.service" if !os.ntp_servers.is_empty() => Some("ntpServers"),
+        _ => None,
     }
 }
