@@ -71,6 +71,19 @@ fn values_of_the_wrong_type() {
             &["a text is wanted"],
         ),
         ("- a\n", &["a mapping is wanted"]),
+        ("\n\tinit: []\n", &[":2:1:", "a tab"]),
+        (
+            "files:\n  - {path: a/, contents: x}\n",
+            &["no path of a file"],
+        ),
+        (
+            "services:\n  - {name: s, image: 'i:1', mounts: [{type: bind, source: zz, destination: /x}]}\n",
+            &[":2:38:", "no volume `zz`"],
+        ),
+        (
+            "volumes:\n  - {name: v, image: 'i:1', format: oci, platforms: [linux/arm64]}\n",
+            &["linux/arm64", "its index has: linux/amd64"],
+        ),
         ("", &["empty"]),
     ]);
 }

@@ -174,6 +174,11 @@ fn check_mounts(yaml: &ImageFields, context: &Context<'_>, diagnostics: &mut Dia
         .filter(|mount| mount.kind == "bind")
     {
         let Some(volume) = context.volumes.get(mount.source.as_str()) else {
+            if !mount.source.starts_with('/') {
+                let source = &mount.source;
+                let message = format!("there is no volume `{source}` to mount");
+                diagnostics.error(mount.position, message);
+            }
             continue;
         };
         let first = mount

@@ -176,6 +176,14 @@ impl Definition {
             diagnostics.error(start, "the file is empty");
             return None;
         }
+        let first = text.lines().position(|line| !line.trim().is_empty());
+        let first = first.and_then(|index| Some((index, text.lines().nth(index)?)));
+        if let Some((index, _)) = first.filter(|(_, line)| line.starts_with('\t')) {
+            let (line, column) = (index as u64 + 1, 1);
+            let tab = Position { file, line, column };
+            diagnostics.error(tab, "a tab stands where only spaces may indent");
+            return None;
+        }
         let mut root = match node::parse(text) {
             Ok(root) => root,
             Err((position, message)) => {

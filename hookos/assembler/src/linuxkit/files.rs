@@ -105,7 +105,7 @@ fn clean(file: &FileSection, diagnostics: &mut Diagnostics) -> Option<String> {
         .split('/')
         .filter(|part| !matches!(*part, "" | "."))
         .collect();
-    if parts.is_empty() || parts.contains(&"..") {
+    if parts.is_empty() || parts.contains(&"..") || (file.path.ends_with('/') && !file.directory) {
         diagnostics.error(
             file.position,
             format!("`{}` is no path of a file below the root", file.path),

@@ -23,6 +23,21 @@ pub fn entries(
             hint: "it has no image index; store it as an index, or use `format: filesystem`".into(),
         });
     };
+    let name = |descriptor: &oci_spec::image::Descriptor| {
+        let platform = descriptor.platform().as_ref()?;
+        let mut name = format!("{}/{}", platform.os(), platform.architecture());
+        if let Some(variant) = platform.variant() {
+            name = format!("{name}/{variant}");
+        }
+        Some(name)
+    };
+    let known: Vec<String> = index.manifests().iter().filter_map(name).collect();
+    if let Some(missing) = platforms.iter().find(|wanted| !known.contains(wanted)) {
+        return Err(oci::Error::Unsupported {
+            what: format!("the platform {missing} of {}", image.reference),
+            hint: format!("its index has: {}", known.join(", ")),
+        });
+    }
     let mut out = Out {
         prefix,
         entries: Vec::new(),
@@ -31,13 +46,8 @@ pub fn entries(
     out.folder("blobs");
     out.folder("blobs/sha256");
     for descriptor in index.manifests() {
-        let wanted = descriptor.platform().as_ref().is_none_or(|platform| {
-            let mut name = format!("{}/{}", platform.os(), platform.architecture());
-            if let Some(variant) = platform.variant() {
-                name = format!("{name}/{variant}");
-            }
-            platforms.is_empty() || platforms.contains(&name)
-        });
+        let wanted =
+            name(descriptor).is_none_or(|name| platforms.is_empty() || platforms.contains(&name));
         if wanted {
             out.manifest(layout, descriptor.digest().as_ref())?;
         }

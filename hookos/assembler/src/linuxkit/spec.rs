@@ -159,7 +159,7 @@ fn rlimit(text: &str) -> Result<Json, String> {
         "NICE",
         "RTPRIO",
     ];
-    let parts: Vec<&str> = text.split(',').collect();
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     let &[name, soft, hard] = parts.as_slice() else {
         return Err(format!(
             "rlimit `{text}` has {} parts; write name,soft,hard",
