@@ -152,6 +152,7 @@ fn time(name: &str, target: f64, runs: &[Run]) -> Figure {
         target,
         samples.collect(),
     )
+    .with_cpu(runs.iter().map(|run| run.cpu.as_secs_f64() * 1e3))
 }
 
 fn memory(name: &str, target: f64, runs: &[Run]) -> Figure {

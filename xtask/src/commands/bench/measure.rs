@@ -13,6 +13,8 @@ pub struct Run {
     pub status: ExitStatus,
     /// From the start of the process until its end was seen.
     pub elapsed: Duration,
+    /// Time that processors worked for it, in the program and in the kernel.
+    pub cpu: Duration,
     /// Peak resident memory in bytes. Linux counts the starting process's own peak in, which is small here.
     pub peak_memory: u64,
 }
@@ -27,12 +29,19 @@ pub fn run(command: &mut Command) -> Result<Run> {
     let child = command
         .spawn()
         .with_context(|| format!("starting {}", command.get_program().display()))?;
-    let (status, peak_memory) = wait(child)?;
+    let (status, usage) = wait(child)?;
+    let kibibytes = u64::try_from(usage.ru_maxrss).unwrap_or_default();
     Ok(Run {
         status,
         elapsed: begun.elapsed(),
-        peak_memory,
+        cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
+        peak_memory: kibibytes * 1024,
     })
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let part = |number: i64| u64::try_from(number).unwrap_or_default();
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
 }
 
 /// wait4(2): the only call that tells the memory of this one child and not of all earlier ones.
@@ -40,7 +49,7 @@ pub fn run(command: &mut Command) -> Result<Run> {
     unsafe_code,
     reason = "neither the standard library nor rustix has wait4"
 )]
-fn wait(child: Child) -> Result<(ExitStatus, u64)> {
+fn wait(child: Child) -> Result<(ExitStatus, libc::rusage)> {
     let id = libc::pid_t::try_from(child.id()).context("a process id that does not fit")?;
     let mut status = 0;
     loop {
@@ -50,8 +59,7 @@ fn wait(child: Child) -> Result<(ExitStatus, u64)> {
         // nobody else waits for: `child` is owned here and dropped without a wait.
         let ended = unsafe { libc::wait4(id, &raw mut status, 0, &raw mut usage) };
         if ended == id {
-            let kibibytes = u64::try_from(usage.ru_maxrss).unwrap_or_default();
-            return Ok((ExitStatus::from_raw(status), kibibytes * 1024));
+            return Ok((ExitStatus::from_raw(status), usage));
         }
         let error = std::io::Error::last_os_error();
         if error.kind() != std::io::ErrorKind::Interrupted {
