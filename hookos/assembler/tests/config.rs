@@ -357,3 +357,17 @@ fn the_documents_are_written_as_go_writes_them() {
     assert!(text.contains(r#""\u003c\u0026\u003e""#), "{text}");
     assert!(!text.ends_with('\n'));
 }
+
+#[test]
+fn mounts_of_the_runtime_section_get_no_defaults() {
+    let mounts = &runtime(
+        "",
+        "runtime: {mounts: [{type: tmpfs, destination: /q}, {source: sysfs, destination: /s}]}",
+    )["mounts"];
+    let all = mounts.as_array().unwrap();
+    let wanted = [
+        json!({"destination": "/q", "type": "tmpfs"}),
+        json!({"destination": "/s", "source": "sysfs"}),
+    ];
+    assert_eq!(all[all.len() - 2..], wanted);
+}

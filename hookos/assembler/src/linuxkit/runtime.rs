@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::fields::{BIND_NS, InterfaceFields, RuntimeFields};
-use super::mounts::{Mount, explicit};
+use super::mounts::Mount;
 
 /// Where a container's files are, as absolute paths of the booted tree.
 #[derive(Clone, Debug)]
@@ -23,8 +23,20 @@ pub struct Place {
 pub fn document(place: &Place, runtime: &RuntimeFields) -> Result<Json, String> {
     let mut mounts = root_mounts(place);
     for fields in runtime.mounts.iter().flatten() {
-        let (destination, mount) = explicit(fields)?;
-        mounts.push(mount.to_json(&destination));
+        // As they are: LinuxKit fills in nothing here. Without a destination it goes on, too, and
+        // the container does not start.
+        if fields.destination.is_empty() {
+            return Err(format!(
+                "the mount of type `{}` has no destination",
+                fields.kind
+            ));
+        }
+        let mount = Mount {
+            kind: fields.kind.clone(),
+            source: fields.source.clone(),
+            options: fields.options.clone(),
+        };
+        mounts.push(mount.to_json(&fields.destination));
     }
     let mkdir: Vec<&String> = runtime
         .mkdir
