@@ -359,3 +359,13 @@ fn several_files_are_merged_from_the_first_to_the_last() {
         "{error}"
     );
 }
+
+#[test]
+fn a_kernel_section_without_an_image_counts_for_nothing() {
+    let bench = Bench::new();
+    let request = bench.request("kernel: {cmdline: quiet}\n");
+    assert_eq!(hookos::references(&request.definitions).unwrap(), [""; 0]);
+    let report = hookos::assemble(&request).unwrap();
+    assert!(report.kernel.is_none());
+    assert_eq!(fs_err::read(report.cmdline).unwrap(), b"");
+}

@@ -155,10 +155,8 @@ impl Definition {
 
     /// Every image as it is written, with its place.
     pub(crate) fn images(&self) -> impl Iterator<Item = (&str, Position)> {
-        let kernel = self
-            .kernel
-            .iter()
-            .map(|it| (it.image.as_str(), it.position));
+        let kernel = self.kernel.iter().filter(|it| !it.image.is_empty());
+        let kernel = kernel.map(|it| (it.image.as_str(), it.position));
         let init = self.init.iter().map(|(image, at)| (image.as_str(), *at));
         let containers = [&self.onboot, &self.onshutdown, &self.services];
         let containers = containers.into_iter().flatten();
