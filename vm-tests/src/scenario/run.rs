@@ -206,7 +206,13 @@ async fn run_cycles(
         }
     }
     collect::stick_logs(&hardware.stick, evidence);
-    outcome::checks(scenario, &hardware, evidence, &mut report.checks)?;
+    outcome::checks(
+        scenario,
+        &hardware,
+        evidence,
+        result.is_ok(),
+        &mut report.checks,
+    )?;
     result
 }
 
