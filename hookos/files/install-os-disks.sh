@@ -52,7 +52,8 @@ disk_serial() { # kernel name
     if [[ -s $up/serial && -e $up/idVendor ]]; then trim <"$up/serial"; return; fi
     up=${up%/*}
   done
-  if [[ -s $dir/device/vpd_pg80 ]]; then tail -c +5 "$dir/device/vpd_pg80" | trim; fi
+  # sysfs shows this page with a size of 0, whatever is in it.
+  if [[ -r $dir/device/vpd_pg80 ]]; then tail -c +5 "$dir/device/vpd_pg80" 2>/dev/null | trim; fi
 }
 
 disk_wwn() { # kernel name

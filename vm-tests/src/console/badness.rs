@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The name of a disk's errors among the signs of trouble.
+pub const DISK_ERROR: &str = "disk error";
+
 /// What a sign means for the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -99,7 +102,7 @@ pub const BADNESS: &[BadnessPattern] = &[
         ],
     },
     BadnessPattern {
-        name: "disk error",
+        name: DISK_ERROR,
         gravity: Gravity::Error,
         any: &["Buffer I/O error", "I/O error, dev"],
     },
