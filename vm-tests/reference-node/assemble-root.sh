@@ -100,6 +100,9 @@ link_units() {
     mkdir -p "$system/multi-user.target.wants"
     ln -sfn /etc/systemd/system/systemd-resolved.service \
         "$system/multi-user.target.wants/systemd-resolved.service"
+    # Without time servers there is nobody to ask; cluster-bootstrapper makes these links again.
+    rm -f "$system/sysinit.target.wants/systemd-timesyncd.service" \
+        "$system/dbus-org.freedesktop.timesync1.service"
     # Through this alias cloud-init's units would hold back sshd.
     rm "$system/sshd.service"
     rm "$system"/cloud-init.target.wants/cloud-{init-hotplugd.socket,init-local.service,config.service}
