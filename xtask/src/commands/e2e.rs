@@ -156,13 +156,17 @@ fn build_harness(root: &Path) -> Result<PathBuf> {
     command
         .current_dir(root)
         .args(["build", "--quiet", "--locked", "--package", "vm-tests"]);
-    command.arg("--target-dir").arg(root.join("target"));
+    let target = match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root.join(folder),
+        None => root.join("target"),
+    };
+    command.arg("--target-dir").arg(&target);
     let progress = Progress::begin("test harness", None);
     let begun = Instant::now();
     let status = Group::spawn(&mut command)?.wait(|| progress.tick())?;
     process::expect_success(status, "cargo build --package vm-tests")?;
     progress.end("built", begun.elapsed());
-    Ok(root.join("target/debug/vm-tests"))
+    Ok(target.join("debug/vm-tests"))
 }
 
 /// Makes the config-file copy that also lists the harness's own SSH key. Returns its folder.
