@@ -68,7 +68,7 @@ fail() { # reason
     printf '%s\n' "$1" >"$RUN/reason"
     exit 1
   fi
-  trap - ERR
+  trap - ERR EXIT
   marker "$STEP" failed "$1"
   write_logs failed "$1" || true
   unmount_all || true
@@ -80,6 +80,11 @@ on_error() { # exit code, line, command
   if [[ $BASHPID != "$$" ]]; then exit "$1"; fi
   if [[ -s $RUN/reason ]]; then fail "$(<"$RUN/reason")"; fi
   fail "line $2: '$3' ended with exit code $1; the log has what it said"
+}
+
+# An end that nothing has explained: `exit`, or a signal.
+on_exit() { # exit code
+  fail "the installer ended with exit code $1"
 }
 
 advice() { # step

@@ -241,6 +241,7 @@ main() {
   rm -f "$RUN/reason"
   exec >>"$LOG" 2>&1 </dev/null
   trap 'on_error $? $LINENO "$BASH_COMMAND"' ERR
+  trap 'on_exit $?' EXIT
   trap '' HUP
   STARTED=$(uptime_cs)
   # Process substitution needs it; a devtmpfs that no udev looks after may lack it.

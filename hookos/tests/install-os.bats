@@ -392,6 +392,13 @@ step() { # function
   [[ $output == *"this stick has installed the disk with serial number S-sda already"* ]]
 }
 
+@test "an end that nothing explains is a failure of its step" {
+  run -1 bash -c 'source "$1"; unmount_all() { :; }; write_logs() { :; }
+    trap "on_exit \$?" EXIT; STEP=grow-root; exit 3' _ "$BATS_TEST_DIRNAME/../files/install-os.sh"
+  [[ $output == *"EMTS step=grow-root state=failed"*"ended with exit code 3"* ]]
+  [[ $output == *"INSTALLATION FAILED"* ]]
+}
+
 @test "the summary tells result, step, reason, disk and warnings" {
   media
   STEP=grow-root DISK=/dev/sda WARNINGS=("one thing")
