@@ -285,7 +285,7 @@ copy_image() { # "yes" to leave out zeros
     decompress "$compression" <"$file" | dd of="$DISK" iflag=fullblock bs=128K conv="$conv" oflag=direct status=none &
   fi
   writer=$!
-  show_progress "$writer" "$(stat -c %s "$file")" "$(image_field rawSize)"
+  show_progress "$writer" "$(image_field size)" "$(image_field rawSize)"
   wait "$writer"
 }
 

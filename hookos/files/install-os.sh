@@ -20,7 +20,7 @@ readonly BOOTSTRAPPER=/mnt/bootstrapper/cluster-bootstrapper
 readonly LOG=/var/log/os-installer.log
 readonly RUN=${EMTS_RUN:-/run/emts-installer} # set from outside by tests
 readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=/mnt/target
-readonly MANIFEST="$MEDIA/manifest.json" CONFIG_FILE="$CONF/config-file"
+readonly MANIFEST="$RUN/manifest.json" CONFIG_FILE="$CONF/config-file"
 readonly INSTALLED=installed.txt # on EMTS-CONF
 
 # Seconds. A stick behind a slow hub, or in an emulated machine, appears late.
@@ -137,6 +137,8 @@ check_manifest() {
   for file in manifest.json SHA256SUMS; do
     [[ -s $MEDIA/$file ]] || fail "EMTS-OS has no $file"
   done
+  # In memory: what it says is needed for the message when the stick is pulled.
+  cp "$MEDIA/manifest.json" "$MANIFEST"
   (cd "$MEDIA" && grep '  manifest\.json$' SHA256SUMS | sha256sum --check --quiet --strict) ||
     fail "manifest.json on EMTS-OS does not match SHA256SUMS"
   jq -e '.format == 1' "$MANIFEST" >/dev/null ||

@@ -324,6 +324,7 @@ EFIBOOTMGR=$'BootCurrent: 0001\nBootOrder: 0001,0000\nBoot0000* UiApp\tFvVol(7cb
 media() {
   make_bundle "$BATS_TEST_TMPDIR"
   cp "$BATS_TEST_TMPDIR"/files/* "$EMTS_RUN/media"
+  cp "$BATS_TEST_TMPDIR/files/manifest.json" "$EMTS_RUN"
   mkdir -p "$EMTS_RUN/esp/EFI/BOOT"
   cp "$BATS_TEST_TMPDIR/files/hookos.efi" "$EMTS_RUN/esp/EFI/BOOT/BOOTX64.EFI"
   STICKS=$(stick sdz | disks | sticks_in)
@@ -418,7 +419,7 @@ step() { # function
 
 @test "reads back by XXH128 where the manifest has it" {
   media
-  local manifest="$EMTS_RUN/media/manifest.json"
+  local manifest="$EMTS_RUN/manifest.json"
   jq --arg sum "$(xxhsum -H2 <"$BATS_TEST_TMPDIR/os.raw" | cut -d' ' -f1)" '.osImage.rawXxh128 = $sum' \
     "$manifest" >"$manifest.new"
   mv "$manifest.new" "$manifest"

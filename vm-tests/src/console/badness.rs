@@ -4,6 +4,8 @@ use serde::Serialize;
 
 /// The name of a disk's errors among the signs of trouble.
 pub const DISK_ERROR: &str = "disk error";
+/// The name of a file system's errors among them.
+pub const FILE_SYSTEM_ERROR: &str = "file system error";
 
 /// What a sign means for the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -93,7 +95,7 @@ pub const BADNESS: &[BadnessPattern] = &[
         ],
     },
     BadnessPattern {
-        name: "file system error",
+        name: FILE_SYSTEM_ERROR,
         gravity: Gravity::Error,
         any: &[
             "EXT4-fs error",

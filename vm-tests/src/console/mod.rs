@@ -5,6 +5,8 @@ mod badness;
 mod marker;
 mod watch;
 
-pub use badness::{BADNESS, Badness, BadnessPattern, DISK_ERROR, Gravity, find_badness};
+pub use badness::{
+    BADNESS, Badness, BadnessPattern, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, find_badness,
+};
 pub use marker::{Marker, MarkerState, STEPS};
 pub use watch::{Console, ConsoleState};

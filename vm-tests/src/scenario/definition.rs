@@ -349,6 +349,13 @@ impl Scenario {
         }
     }
 
+    /// True when a disk fails or the stick is pulled.
+    #[must_use]
+    pub fn disturbs_disks(&self) -> bool {
+        self.machine.disks.iter().any(|disk| disk.fault.is_some())
+            || self.steps.contains(&Step::UnplugStick)
+    }
+
     /// The steps of each run of the machine, with what ended the one before.
     #[must_use]
     pub fn cycles(&self) -> Vec<(Option<&Step>, &[Step])> {

@@ -15,7 +15,7 @@ use super::flow::Flow;
 use super::machine::Hardware;
 use super::{outcome, power_cuts};
 use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
-use crate::console::{Badness, Console, DISK_ERROR, Gravity};
+use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity};
 use crate::evidence::{Check, Evidence, Report, StageRecord};
 use crate::expectation;
 use crate::machine::RunningVm;
@@ -278,15 +278,9 @@ pub(super) async fn run_machine(
     };
     console.caught_up().await;
     let mut badness = console.look(|state| state.badness.clone());
-    // The kernel has to complain about a disk that was made to fail.
-    if options
-        .scenario
-        .machine
-        .disks
-        .iter()
-        .any(|disk| disk.fault.is_some())
-    {
-        badness.retain(|badness| badness.name != DISK_ERROR);
+    // The kernel has to complain about a disk that was made to fail, and about a stick that was pulled.
+    if options.scenario.disturbs_disks() {
+        badness.retain(|badness| ![DISK_ERROR, FILE_SYSTEM_ERROR].contains(&badness.name));
     }
     take_badness(badness, report);
     result?;

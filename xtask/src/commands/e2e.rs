@@ -11,6 +11,7 @@ use clap::Args;
 use crate::build::{self, StageRun};
 use crate::commands::scenarios::{self, OsImage, Scenario};
 use crate::commands::stages::Parts;
+use crate::digest;
 use crate::host;
 use crate::process::{self, Group};
 use crate::profile::{self, Profile};
@@ -171,7 +172,9 @@ fn build_harness(root: &Path) -> Result<PathBuf> {
 
 /// Makes the config-file copy that also lists the harness's own SSH key. Returns its folder.
 fn prepare(harness: &Path, arguments: &Arguments, config_file: &Path) -> Result<PathBuf> {
-    let folder = cache_dir()?.join("harness");
+    // One for each config-file: runs side by side must not change each other's.
+    let content = digest::of_file(config_file)?;
+    let folder = cache_dir()?.join("harness").join(&content[..16]);
     fs_err::create_dir_all(&folder)?;
     let mut command = Command::new(harness);
     command
