@@ -154,7 +154,7 @@ pub(super) fn read_vars(path: &Path) -> Result<BootVariables, String> {
     BootVariables::from_file_content(&bytes).map_err(|error| error.to_string())
 }
 
-/// The boot variables before and after, kept, decoded, checked. Without a target the installer refused, and
+/// The boot variables before and after, kept, decoded, checked. Where nothing was installed the installer refused, and
 /// nothing may have changed.
 pub(super) fn firmware(evidence: &Evidence, last: &str, installs: bool, checks: &mut Vec<Check>) {
     let before = read_vars(&evidence.path(FIRST_VARS));

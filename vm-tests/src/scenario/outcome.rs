@@ -34,8 +34,9 @@ pub(super) fn checks(
         collect::LAST_VARS
     };
     checks.push(untouched(&hardware.changed()?, target));
-    if finished || evidence.path(collect::INSTALLED_VARS).exists() {
-        collect::firmware(evidence, kept, target.is_some(), checks);
+    let installed = evidence.path(collect::INSTALLED_VARS).exists();
+    if finished || installed {
+        collect::firmware(evidence, kept, installed, checks);
     }
     if !finished {
         return Ok(());
