@@ -38,7 +38,8 @@ struct Cli {
 enum Command {
     /// Build everything, install it in a VM from a USB image, verify the node
     E2e(commands::e2e::Arguments),
-    /// Run everything that CI runs: formatting, lints, unit and shell tests, then e2e of the sample
+    /// Run everything that CI runs: formatting, lints, unit, shell and Go tests, the
+    /// boot test of PID 1, then e2e of the scenarios `quick`
     Test(commands::test::Arguments),
     /// Build stages without running a VM, and print where their outputs are
     Build(commands::stages::BuildArguments),

@@ -252,6 +252,9 @@ pub struct Scenario {
     /// The disk that the installer writes to; the only one when left out. Every other disk must keep its bytes.
     #[serde(default)]
     pub installs_to: Option<String>,
+    /// Texts that a console has to show, each in one line.
+    #[serde(default)]
+    pub console_shows: Vec<String>,
     /// The machine.
     pub machine: MachineDefinition,
     /// What is done.

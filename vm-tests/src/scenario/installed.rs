@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::stick::{Place, place_of, run, tool};
+use super::stick::{Place, debugfs, place_of, tool};
 use crate::evidence::Check;
 
 /// Names of the root partition and of the ESP in the GPT of an OS image.
@@ -130,12 +130,8 @@ fn differing_files(a: &Tree, b: &Tree) -> Vec<String> {
 fn tree(disk: &Path) -> Result<Tree> {
     let place = place_of(disk, ROOT)?;
     let work = tempfile::tempdir_in(disk.parent().unwrap_or(Path::new(".")))?;
-    let mut command = tool("debugfs");
-    command
-        .arg("-R")
-        .arg(format!("rdump / \"{}\"", work.path().display()))
-        .arg(at(disk, place));
-    run(command)?;
+    let request = format!("rdump / \"{}\"", work.path().display());
+    debugfs(disk, place, &request)?;
     let mut tree = Tree::new();
     read_folder(work.path(), "", &mut tree)?;
     anyhow::ensure!(

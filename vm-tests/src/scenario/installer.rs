@@ -215,7 +215,7 @@ impl Flow<'_> {
     }
 }
 
-/// QMP's `query-blockstats` with answers as QEMU gives them: the crate's type does not take all of its drivers'.
+/// QMP's `query-blockstats` with the answer as QEMU gives it; the crate's typed one was not accepted from QEMU 7.2.
 #[derive(Debug, serde::Serialize)]
 struct QueryBlockstats {}
 

@@ -169,6 +169,9 @@ fn sticks(
     Ok((disks[0].file.clone(), disks))
 }
 
+/// The number of the first entry that a scenario adds; the firmware's own are below.
+pub(super) const FIRST_FOREIGN: u16 = 0x0100;
+
 /// Adds entries to the variable store, the first of them as first in BootOrder.
 fn add_entries(vars: &Path, entries: &[ForeignEntry]) -> Result<()> {
     if entries.is_empty() {
@@ -176,7 +179,7 @@ fn add_entries(vars: &Path, entries: &[ForeignEntry]) -> Result<()> {
     }
     let mut bytes = fs_err::read(vars)?;
     let mut order = Vec::new();
-    for (entry, number) in entries.iter().zip(0x0100u16..) {
+    for (entry, number) in entries.iter().zip(FIRST_FOREIGN..) {
         let option = match entry {
             ForeignEntry::OtherSystem => nvram::load_option("Other System", OTHER_ESP),
             ForeignEntry::Broken => vec![1, 0, 0, 0, 4, 0, b'b', 0],

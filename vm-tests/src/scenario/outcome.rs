@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::collect;
 use super::definition::{Refusal, Scenario, Step};
 use super::installed;
-use super::machine::Hardware;
+use super::machine::{FIRST_FOREIGN, Hardware};
 use super::stick::{CONFIG_PARTITION, Damage};
 use crate::evidence::{Check, Evidence};
 
@@ -41,6 +41,8 @@ pub(super) fn checks(
     if !finished {
         return Ok(());
     }
+    checks.extend(shown(scenario, evidence)?);
+    checks.extend(foreign_entries(scenario, evidence));
     let last = scenario.steps.last();
     let whole = match last {
         Some(Step::StartDisk | Step::Recover) => true,
@@ -59,6 +61,52 @@ pub(super) fn checks(
         checks.push(summary(evidence, refusal));
     }
     Ok(())
+}
+
+/// What the consoles have to show, in the first run of the machine.
+fn shown(scenario: &Scenario, evidence: &Evidence) -> Result<Vec<Check>> {
+    if scenario.console_shows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let consoles = fs_err::read_to_string(evidence.path("consoles.log"))?;
+    let check = |text: &String| {
+        let seen = consoles.lines().any(|line| line.contains(text));
+        Check {
+            key: "machine/consoles".into(),
+            check: "a console shows".into(),
+            expected: text.clone(),
+            actual: if seen { text } else { "not shown" }.to_owned(),
+            passed: seen,
+        }
+    };
+    Ok(scenario.console_shows.iter().map(check).collect())
+}
+
+/// The firmware had the foreign entries when the installer began: else it means nothing that they were kept.
+fn foreign_entries(scenario: &Scenario, evidence: &Evidence) -> Vec<Check> {
+    let before = collect::read_vars(&evidence.path(collect::FIRST_VARS));
+    let has = |number| {
+        before
+            .as_ref()
+            .is_ok_and(|boot| boot.entry(number).is_some())
+    };
+    scenario
+        .machine
+        .boot_entries
+        .iter()
+        .zip(FIRST_FOREIGN..)
+        .map(|(entry, number)| Check {
+            key: "machine/foreignEntries".into(),
+            check: format!("the firmware has the entry Boot{number:04X} before the installation"),
+            expected: format!("{entry:?}"),
+            actual: if has(number) {
+                format!("{entry:?}")
+            } else {
+                "none".to_owned()
+            },
+            passed: has(number),
+        })
+        .collect()
 }
 
 fn untouched(changed: &[&str], target: Option<&str>) -> Check {

@@ -56,7 +56,7 @@ struct Cut {
     durable_requests: usize,
     cached_pieces: usize,
     lost_pieces: usize,
-    /// What the firmware started when power came back.
+    /// Whether the machine ended installed.
     recovered: bool,
 }
 
@@ -166,7 +166,7 @@ impl Whole {
 
 /// The moments that the scenario asks for, in the order in which they come.
 fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Moment> {
-    let mut random = Random(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut boundaries: Vec<Moment> = STEPS
         .iter()
         .flat_map(|step| [false, true].map(|done| (step, done)))
@@ -182,7 +182,7 @@ fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Moment> {
         .boundaries
         .is_some_and(|wanted| boundaries.len() > wanted)
     {
-        let at = random.below(boundaries.len());
+        let at = random.usize(..boundaries.len());
         boundaries.remove(at);
     }
     for step in &cuts.moments_in {
@@ -191,7 +191,7 @@ fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Moment> {
             boundaries.push(Moment {
                 step: step.clone(),
                 done: false,
-                after: (took * random.fraction()).max(0.01),
+                after: (took * random.f64()).max(0.01),
             });
         }
     }
@@ -214,29 +214,6 @@ fn duration(markers: &[Marker], step: &str) -> f64 {
     match (time(MarkerState::Begin), time(MarkerState::Done)) {
         (Some(begin), Some(done)) => done - begin,
         _ => 0.0,
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): numbers that depend on the seed alone.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `limit`, which is not 0.
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap_or(0)
-    }
-
-    /// A number from 0 to 1.
-    fn fraction(&mut self) -> f64 {
-        f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 }
 

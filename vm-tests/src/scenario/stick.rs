@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -60,11 +60,14 @@ pub(super) fn inflict(image: &Path, damage: &Damage, folder: &Path) -> Result<()
     match damage {
         Damage::FlipByte(on) => edit(image, on, |bytes| {
             let place = on.at.unwrap_or(bytes.len() / 2);
-            if let Some(byte) = bytes.get_mut(place) {
-                *byte ^= 0x40;
-            }
+            let byte = bytes.get_mut(place);
+            *byte.with_context(|| format!("{} has no byte {place}", on.file))? ^= 0x40;
+            Ok(())
         }),
-        Damage::Truncate(on) => edit(image, on, |bytes| bytes.truncate(bytes.len() / 2)),
+        Damage::Truncate(on) => edit(image, on, |bytes| {
+            bytes.truncate(bytes.len() / 2);
+            Ok(())
+        }),
         Damage::Remove(on) => {
             let place = place_of(image, &on.partition)?;
             match file_system(image, place)? {
@@ -114,7 +117,7 @@ fn file_system(image: &Path, place: Place) -> Result<FileSystem> {
 }
 
 /// Writes a file anew with its content changed. Its name, mode and place in the folder stay.
-fn edit(image: &Path, on: &OnStick, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+fn edit(image: &Path, on: &OnStick, change: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
     let place = place_of(image, &on.partition)?;
     let work = tempfile::tempdir()?;
     let copy = work.path().join("content");
@@ -139,7 +142,7 @@ fn edit(image: &Path, on: &OnStick, change: impl FnOnce(&mut Vec<u8>)) -> Result
         on.file,
         on.partition
     );
-    change(&mut bytes);
+    change(&mut bytes)?;
     fs_err::write(&copy, bytes)?;
     match file_system(image, place)? {
         FileSystem::Ext4 => {
@@ -219,7 +222,11 @@ pub(super) fn tool(name: &str) -> Command {
 }
 
 /// Runs a tool; its standard output.
-pub(super) fn run(mut command: Command) -> Result<String> {
+pub(super) fn run(command: Command) -> Result<String> {
+    Ok(String::from_utf8_lossy(&output(command)?.stdout).into_owned())
+}
+
+fn output(mut command: Command) -> Result<Output> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| {
         format!("cannot start {name} (`cargo xtask setup` installs what is missing)")
@@ -231,20 +238,26 @@ pub(super) fn run(mut command: Command) -> Result<String> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(output)
 }
 
-/// One request to debugfs on the ext4 file system at `place`.
+/// One request to debugfs on the ext4 file system at `place`. It ends with 0 even when the request failed, so
+/// what it complains about counts.
 pub(super) fn debugfs(image: &Path, place: Place, request: &str) -> Result<()> {
-    let mut command = tool("debugfs");
-    command.args(["-w", "-R", request]);
     let mut file_system = OsString::from(image);
     file_system.push(format!("?offset={}", place.start));
-    run({
-        command.arg(file_system);
-        command
-    })
-    .map(drop)
+    let mut command = tool("debugfs");
+    command.args(["-w", "-R", request]).arg(file_system);
+    let stderr = output(command)?.stderr;
+    let stderr = String::from_utf8_lossy(&stderr);
+    // Its first line is its version. An ordinary user cannot give files away.
+    let complaint = stderr
+        .lines()
+        .find(|line| !line.starts_with("debugfs ") && !line.contains("while changing ownership"));
+    match complaint {
+        Some(line) => bail!("debugfs `{request}` on {}: {line}", image.display()),
+        None => Ok(()),
+    }
 }
 
 fn mtool(name: &str, image: &Path, place: Place, args: &[OsString]) -> Result<String> {
@@ -360,6 +373,26 @@ mod tests {
         inflict(&image, &Damage::Remove(on), folder.path()).unwrap();
         assert_eq!(read(&image, CONFIG_PARTITION), None);
         assert_eq!(read(&image, "EMTS-OS").as_deref(), Some("01234"));
+    }
+
+    #[test]
+    fn damage_that_cannot_be_done_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = stick(folder.path());
+        for (file, at) in [("absent", None), ("a", Some(10))] {
+            let on = OnStick {
+                partition: "EMTS-OS".into(),
+                file: file.into(),
+                at,
+            };
+            assert!(inflict(&image, &Damage::FlipByte(on), folder.path()).is_err());
+        }
+        let on = OnStick {
+            partition: "EMTS-OS".into(),
+            file: "absent".into(),
+            at: None,
+        };
+        assert!(inflict(&image, &Damage::Remove(on), folder.path()).is_err());
     }
 
     #[test]
