@@ -6,7 +6,7 @@ use cluster_bootstrapper::{ParseOptions, parse, parse_bytes};
 use proptest::prelude::*;
 use serde_json::Value;
 
-const SAMPLE: &str = include_str!("../../configs/config-file.yaml");
+const SAMPLE: &str = include_str!("../../../configs/config-file.yaml");
 
 /// Reads bytes, renders every finding and converts what is valid.
 fn read(bytes: Vec<u8>) -> Result<(), TestCaseError> {
