@@ -1,7 +1,8 @@
-//! Pulling from a real registry: Debian's docker-registry, with and without TLS and a login.
+//! Pulling from a real registry: Debian's docker-registry, with and without TLS, a login and tokens.
 #![cfg(feature = "registry")]
 
 mod server;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,6 +16,7 @@ use server::{Demands, Server};
 const OPEN: Demands = Demands {
     tls: false,
     login: false,
+    tokens: false,
 };
 
 /// A folder with a definition that names `HOST/team/tool:1`, and a Docker configuration.
@@ -192,6 +194,7 @@ fn a_login_is_taken_from_dockers_configuration() {
     let demands = Demands {
         tls: true,
         login: true,
+        ..OPEN
     };
     let server = Server::start(demands, "behind a login");
     let client = Client::of(&server);
@@ -211,10 +214,47 @@ fn a_login_is_taken_from_dockers_configuration() {
 }
 
 #[test]
+fn a_token_is_fetched_where_the_registry_says() {
+    let demands = Demands {
+        tls: true,
+        tokens: true,
+        ..OPEN
+    };
+    let server = Server::start(demands, "for everybody's token");
+    let client = Client::of(&server);
+    client.pulled(&["--ca", text(&server.certificate())]);
+    assert!(client.assembles_to("for everybody's token"));
+}
+
+#[test]
+fn a_token_is_asked_for_with_the_login() {
+    let demands = Demands {
+        tls: true,
+        login: true,
+        tokens: true,
+    };
+    let server = Server::start(demands, "for a user's token");
+    let client = Client::of(&server);
+    let certificate = server.certificate();
+    let trust = ["--ca", text(&certificate)];
+    let error = client.refused(&trust);
+    assert!(error.contains("uthori"), "{error}");
+    client.log_in(&server.host, "user:wrong");
+    let error = client.refused(&trust);
+    assert!(
+        error.contains("uthori") && !error.contains("wrong"),
+        "{error}"
+    );
+    client.log_in(&server.host, "user:secret");
+    client.pulled(&trust);
+    assert!(client.assembles_to("for a user's token"));
+}
+
+#[test]
 fn a_credential_helper_is_asked() {
     let demands = Demands {
-        tls: false,
         login: true,
+        ..OPEN
     };
     let server = Server::start(demands, "with a helper");
     let client = Client::of(&server);

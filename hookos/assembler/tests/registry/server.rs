@@ -9,6 +9,8 @@ use std::time::Duration;
 use hookos::oci::sha256_hex;
 use serde_json::{Value, json};
 
+use crate::tokens;
+
 /// How long the server may take to listen.
 const START: Duration = Duration::from_secs(30);
 
@@ -18,6 +20,8 @@ pub struct Demands {
     pub tls: bool,
     /// User `user`, password `secret`.
     pub login: bool,
+    /// Bearer tokens, of the token server of these tests; `login` is what that one then asks for.
+    pub tokens: bool,
 }
 
 /// The password `secret` as bcrypt has it.
@@ -130,7 +134,9 @@ fn config_of(demands: Demands, dir: &Path) -> Value {
         config["http"]["tls"] =
             json!({ "certificate": dir.join("server.pem"), "key": dir.join("server.key") });
     }
-    if demands.login {
+    if demands.tokens {
+        config["auth"] = tokens::start(dir, demands.login);
+    } else if demands.login {
         let path = dir.join("htpasswd");
         fs_err::write(&path, HTPASSWD).unwrap();
         config["auth"] = json!({ "htpasswd": { "realm": "test", "path": path } });
