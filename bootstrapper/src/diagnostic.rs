@@ -225,15 +225,30 @@ impl Diagnostic {
         let end = source[self.span.start..]
             .find('\n')
             .map_or(source.len(), |at| self.span.start + at);
-        let marked_end = self.span.end.clamp(self.span.start, end);
-        let before = printable(&tail(source.get(start..self.span.start)?));
+        let shown = secret_from(source.get(start..end)?).map_or(end, |at| start + at);
+        let hidden = if shown < end { " (hidden)" } else { "" };
+        let before = printable(&tail(source.get(start..self.span.start.min(shown))?));
+        if shown <= self.span.start && shown < end {
+            return Some((before + " ", "(hidden)".to_owned(), String::new()));
+        }
         if self.secret {
             return Some((before, "(hidden)".to_owned(), String::new()));
         }
+        let marked_end = self.span.end.clamp(self.span.start, shown);
         let marked = source.get(self.span.start..marked_end)?;
-        let after = source.get(marked_end..end)?;
-        Some((before, printable(&head(marked)), printable(&head(after))))
+        let after = source.get(marked_end..shown)?;
+        let after = printable(&head(after)) + hidden;
+        Some((before, printable(&head(marked)), after))
     }
+}
+
+/// The place in a source line from which on it is not shown: behind a key that names a secret. Diagnostics of
+/// misspelt keys, wrong types or syntax do not know that the line holds one.
+fn secret_from(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    let named = ["pass", "pasw", "secret", "token", "auth:"];
+    let key = named.iter().filter_map(|word| lower.find(word)).min()?;
+    Some(key + line[key..].find(':')? + 1)
 }
 
 /// Most characters of each part of a source line that are shown.

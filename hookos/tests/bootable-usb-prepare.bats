@@ -37,9 +37,54 @@ partition_to_file() { # number, file
   dd if="$IMAGE" of="$2" bs=512 skip="$start" count="$size" status=none
 }
 
-refusal() { # lsblk's JSON, disks of the running system, force
+refusal() { # lsblk's JSON, disks of the running system, force, files behind loop devices, card type
   source "$SCRIPT"
-  device_refusal "${2:-}" "${3:-}" <<<"$1"
+  device_refusal "${2:-}" "${3:-}" "${4:-}" "${5:-}" <<<"$1"
+}
+
+# Runs the script as for a device, on the file $IMAGE: what only a device can answer is answered here, and a
+# command can be given that changes the script's functions first.
+as_device() { # command, arguments of the script
+  SCRIPT=$SCRIPT bash -c '
+    source "$SCRIPT"
+    check_device() { :; }
+    check_use() { :; }
+    file_systems() { echo "a file"; }
+    blockdev() { if [[ $1 == --getsize64 ]]; then stat -c %s "$2"; fi; }
+    dd() {
+      local argument arguments=()
+      for argument; do [[ $argument == ?flag=direct ]] || arguments+=("$argument"); done
+      command dd "${arguments[@]}"
+    }
+    check_target() { IS_DEVICE=yes; }
+    lsblk() { echo "a file"; }
+    eval "$1"
+    shift
+    main "$@"' bash "$@"
+}
+
+# A file as large as a stick with something on it, and not a whole number of MiB.
+old_stick() {
+  truncate -s $((220 * 1024 * 1024 + 512 * 7)) "$IMAGE"
+  sgdisk --new=1:1M:+40M --typecode=1:EF00 --change-name=1:OLD "$IMAGE"
+  mkfs.vfat -F 32 -n OLD --offset 2048 "$IMAGE" 40960
+}
+
+# Nothing that a firmware could start: no partition table at either end, no boot sector where the ESP begins.
+does_not_boot() {
+  [ -z "$(blkid -p -o value -s PTTYPE "$IMAGE")" ] || cmp --bytes=1M --ignore-initial=1M:0 "$IMAGE" /dev/zero
+  ! tail -c 512 "$IMAGE" | grep -q 'EFI PART' || cmp --bytes=1M --ignore-initial=1M:0 "$IMAGE" /dev/zero
+}
+
+# Runs a command in a process group of its own, so that a tool in it can interrupt all as Ctrl-C does.
+interruptible() { env --default-signal=INT setsid --wait "$@"; }
+
+# Puts a program before the real one in PATH.
+replace_tool() { # name, shell script
+  mkdir -p "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/bin/$1"
+  chmod +x "$BATS_TEST_TMPDIR/bin/$1"
+  PATH="$BATS_TEST_TMPDIR/bin:$PATH"
 }
 
 disk() { # jq expression that changes an ordinary stick
@@ -50,7 +95,7 @@ disk() { # jq expression that changes an ordinary stick
 
 @test "help lists every exit code" {
   run -0 "$SCRIPT" --help
-  for code in 0 1 2 3 4 5 6 7 8 9; do [[ $output == *"  $code  "* ]]; done
+  for code in 0 1 2 3 4 5 6 7 8 9 130; do [[ $output == *"  $code  "* ]]; done
 }
 
 @test "refuses a wrong number of arguments with exit code 2" {
@@ -242,4 +287,141 @@ disk() { # jq expression that changes an ordinary stick
   internal=$(disk '.rm = false | .hotplug = false | .tran = "sata"')
   [[ $(refusal "$internal") == *"--force"* ]]
   [ -z "$(refusal "$internal" "" yes)" ]
+}
+
+@test "refuses a disk whose partition a loop device uses, and only that" {
+  [[ $(refusal "$(disk .)" "" yes $'/var/x.img\n/dev/sdb1') == *"loop device uses /dev/sdb1"* ]]
+  [ -z "$(refusal "$(disk .)" "" "" $'/dev/sdb11\n/dev/sdba')" ]
+}
+
+@test "takes a card in a slot, and a chip on the board only when forced" {
+  card=$(disk '.rm = false | .tran = "mmc"')
+  [ -z "$(refusal "$card" "" "" "" SD)" ]
+  [[ $(refusal "$card" "" "" "" MMC) == *"not a removable disk"* ]]
+  [ -z "$(refusal "$card" "" yes "" MMC)" ]
+}
+
+@test "names the missing tools and their packages, with exit code 3" {
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  for tool in bash dirname readlink rm; do ln -s "$(command -v "$tool")" "$BATS_TEST_TMPDIR/bin"; done
+  sed 's|^export PATH=.*||' "$SCRIPT" >"$BATS_TEST_TMPDIR/script"
+  PATH="$BATS_TEST_TMPDIR/bin" run -3 bash "$BATS_TEST_TMPDIR/script" "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"missing tools: "*"sgdisk"*"mtools"* ]]
+}
+
+@test "refuses an archive whose manifest names an image outside of it" {
+  altered_archive bash -c "jq '.osImage.file = \"../x\"' manifest.json >m && mv m manifest.json && sed -i '/manifest.json/d' SHA256SUMS && sha256sum manifest.json >>SHA256SUMS"
+  run -4 "$SCRIPT" --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"names no OS image"* ]]
+}
+
+@test "a device is written completely and gets rid of what was on it" {
+  old_stick
+  run -0 as_device : --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  run -0 bash -c "sfdisk --json '$IMAGE' | jq -r '.partitiontable.partitions[].name'"
+  [ "$output" = $'EMTS-BOOT\nEMTS-OS\nEMTS-CONF' ]
+  partition_to_file 1 "$BATS_TEST_TMPDIR/esp"
+  fsck.vfat -n "$BATS_TEST_TMPDIR/esp"
+  mcopy -i "$BATS_TEST_TMPDIR/esp" ::/EFI/BOOT/BOOTX64.EFI "$BATS_TEST_TMPDIR/loader"
+  cmp "$BATS_TEST_TMPDIR/loader" "$BATS_FILE_TMPDIR/files/hookos.efi"
+}
+
+@test "a device is not written before its name has been typed" {
+  old_stick
+  before=$(sha256sum <"$IMAGE")
+  run -7 as_device : "$IMAGE" "$ARCHIVE" "$CONFIG" <<<"yes"
+  run -7 as_device : "$IMAGE" "$ARCHIVE" "$CONFIG" </dev/null
+  run -0 as_device : --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [ "$(sha256sum <"$IMAGE")" = "$before" ]
+  run -0 as_device : "$IMAGE" "$ARCHIVE" "$CONFIG" <<<"$IMAGE"
+}
+
+@test "a device that comes into use while the user thinks is refused" {
+  old_stick
+  before=$(sha256sum <"$IMAGE")
+  run -6 as_device 'check_use() { fail "$EXIT_TARGET" "mounted"; }' --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [ "$(sha256sum <"$IMAGE")" = "$before" ]
+}
+
+@test "a device that fails at any step of writing does not boot, and the message says so" {
+  for step in 'copy_blocks() { return 1; }' 'flush() { fail "$EXIT_WRITE" "no flush"; }' \
+    'sgdisk() { return 1; }' 'copy_blocks() { [[ $5 == progress ]]; }'; do
+    rm -f "$IMAGE"
+    old_stick
+    run -8 --separate-stderr as_device "$step" --no-verify --json --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+    [[ $stderr == *"is not complete and does not boot. Run this command again."* ]]
+    jq -e '.exitCode == 8 and .targetChanged' <<<"$output"
+    does_not_boot
+  done
+}
+
+@test "a device that does not read back what was written does not boot, and the exit code is 9" {
+  spoil='write_part() { :; }'
+  old_stick
+  run -9 as_device "$spoil" --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"EMTS-OS on $IMAGE does not read back"*"does not boot"* ]]
+  does_not_boot
+  # The very last check
+  run -9 as_device 'cmp() { [[ $* != "--quiet - /dev/fd/"* ]] && command cmp "$@"; }' --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"the start of EMTS-BOOT"*"does not boot"* ]]
+  does_not_boot
+}
+
+@test "without --verify nothing is read back" {
+  old_stick
+  run -0 --separate-stderr as_device 'read_back() { exit 99; }' --no-verify --json --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  jq -e '.verified | not' <<<"$output"
+}
+
+@test "a device that cannot be made unbootable any more is told as such" {
+  old_stick
+  run -8 as_device 'copy_blocks() { OUT=/nonexistent; TARGET=/nonexistent; return 1; }' --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"Do not boot from it."* ]]
+}
+
+@test "Ctrl-C in the middle of writing leaves a device that does not boot, with exit code 130" {
+  old_stick
+  replace_tool sgdisk 'kill -INT 0'
+  export -f as_device
+  export SCRIPT
+  run -130 interruptible bash -c 'as_device : --yes "$@"' bash "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"Error: interrupted"*"does not boot"* ]]
+  does_not_boot
+  [ -z "$(ls -d "$BATS_TEST_TMPDIR"/emts-usb.* 2>/dev/null)" ]
+}
+
+@test "Ctrl-C in the middle of writing leaves an image file as it was, and no temporary files" {
+  echo precious >"$IMAGE"
+  replace_tool sgdisk 'kill -INT 0'
+  run -130 interruptible "$SCRIPT" --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [ "$(cat "$IMAGE")" = precious ]
+  [ "$(ls "$BATS_TEST_TMPDIR")" = $'bin\nusb.img' ]
+}
+
+@test "shows a bar with rate and time left on a terminal" {
+  run -0 script -qec "'$SCRIPT' '$IMAGE' '$ARCHIVE' '$CONFIG'" /dev/null
+  [[ $output == *"Writing EMTS-OS "*"[########################################] 100 %"*"MB/s     0 s left"* ]]
+  [[ $output == *"Checking EMTS-BOOT "*"100 %"* ]]
+}
+
+@test "the bar's rate and time left are those of the bytes and the time that it is given" {
+  run -0 bash -c "source '$SCRIPT'; draw_bar Writing 250000000 1000000000 5000000"
+  [[ $output == *"[##########                              ]  25 %    50 MB/s    15 s left"* ]]
+}
+
+@test "shows what dd says about a write that failed, also behind its progress" {
+  replace_tool dd 'printf "\r5 bytes copied, 1 s, 5 B/s\ndd: error writing x: Input/output error\n" >&2; exit 1'
+  run -8 "$SCRIPT" "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"dd: error writing x: Input/output error"*"EMTS-OS could not be written"* ]]
+  [ ! -e "$IMAGE" ]
+}
+
+@test "an image file and a device get the same partitions" {
+  "$SCRIPT" --size 221M "$IMAGE" "$ARCHIVE" "$CONFIG"
+  sfdisk --dump "$IMAGE" | sed -n 's/, uuid=[^,]*//; s/^[^:]*: start/start/p' >"$BATS_TEST_TMPDIR/file"
+  rm "$IMAGE"
+  old_stick
+  as_device : --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
+  sfdisk --dump "$IMAGE" | sed -n 's/, uuid=[^,]*//; s/^[^:]*: start/start/p' | cmp - "$BATS_TEST_TMPDIR/file"
+  [ "$(wc -l <"$BATS_TEST_TMPDIR/file")" = 3 ]
 }

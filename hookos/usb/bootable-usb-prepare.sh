@@ -3,8 +3,8 @@
 #
 # All checks come first; nothing is written before they have passed and the user has agreed. The file
 # systems are made in files and then copied to the target, so a device and an image file take the same way,
-# without mounts and loop devices. The first MiB of the EFI system partition is written last of all:
-# a stick that was not finished does not boot.
+# without mounts and loop devices. The partition table comes after the partitions, and the first MiB of the
+# EFI system partition last of all: a stick that was not finished does not boot.
 set -Eeuo pipefail
 export LC_ALL=C
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -39,11 +39,12 @@ Exit codes:
   7  the user did not agree
   8  writing failed
   9  the target does not read back what was written
+  130  interrupted, by Ctrl-C or by SIGTERM or SIGHUP
 USAGE
 }
 
 readonly EXIT_USAGE=2 EXIT_HOST=3 EXIT_ARCHIVE=4 EXIT_CONFIG=5 EXIT_TARGET=6 EXIT_DECLINED=7
-readonly EXIT_WRITE=8 EXIT_VERIFY=9
+readonly EXIT_WRITE=8 EXIT_VERIFY=9 EXIT_INTERRUPTED=130
 
 readonly MIB=$((1024 * 1024))
 # FAT32 is a FAT with at least 65525 clusters, and a cluster has at least one sector.
@@ -62,13 +63,13 @@ WRITING=""    # yes once the target has been changed
 BUNDLE=""     # folder with the unpacked archive
 
 # ---------------------------------------------------------------- messages
-
 say() { printf '%s\n' "$@" >&2; }
 
 fail() { # exit code, reason
   trap - ERR
+  trap '' INT TERM HUP
   say "Error: $2"
-  if [[ -n $WRITING && -n $IS_DEVICE ]]; then say "$TARGET is not complete and does not boot. Run this command again."; fi
+  if [[ -n $WRITING && -n $IS_DEVICE ]]; then unmake; fi
   if [[ -n $JSON ]]; then
     jq -n --argjson code "$1" --arg reason "$2" --arg target "$TARGET" --arg changed "$WRITING" \
       '{result: "failed", exitCode: $code, reason: $reason, target: $target, targetChanged: ($changed == "yes")}'
@@ -76,10 +77,17 @@ fail() { # exit code, reason
   exit "$1"
 }
 
-fail_usage() {
-  say "Error: $1" "Try: bootable-usb-prepare.sh --help"
-  exit "$EXIT_USAGE"
+# The stick must not boot, whichever step has failed.
+unmake() {
+  OUT=$TARGET
+  if zero_bytes $((ESP_AT * MIB)) "$MIB"; then
+    say "$TARGET is not complete and does not boot. Run this command again."
+  else
+    say "$TARGET is not complete and cannot be written any more. Do not boot from it."
+  fi
 }
+
+fail_usage() { say "Error: $1" "Try: bootable-usb-prepare.sh --help" && exit "$EXIT_USAGE"; }
 
 cleanup() {
   if [[ -n $WORK ]]; then rm -rf "$WORK"; fi
@@ -87,7 +95,6 @@ cleanup() {
 }
 
 # ---------------------------------------------------------------- arguments and host
-
 parse_arguments() {
   local positional=()
   while (($# > 0)); do
@@ -115,17 +122,15 @@ parse_arguments() {
   TARGET=${positional[0]} ARCHIVE=${positional[1]} CONFIG=${positional[2]}
 }
 
-parse_size() {
-  SIZE=$(numfmt --from=iec "$1" 2>/dev/null) || fail_usage "--size $1 is not a size such as 8G or 7500M"
-}
+parse_size() { SIZE=$(numfmt --from=iec "$1" 2>/dev/null) || fail_usage "--size $1 is not a size such as 8G or 7500M"; }
 
 check_host() {
   local tool missing=()
-  for tool in tar gzip sha256sum jq sgdisk sfdisk lsblk findmnt losetup blockdev mkfs.vfat mcopy mmd mke2fs dd cmp numfmt; do
+  for tool in tar gzip sha256sum jq sgdisk lsblk findmnt losetup blockdev flock mkfs.vfat mcopy mmd mke2fs dd cmp numfmt; do
     if ! command -v "$tool" >/dev/null; then missing+=("$tool"); fi
   done
   if ((${#missing[@]} > 0)); then
-    JSON="" fail "$EXIT_HOST" "missing tools: ${missing[*]} (Debian packages: gdisk fdisk util-linux mount dosfstools mtools e2fsprogs jq)"
+    JSON="" fail "$EXIT_HOST" "missing tools: ${missing[*]} (Debian packages: gdisk util-linux mount dosfstools mtools e2fsprogs jq)"
   fi
 }
 
@@ -138,7 +143,6 @@ check_inputs() {
 }
 
 # ---------------------------------------------------------------- target
-
 check_target() {
   if [[ -b $TARGET ]]; then
     IS_DEVICE=yes
@@ -153,20 +157,36 @@ check_target() {
 }
 
 check_device() {
-  local tree reason
   [[ -z $SIZE ]] || fail "$EXIT_USAGE" "--size is for image files; $TARGET is a device"
   TARGET=$(readlink -f "$TARGET")
-  tree=$(lsblk --json --bytes --output NAME,PATH,TYPE,SIZE,RO,RM,HOTPLUG,TRAN,MODEL,SERIAL,MOUNTPOINTS "$TARGET") ||
-    fail "$EXIT_TARGET" "lsblk cannot read $TARGET"
-  reason=$(device_refusal "$(system_disks)" "$FORCE" <<<"$tree") || reason="lsblk's answer cannot be read"
-  [[ -z $reason ]] || fail "$EXIT_TARGET" "$TARGET is refused: $reason"
-  if losetup --json --list --output BACK-FILE | jq -e --arg device "$TARGET" \
-    'any(.loopdevices[]?; .["back-file"] // "" | startswith($device))' >/dev/null; then
-    fail "$EXIT_TARGET" "$TARGET is refused: a loop device uses it"
-  fi
+  check_use
   if ((EUID != 0)); then fail "$EXIT_HOST" "root rights are needed to write to $TARGET"; fi
+  lock_device
   SECTOR=$(blockdev --getss "$TARGET")
 }
+
+# By what lsblk and losetup know; they give the better reasons.
+check_use() {
+  local tree loops reason
+  tree=$(lsblk --json --bytes --output NAME,PATH,TYPE,SIZE,RO,RM,HOTPLUG,TRAN,MODEL,SERIAL,MOUNTPOINTS "$TARGET") ||
+    fail "$EXIT_TARGET" "lsblk cannot read $TARGET"
+  loops=$(losetup --noheadings --list --output BACK-FILE) || fail "$EXIT_HOST" "losetup cannot list the loop devices"
+  reason=$(device_refusal "$(system_disks)" "$FORCE" "$loops" "$(card_type)" <<<"$tree") || reason="lsblk's answer cannot be read"
+  [[ -z $reason ]] || fail "$EXIT_TARGET" "$TARGET is refused: $reason"
+}
+
+# By what the kernel knows: it reads no partition table of a disk that anything uses, among them file systems
+# mounted by others than this process can see. udev heeds the lock: while it is held nothing is mounted by itself.
+# As long as the device is open its name is not given to another one.
+lock_device() {
+  local lock
+  exec {lock}<>"$TARGET" || fail "$EXIT_TARGET" "$TARGET cannot be opened"
+  flock --timeout 30 "$lock" || fail "$EXIT_TARGET" "$TARGET is refused: another program has locked it"
+  blockdev --rereadpt "$TARGET" || fail "$EXIT_TARGET" "$TARGET is refused: the kernel finds it in use"
+}
+
+# SD for a card in a slot, MMC for a chip that is soldered to the board, something else for other devices.
+card_type() { cat "/sys/class/block/${TARGET##*/}/device/type" 2>/dev/null || true; }
 
 # The disks that carry the running system's root and boot file systems, one path a line.
 system_disks() {
@@ -178,19 +198,22 @@ system_disks() {
 }
 
 # Prints why the device in lsblk's JSON on stdin is refused, or nothing.
-device_refusal() { # disks of the running system, "yes" if it need not be removable
-  jq -r --arg system "$1" --arg force "$2" '
+device_refusal() { # disks of the running system, "yes" if it need not be removable, files behind loop devices, card type
+  jq -r --arg system "$1" --arg force "$2" --arg loops "$3" --arg card "$4" '
     def flag: . == true or . == 1 or . == "1";
     .blockdevices[0]
     | [recurse(.children[]?)] as $all
     | ([$all[] | .mountpoints[]? | select(. != null)] | unique) as $mounts
     | ([$all[1:][] | select(.type != "part") | "\(.path) (\(.type))"] | unique) as $users
+    | ([$all[].path] - ([$all[].path] - ($loops | split("\n")))) as $behind_loops
     | if .path as $p | $system | split("\n") | index($p) then "the running system is on it"
       elif .type != "disk" then "not a whole disk but \(if .type == "part" then "a partition" else .type end)"
       elif (.ro | flag) then "read-only"
       elif ($mounts | length) > 0 then "in use: \($mounts | join(", "))"
       elif ($users | length) > 0 then "in use by \($users | join(", "))"
-      elif ([.rm, .hotplug] | any(flag)) or .tran == "usb" or $force == "yes" then empty
+      elif ($behind_loops | length) > 0 then "a loop device uses \($behind_loops | join(", "))"
+      elif $force == "yes" then empty
+      elif $card != "MMC" and (([.rm, .hotplug] | any(flag)) or .tran == "usb") then empty
       else "not a removable disk (\(.model // "unknown model" | gsub("^ +| +$"; "")), \(.tran // "unknown transport")); --force allows it" end'
 }
 
@@ -199,22 +222,20 @@ check_size() { # MiB needed
   if [[ -n $IS_DEVICE ]]; then
     have=$(blockdev --getsize64 "$TARGET")
   else
-    have=${SIZE:-$bytes}
+    have=$((${SIZE:-$bytes} / MIB * MIB))
   fi
   ((have >= bytes)) || fail "$EXIT_TARGET" "$TARGET is too small: $have bytes, $bytes are needed"
-  OUT_BYTES=$((have / MIB * MIB))
+  OUT_BYTES=$have
 }
 
 # ---------------------------------------------------------------- archive and config-file
-
 make_work_folder() {
   local base=${TMPDIR:-/var/tmp} need free
   need=$(($(stat -c %s "$ARCHIVE") * 3 / 1024 + 256 * 1024))
   free=$(df --output=avail -k "$base" | tail -n 1)
   ((free > need)) || fail "$EXIT_HOST" "$base has $((free / 1024)) MiB free, $((need / 1024)) are needed; TMPDIR names another folder"
   WORK=$(mktemp -d "$base/emts-usb.XXXXXXXX")
-  BUNDLE="$WORK/bundle"
-  mkdir "$BUNDLE"
+  BUNDLE="$WORK/bundle" && mkdir "$BUNDLE"
 }
 
 unpack_archive() {
@@ -231,7 +252,8 @@ unpack_archive() {
     fail "$EXIT_ARCHIVE" "a file in $ARCHIVE does not match its checksum"
   jq -e '.format == 1' "$BUNDLE/manifest.json" >/dev/null ||
     fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE has another format than this script knows (1)"
-  OS_IMAGE=$(jq -er .osImage.file "$BUNDLE/manifest.json") || fail "$EXIT_ARCHIVE" "manifest.json names no OS image"
+  OS_IMAGE=$(jq -er '.osImage.file | select(contains("/") | not)' "$BUNDLE/manifest.json") ||
+    fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE names no OS image"
   grep -q "  $OS_IMAGE\$" "$BUNDLE/SHA256SUMS" || fail "$EXIT_ARCHIVE" "SHA256SUMS in $ARCHIVE has no sum of $OS_IMAGE"
 }
 
@@ -247,7 +269,6 @@ validate_config() {
 }
 
 # ---------------------------------------------------------------- layout
-
 # Sets the partitions' sizes in MiB. FAT: 2 % and 8 MiB for its tables; ext4 without journal: 3 % and 16 MiB.
 plan_layout() {
   local fat_min=$((FAT32_CLUSTERS * SECTOR * 102 / 100 / MIB + 8))
@@ -267,22 +288,27 @@ describe_plan() {
     what=$(lsblk --nodeps --noheadings --output MODEL,SERIAL,SIZE "$TARGET" | tr -s ' ')
   fi
   say "Target:      $TARGET ($what)" \
+    "Now on it:   $(if [[ -n $IS_DEVICE ]]; then file_systems; elif [[ -e $TARGET ]]; then echo "another file"; else echo "nothing"; fi)" \
     "Bundle:      $(jq -r '"\(.id), profile \(.profile), OS image \(.osImage.name), Kubernetes \(.osImage.k3sVersion)"' "$BUNDLE/manifest.json")" \
     "Partitions:  EMTS-BOOT $ESP_MIB MiB, EMTS-OS $OS_MIB MiB, EMTS-CONF $CONFIG_MIB MiB"
 }
 
+# What the user is about to lose.
+file_systems() {
+  lsblk --json --output NAME,FSTYPE,LABEL "$TARGET" | jq -r '[.blockdevices[] | recurse(.children[]?) | select(.fstype)
+    | "\(.fstype) \(.label // "without a label") on \(.name)"] | join(", ") | if . == "" then "no file system" else . end'
+}
+
 confirm() {
-  local answer
-  if [[ -n $YES || (-z $IS_DEVICE && ! -e $TARGET) ]]; then return; fi
+  [[ -z $YES && (-n $IS_DEVICE || -e $TARGET) ]] || return 0
   printf 'Everything on %s will be lost. Type %s to go on: ' "$TARGET" "$TARGET" >&2
-  if ! read -r answer || [[ $answer != "$TARGET" ]]; then
+  if ! read -r || [[ $REPLY != "$TARGET" ]]; then
     say ""
     fail "$EXIT_DECLINED" "not confirmed; nothing was written"
   fi
 }
 
 # ---------------------------------------------------------------- file systems, as files in the work folder
-
 make_filesystems() {
   local log="$WORK/mkfs.log"
   say "Making the file systems"
@@ -318,38 +344,47 @@ make_conf() {
 }
 
 # ---------------------------------------------------------------- writing
-
 write_target() {
+  if [[ -n $IS_DEVICE ]]; then check_use; fi
   WRITING=yes
   prepare_out
-  write_part "$WORK/os.img" "$OS_AT" 0 EMTS-OS
-  write_part "$WORK/conf.img" "$CONFIG_AT" 0 EMTS-CONF
-  write_part "$WORK/esp.img" "$ESP_AT" 1 EMTS-BOOT
+  each_part write_part
   flush
-  if [[ -n $VERIFY ]]; then
-    say "Reading back"
-    verify_part "$WORK/os.img" "$OS_AT" 0 EMTS-OS
-    verify_part "$WORK/conf.img" "$CONFIG_AT" 0 EMTS-CONF
-    verify_part "$WORK/esp.img" "$ESP_AT" 1 EMTS-BOOT
-  fi
-  copy_blocks "$WORK/esp.img" 0 1 "$ESP_AT" "none" || fail "$EXIT_WRITE" "the start of EMTS-BOOT could not be written"
+  if [[ -n $VERIFY ]]; then each_part verify_part; fi
+  write_table
+  flush
+  if [[ -n $VERIFY ]]; then verify_table; fi
+  copy_blocks "$WORK/esp.img" 0 1 "$ESP_AT" none || fail "$EXIT_WRITE" "the start of EMTS-BOOT could not be written"
   flush
   if [[ -n $VERIFY ]]; then verify_head; fi
+  if [[ -z $IS_DEVICE ]]; then mv "$OUT" "$TARGET" || fail "$EXIT_WRITE" "$OUT could not be renamed to $TARGET"; fi
   WRITING=""
-  if [[ -z $IS_DEVICE ]]; then mv "$OUT" "$TARGET"; fi
 }
 
-# An empty target with our partition table, and zeros where the ESP begins.
+# Calls a function with each partition: file, MiB of the target, MiB to leave out at its beginning, MiB to copy, name.
+each_part() { # function
+  "$1" "$WORK/os.img" "$OS_AT" 0 "$OS_MIB" EMTS-OS
+  "$1" "$WORK/conf.img" "$CONFIG_AT" 0 "$CONFIG_MIB" EMTS-CONF
+  "$1" "$WORK/esp.img" "$ESP_AT" 1 $((ESP_MIB - 1)) EMTS-BOOT
+}
+
+# A target without a partition table and with zeros where the ESP begins.
 prepare_out() {
   if [[ -n $IS_DEVICE ]]; then
     OUT=$TARGET
     # Old tables at both ends, and what an earlier stick had where the ESP begins.
-    clear_blocks 0 2
-    clear_blocks $((OUT_BYTES / MIB - 1)) 1
+    { zero_bytes 0 $((2 * MIB)) && zero_bytes $((OUT_BYTES - MIB)) "$MIB"; } || fail "$EXIT_WRITE" "$TARGET cannot be written"
   else
-    OUT=$(mktemp "$TARGET.XXXXXXXX")
+    OUT=$(mktemp "$TARGET.XXXXXXXX") || fail "$EXIT_WRITE" "no file can be made beside $TARGET"
     truncate -s "$OUT_BYTES" "$OUT" || fail "$EXIT_WRITE" "$OUT cannot be made"
   fi
+}
+
+zero_bytes() { # first byte of the target, bytes; both whole sectors
+  dd if=/dev/zero of="$OUT" bs="$SECTOR" seek=$(($1 / SECTOR)) count=$(($2 / SECTOR)) conv=fsync,nocreat,notrunc status=none
+}
+
+write_table() {
   sgdisk --clear --set-alignment=1 \
     --new="1:${ESP_AT}M:+${ESP_MIB}M" --typecode=1:EF00 --change-name=1:EMTS-BOOT \
     --new="2:${OS_AT}M:+${OS_MIB}M" --typecode=2:8300 --change-name=2:EMTS-OS \
@@ -357,69 +392,75 @@ prepare_out() {
     "$OUT" >"$WORK/sgdisk.log" 2>&1 || { cat "$WORK/sgdisk.log" >&2; fail "$EXIT_WRITE" "the partition table could not be written to $TARGET"; }
 }
 
-clear_blocks() { # MiB of the target, MiB
-  dd if=/dev/zero of="$OUT" bs=1M seek="$1" count="$2" conv=fsync,nocreat,notrunc status=none ||
-    fail "$EXIT_WRITE" "$TARGET cannot be written"
-}
-
 # A new image file reads as zeros, so these are left out; on a device they are written.
 copy_blocks() { # file, MiB to skip in it, MiB to copy, MiB of the target to write at, dd's status
-  local conv=nocreat,notrunc flags=()
-  if [[ -n $IS_DEVICE ]]; then flags=(oflag=direct); else conv+=,sparse; fi
-  dd if="$1" of="$OUT" bs=1M skip="$2" count="$3" seek="$4" conv="$conv" "${flags[@]}" status="$5"
+  local how=conv=nocreat,notrunc,sparse
+  if [[ -n $IS_DEVICE ]]; then how="conv=nocreat,notrunc oflag=direct"; fi
+  # shellcheck disable=SC2086 # words
+  dd if="$1" of="$OUT" bs=1M skip="$2" count="$3" seek="$4" status="$5" $how
 }
 
-write_part() { # file, MiB of the target, MiB to leave out at its beginning, name
-  local mib
-  mib=$(($(stat -c %s "$1") / MIB - $3))
-  copy_blocks "$1" "$3" "$mib" $(($2 + $3)) progress 2> >(show_progress "Writing $4" $((mib * MIB))) ||
-    fail "$EXIT_WRITE" "$4 could not be written to $TARGET"
-  wait $!
+write_part() { # as each_part gives them
+  with_progress "Writing $5" "$4" copy_blocks "$1" "$3" "$4" $(($2 + $3)) progress ||
+    fail "$EXIT_WRITE" "$5 could not be written to $TARGET"
 }
 
 flush() {
-  sync "$OUT" || fail "$EXIT_WRITE" "$TARGET does not take what was written to it"
-  if [[ -n $IS_DEVICE ]]; then blockdev --flushbufs "$OUT"; fi
+  { sync "$OUT" && { [[ -z $IS_DEVICE ]] || blockdev --flushbufs "$OUT"; }; } ||
+    fail "$EXIT_WRITE" "$TARGET does not take what was written to it"
 }
 
-# Turns dd's progress on stdin into a bar on a terminal, or into nothing but the messages elsewhere.
+with_progress() { # what, MiB, command that runs dd
+  local what=$1 mib=$2 code=0
+  shift 2
+  if [[ ! -t 2 ]]; then say "$what: $mib MiB"; fi
+  "$@" 2> >(show_progress "$what" $((mib * MIB))) || code=$?
+  wait $!
+  return "$code"
+}
+
+# Turns dd's progress on stdin into a bar on a terminal, and shows its errors.
 show_progress() { # what, bytes in total
-  local line bytes rate
-  while IFS= read -r -d $'\r' line || [[ -n $line ]]; do
-    if [[ $line == dd:* ]]; then say "$line"; fi
-    if [[ $line =~ ^([0-9]+)\ bytes.*\ copied,\ ([0-9]+) && -t 2 ]]; then
-      bytes=${BASH_REMATCH[1]} rate=$((BASH_REMATCH[1] / (BASH_REMATCH[2] + 1)))
-      printf '\r%-20s [%-40s] %3d %%  %4d MB/s  %4d s left ' "$1" "$(printf '%*s' $((bytes * 40 / $2)) '' | tr ' ' '#')" \
-        $((bytes * 100 / $2)) $((rate / 1000000)) $((($2 - bytes) / (rate + 1))) >&2
-    fi
+  local chunk line begun=${EPOCHREALTIME/./}
+  while IFS= read -r -d $'\r' chunk || [[ -n $chunk ]]; do
+    while IFS= read -r line; do
+      if [[ $line == dd:* ]]; then
+        say "$line"
+      elif [[ -t 2 && $line =~ ^([0-9]+)\ bytes ]]; then
+        draw_bar "$1" "${BASH_REMATCH[1]}" "$2" $((${EPOCHREALTIME/./} - begun + 1))
+      fi
+    done <<<"$chunk"
   done
-  if [[ -t 2 ]]; then printf '\n' >&2; else say "$1: $(($2 / MIB)) MiB"; fi
+  if [[ -t 2 ]]; then say ""; fi
 }
 
-# ---------------------------------------------------------------- reading back
-
-read_back() { # MiB of the target, MiB
-  local flags=()
-  if [[ -n $IS_DEVICE ]]; then flags=(iflag=direct); fi
-  dd if="$OUT" bs=1M skip="$1" count="$2" "${flags[@]}" status=none
+draw_bar() { # what, bytes done, bytes in total, microseconds
+  local rate=$(($2 * 1000000 / $4))
+  printf '\r%-18s [%-40s] %3d %%  %4d MB/s  %4d s left ' "$1" "$(printf '%*s' $(($2 * 40 / $3)) '' | tr ' ' '#')" \
+    $(($2 * 100 / $3)) $((rate / 1000000)) $((($3 - $2) / (rate + !rate))) >&2
 }
 
-verify_part() { # file, MiB of the target, MiB to leave out at its beginning, name
-  local mib
-  mib=$(($(stat -c %s "$1") / MIB - $3))
-  read_back $(($2 + $3)) "$mib" | cmp --quiet --ignore-initial="0:$(($3 * MIB))" - "$1" ||
-    fail "$EXIT_VERIFY" "$4 on $TARGET does not read back what was written; the stick may be failing"
+verify_part() { # as each_part gives them
+  with_progress "Checking $5" "$4" read_back $(($2 + $3)) "$4" progress |
+    cmp --quiet --ignore-initial="0:$(($3 * MIB))" - "$1" ||
+    fail "$EXIT_VERIFY" "$5 on $TARGET does not read back what was written; the stick may be failing"
+}
+
+read_back() { # MiB of the target, MiB, dd's status
+  dd if="$OUT" bs=1M skip="$1" count="$2" status="$3" ${IS_DEVICE:+iflag=direct}
 }
 
 verify_head() {
-  read_back "$ESP_AT" 1 | cmp --quiet - <(head -c "$MIB" "$WORK/esp.img") ||
+  read_back "$ESP_AT" 1 none | cmp --quiet - <(head -c "$MIB" "$WORK/esp.img") ||
     fail "$EXIT_VERIFY" "the start of EMTS-BOOT on $TARGET does not read back what was written"
+}
+
+verify_table() {
   sgdisk --verify "$OUT" | grep -q '^No problems found' ||
     fail "$EXIT_VERIFY" "the partition table of $TARGET does not read back without errors"
 }
 
 # ---------------------------------------------------------------- main
-
 report() { # what was done
   say "$1"
   if [[ -n $JSON ]]; then
@@ -434,6 +475,7 @@ report() { # what was done
 main() {
   parse_arguments "$@"
   trap cleanup EXIT
+  trap 'fail "$EXIT_INTERRUPTED" "interrupted"' INT TERM HUP
   trap 'fail 1 "line $LINENO: \`$BASH_COMMAND\` ended with exit code $?"' ERR
   check_host
   check_inputs

@@ -53,18 +53,25 @@ fn refuses_nesting_without_end() {
 
 #[test]
 fn never_shows_a_password() {
-    let text = "operatingSystem:\n  users: [{username: a, password: hunter2-secret}]\n";
-    let parsed = parse(text, &options());
-    let shown: String = parsed
-        .diagnostics
-        .iter()
-        .map(|d| d.render("f", text, true))
-        .collect();
-    let json = cluster_bootstrapper::diagnostic::to_json(&parsed.diagnostics);
-    assert!(
-        !shown.contains("hunter2") && !json.contains("hunter2"),
-        "{shown}{json}"
-    );
+    for text in [
+        "operatingSystem:\n  users: [{username: a, password: hunter2-secret}]\n",
+        "operatingSystem:\n  users:\n    - username: a\n      password: [hunter2]\n",
+        "operatingSystem:\n  users:\n    - username: a\n      pasword: hunter2\n",
+        "operatingSystem:\n  users:\n    - username: a\n      Password: hunter2\n",
+        "operatingSystem:\n  users: []\n  users: {username: a, password: hunter2}\n",
+        "operatingSystem:\n  users:\n    - username: a\n      password: \"hunter2\n",
+        "operatingSystem:\n  users:\n    - {username: A A, odd: 1, password: hunter2}\n",
+    ] {
+        let parsed = parse(text, &options());
+        let shown: String = parsed
+            .diagnostics
+            .iter()
+            .map(|d| d.render("f", text, true))
+            .collect();
+        let json = cluster_bootstrapper::diagnostic::to_json(&parsed.diagnostics);
+        assert!(parsed.has_errors() && !shown.contains("hunter2"), "{shown}");
+        assert!(!json.contains("hunter2"), "{json}");
+    }
 }
 
 #[test]
