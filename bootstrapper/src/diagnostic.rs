@@ -56,9 +56,9 @@ pub struct Diagnostic {
     /// Byte range to underline.
     #[serde(skip)]
     pub span: Range<usize>,
-    /// The value is a secret: the rendering hides the source text under the span.
+    /// Byte ranges of secrets in the source line, in order, which the rendering does not show.
     #[serde(skip)]
-    pub secret: bool,
+    pub hidden: Vec<Range<usize>>,
 }
 
 /// Most findings of one severity that are kept: more help nobody, and finding their places takes time.
@@ -140,7 +140,7 @@ impl Diagnostics {
             message: message.into(),
             help: None,
             span,
-            secret: false,
+            hidden: vec![],
         };
         let count = &mut self.counts[severity as usize];
         if *count >= MAX_FINDINGS {
@@ -218,55 +218,65 @@ impl Diagnostic {
 
     /// The source line cut into what is before, under and after the span, control characters removed.
     fn source_line(&self, source: &str) -> Option<(String, String, String)> {
-        let start = source
-            .get(..self.span.start)?
-            .rfind('\n')
-            .map_or(0, |at| at + 1);
-        let end = source[self.span.start..]
-            .find('\n')
-            .map_or(source.len(), |at| self.span.start + at);
-        let shown = secret_from(source.get(start..end)?).map_or(end, |at| start + at);
-        let hidden = if shown < end { " (hidden)" } else { "" };
-        let before = printable(&tail(source.get(start..self.span.start.min(shown))?));
-        if shown <= self.span.start && shown < end {
-            return Some((before + " ", "(hidden)".to_owned(), String::new()));
+        let line = line_around(source, self.span.start)?;
+        let [before, marked, after] = self.shown(source)?;
+        let start = if before.start > line.start { CUT } else { "" };
+        let middle = if marked.end < after.start { CUT } else { "" };
+        let end = if after.end < line.end { CUT } else { "" };
+        let part = |range| Some(printable(&self.without_secrets(source, range)?));
+        Some((
+            format!("{start}{}", part(before)?),
+            format!("{}{middle}", part(marked)?),
+            format!("{}{end}", part(after)?),
+        ))
+    }
+
+    /// The parts of the source that are shown: before, under and after the span.
+    pub(crate) fn shown(&self, source: &str) -> Option<[Range<usize>; 3]> {
+        let line = line_around(source, self.span.start)?;
+        let end = self.span.end.clamp(self.span.start, line.end);
+        let cut = |range: Range<usize>| {
+            let text = source.get(range.clone())?;
+            let stop = text.char_indices().nth(SHOWN).map(|(at, _)| at);
+            Some(range.start..stop.map_or(range.end, |at| range.start + at))
+        };
+        let before = source.get(line.start..self.span.start)?;
+        let start = before.char_indices().rev().nth(SHOWN - 1);
+        let start = line.start + start.map_or(0, |(at, _)| at);
+        let marked = cut(self.span.start..end)?;
+        Some([start..self.span.start, marked, cut(end..line.end)?])
+    }
+
+    fn without_secrets(&self, source: &str, range: Range<usize>) -> Option<String> {
+        let mut out = String::new();
+        let mut at = range.start;
+        for hidden in &self.hidden {
+            let (start, end) = (hidden.start.max(at), hidden.end.min(range.end));
+            if start >= end {
+                continue;
+            }
+            out.push_str(source.get(at..start)?);
+            // One that began in the part before is hidden there already.
+            if hidden.start >= range.start || range.start < self.span.start {
+                out.push_str("(hidden)");
+            }
+            at = end;
         }
-        if self.secret {
-            return Some((before, "(hidden)".to_owned(), String::new()));
-        }
-        let marked_end = self.span.end.clamp(self.span.start, shown);
-        let marked = source.get(self.span.start..marked_end)?;
-        let after = source.get(marked_end..shown)?;
-        let after = printable(&head(after)) + hidden;
-        Some((before, printable(&head(marked)), after))
+        out.push_str(source.get(at..range.end)?);
+        Some(out)
     }
 }
 
-/// The place in a source line from which on it is not shown: behind a key that names a secret. Diagnostics of
-/// misspelt keys, wrong types or syntax do not know that the line holds one.
-fn secret_from(line: &str) -> Option<usize> {
-    let lower = line.to_ascii_lowercase();
-    let named = ["pass", "pasw", "secret", "token", "auth:"];
-    let key = named.iter().filter_map(|word| lower.find(word)).min()?;
-    Some(key + line[key..].find(':')? + 1)
+/// The line, without its break, that a byte offset is in.
+pub(crate) fn line_around(source: &str, offset: usize) -> Option<Range<usize>> {
+    let start = source.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+    let end = source[offset..].find('\n');
+    Some(start..end.map_or(source.len(), |at| offset + at))
 }
 
-/// Most characters of each part of a source line that are shown.
+/// Most characters of each part of a source line that are shown, and what stands for the rest.
 const SHOWN: usize = 120;
-
-fn head(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}\u{2026}", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
-fn tail(text: &str) -> String {
-    match text.char_indices().rev().nth(SHOWN) {
-        Some((at, _)) => format!("\u{2026}{}", &text[at..]),
-        None => text.to_owned(),
-    }
-}
+const CUT: &str = "\u{2026}";
 
 /// Text safe for a terminal: control characters other than a tab are replaced.
 fn printable(text: &str) -> String {

@@ -52,6 +52,7 @@ pub mod model;
 pub mod password;
 pub mod rke2;
 pub mod schema;
+mod secrets;
 mod text;
 pub mod values;
 pub mod yaml;
@@ -123,9 +124,12 @@ pub fn parse_owned(text: String, options: &ParseOptions) -> Parsed {
     if let Some(config) = &mut config {
         check::Meaning::new(&tree, &mut found, options).check(config);
     }
+    let config = config.filter(|_| !found.has_errors());
+    let mut diagnostics = found.into_sorted();
+    secrets::hide(&tree, &mut diagnostics);
     Parsed {
-        config: config.filter(|_| !found.has_errors()),
-        diagnostics: found.into_sorted(),
+        config,
+        diagnostics,
         tree: Some(tree),
         rejected: String::new(),
     }
@@ -152,9 +156,11 @@ pub fn parse_bytes(bytes: Vec<u8>, options: &ParseOptions) -> Parsed {
 fn rejected(text: String, error: LoadError) -> Parsed {
     let mut found = Diagnostics::default();
     report(&mut found, &text, error);
+    let mut diagnostics = found.into_sorted();
+    secrets::hide_in_text(&text, &mut diagnostics);
     Parsed {
         config: None,
-        diagnostics: found.into_sorted(),
+        diagnostics,
         tree: None,
         rejected: text,
     }

@@ -24,8 +24,7 @@ impl Meaning<'_> {
                         &at.join("password"),
                         "the decoded password ends in a line break, which is dropped",
                     )
-                    .help("encode without it: printf %s 'the password' | base64")
-                    .secret = true;
+                    .help("encode without it: printf %s 'the password' | base64");
                 }
                 _ => {}
             }

@@ -78,8 +78,7 @@ impl Meaning<'_> {
                 &at.join("auth"),
                 "this is not the base64 text of user:password",
             )
-            .help("write the output of: printf %s 'user:password' | base64")
-            .secret = true;
+            .help("write the output of: printf %s 'user:password' | base64");
         }
     }
 

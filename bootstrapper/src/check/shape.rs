@@ -288,11 +288,9 @@ impl<'a> Shape<'a> {
         if let Some(format) = choice.get("format").and_then(Value::as_str)
             && let Err(complaint) = values::check(format, text)
         {
-            let diagnostic = self
-                .found
-                .error(self.tree, complaint.code, at, complaint.message);
-            diagnostic.help = complaint.help;
-            diagnostic.secret = values::is_secret(format);
+            self.found
+                .error(self.tree, complaint.code, at, complaint.message)
+                .help = complaint.help;
             return None;
         }
         if let Some(c) = text.chars().find(|c| *c == '\0') {

@@ -144,7 +144,6 @@ impl TextValue for Password {
          Only a hash is written to the node.";
     const EXAMPLES: &'static [&'static str] = &["cGFzc3dvcmQK"];
     const PATTERN: &'static str = r"^(\$[0-9a-z]+\$[^:\s]+|[A-Za-z0-9+/\s]+={0,2}\s*)$";
-    const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         if text.starts_with('$') {

@@ -62,8 +62,6 @@ pub trait TextValue: Sized {
     const PATTERN: &'static str;
     /// Whether it is commonly written without quotes and then looks like a number to an editor.
     const NUMERIC: bool = false;
-    /// Whether diagnostics must not show it.
-    const SECRET: bool = false;
 
     /// Reads the text.
     ///
@@ -152,14 +150,6 @@ macro_rules! formats {
             match format {
                 $(<$name as TextValue>::FORMAT => <$name as TextValue>::parse(text).map(drop),)+
                 _ => Ok(()),
-            }
-        }
-
-        /// Whether values of that format must not be shown.
-        pub fn is_secret(format: &str) -> bool {
-            match format {
-                $(<$name as TextValue>::FORMAT => <$name as TextValue>::SECRET,)+
-                _ => false,
             }
         }
 

@@ -1,6 +1,7 @@
 //! Addresses, networks and proxy settings.
 
 use super::{Complaint, TextValue, display_text, text_value};
+use std::fmt;
 use std::net::IpAddr;
 
 /// One IPv4 or IPv6 network.
@@ -164,9 +165,15 @@ impl TextValue for IpList {
     }
 }
 
-/// URL of a proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// URL of a proxy, which may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(String);
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyUrl(hidden)")
+    }
+}
 
 impl TextValue for ProxyUrl {
     const FORMAT: &'static str = "proxy-url";
@@ -174,8 +181,6 @@ impl TextValue for ProxyUrl {
         "URL of a proxy: scheme, host and, when it is not the scheme's, the port.";
     const EXAMPLES: &'static [&'static str] = &["http://proxy.example.com:911"];
     const PATTERN: &'static str = r"^(http|https|socks5|socks5h)://[^\s]+$";
-    // A proxy URL may hold user:password@.
-    const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
@@ -283,9 +288,11 @@ impl TextValue for NoProxy {
             .filter(|part| !part.is_empty())
             .collect();
         if let Some(bad) = entries.iter().find(|entry| !is_no_proxy_entry(entry)) {
+            // Behind an @ there would be a password before it.
+            let shown = bad.rsplit('@').next().unwrap_or_default();
             return Err(Complaint::new(
                 "no-proxy",
-                format!("`{bad}` is neither a host, a .domain, an address nor a network"),
+                format!("`{shown}` is neither a host, a .domain, an address nor a network"),
             )
             .help(
                 "entries have commas between, without schemes: localhost,10.0.0.0/8,.example.com",

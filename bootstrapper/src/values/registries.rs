@@ -48,12 +48,10 @@ impl TextValue for RegistryUrl {
     const PATTERN: &'static str = r"^https?://[^\s]+$";
 
     fn parse(text: &str) -> Result<Self, Complaint> {
+        // The text may have a password in it, so it is not shown.
         let bad = |reason: &str| {
-            Complaint::new(
-                "registry-url",
-                format!("`{text}` is not a registry's URL: {reason}"),
-            )
-            .help("write https://host[:port][/path]; K3s skips what it cannot parse")
+            Complaint::new("registry-url", format!("not a registry's URL: {reason}"))
+                .help("write https://host[:port][/path]; K3s skips what it cannot parse")
         };
         let rest = text
             .strip_prefix("https://")
@@ -130,7 +128,6 @@ impl TextValue for RegistrySecret {
     const EXAMPLES: &'static [&'static str] = &[];
     const PATTERN: &'static str = "";
     const NUMERIC: bool = true;
-    const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         if text.is_empty() || text.chars().any(char::is_control) {

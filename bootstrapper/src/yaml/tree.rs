@@ -134,6 +134,11 @@ impl Tree {
         &self.nodes[id.0]
     }
 
+    /// All nodes, in the order in which they begin.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
     /// The node at a pointer, if the source has one there.
     pub fn find(&self, pointer: &Pointer) -> Option<NodeId> {
         pointer

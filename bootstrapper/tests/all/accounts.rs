@@ -1,11 +1,11 @@
 //! Keys as OpenSSH makes them, passwords as crypt(5) has them, and what is reached without the proxy.
 
+use crate::support::read;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cluster_bootstrapper::install::proxy_variables;
 use cluster_bootstrapper::password::shadow_hash;
 use cluster_bootstrapper::values::{Password, SshKey, UserName};
-use cluster_bootstrapper::{ParseOptions, parse};
 use std::path::Path;
 use std::process::Command;
 
@@ -38,10 +38,10 @@ fn new_key(folder: &Path, name: &str, kind: &str, bits: &str) -> String {
         ],
     );
     assert!(made, "{kind} {bits}");
-    read(folder, &format!("{name}.pub"))
+    line_of(folder, &format!("{name}.pub"))
 }
 
-fn read(folder: &Path, name: &str) -> String {
+fn line_of(folder: &Path, name: &str) -> String {
     let text = std::fs::read_to_string(folder.join(name)).expect("a key");
     text.trim().to_owned()
 }
@@ -88,7 +88,7 @@ fn every_type_of_key_that_openssh_makes_is_taken() {
             folder,
             &["-q", "-s", "authority", "-I", "id", "-n", "root", &public]
         ));
-        keys.push(read(folder, &format!("{name}-cert.pub")));
+        keys.push(line_of(folder, &format!("{name}-cert.pub")));
     }
     let tokens = [
         token_key("sk-ssh-ed25519@openssh.com", &keys[0], 1..2),
@@ -105,7 +105,7 @@ fn every_type_of_key_that_openssh_makes_is_taken() {
             folder,
             &["-q", "-s", "authority", "-I", "id", "-n", "root", &name]
         ));
-        keys.extend([key, read(folder, &format!("token{index}-cert.pub"))]);
+        keys.extend([key, line_of(folder, &format!("token{index}-cert.pub"))]);
     }
     let mut kinds: Vec<&str> = keys
         .iter()
@@ -136,7 +136,7 @@ fn every_type_of_key_that_openssh_makes_is_taken() {
             "{other} {blob}"
         );
     }
-    let private = read(folder, "a");
+    let private = line_of(folder, "a");
     assert!(private.parse::<SshKey>().is_err());
 }
 
@@ -214,7 +214,7 @@ kubernetes:
   apiVersion: controlplane.cluster.x-k8s.io/v1beta2
   spec: {template: {spec: {serverConfig: {clusterCidr: '10.1.0.0/16,fd00:1::/56', serviceCidr: '10.2.0.9/16,fd00:2::/112', clusterDomain: plant.local}}}}
 ";
-    let config = parse(text, &ParseOptions::default()).config.expect("valid");
+    let config = read(text).config.expect("valid");
     let variables = proxy_variables(&config);
     let names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
     assert_eq!(

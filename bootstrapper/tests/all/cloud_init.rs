@@ -1,13 +1,13 @@
 //! The conversion as the real cloud-init takes it: its schema, its merge of cloud.cfg.d, the files it writes and the
 //! scripts it runs.
 
-use cluster_bootstrapper::{FirstBoot, ParseOptions, parse};
+use crate::support::{here, read};
+use cluster_bootstrapper::FirstBoot;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const MISSING: &str = "cloud-init is not installed; run: cargo xtask setup";
@@ -15,10 +15,6 @@ const MISSING: &str = "cloud-init is not installed; run: cargo xtask setup";
 const PYTHON: &str = "/usr/bin/python3";
 /// The configuration that the Debian package brings.
 const PACKAGED: &str = "/etc/cloud/cloud.cfg";
-
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
 
 /// Texts in the ways that YAML, shells and templates trip over.
 const TEXTS: &[&str] = &[
@@ -91,7 +87,7 @@ fn boot_of(kind: &str, version: &str, spec: &str) -> FirstBoot {
         "operatingSystem: {{runCommands: [first]}}\nkubernetes:\n  kind: {kind}\n  apiVersion: \
          controlplane.cluster.x-k8s.io/{version}\n  spec: {{template: {{spec: {spec}}}}}\n"
     );
-    let parsed = parse(&text, &ParseOptions::default());
+    let parsed = read(&text);
     let config = parsed.config;
     let config = config.unwrap_or_else(|| panic!("refused: {spec}\n{:#?}", parsed.diagnostics));
     config.first_boot().expect("decoded")
@@ -118,7 +114,7 @@ fn boot_with_all_texts() -> (FirstBoot, Vec<String>) {
 
 fn sample() -> FirstBoot {
     let text = std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample");
-    let config = parse(&text, &ParseOptions::default()).config;
+    let config = read(&text).config;
     config.expect("valid").first_boot().expect("decoded")
 }
 

@@ -1,36 +1,25 @@
 //! The command line as install-os.sh and users call it: exit codes, what is written and what is not.
 
+use crate::support::{here, run, stderr};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
 const WRONG: &str = "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {files: [{path: /usr/x}]}}}\n";
 
-fn sample() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/config-file.yaml")
-}
-
-fn run(args: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_cluster-bootstrapper");
-    Command::new(program)
-        .args(args)
-        .output()
-        .expect("the program runs")
-}
-
 fn text(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
 fn the_proposals_call_writes_a_file_for_root_alone() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let out = folder.path().join("k8s.cfg");
-    let done = run(&["-config-file", &text(&sample()), "-out", &text(&out)]);
+    let done = run(&[
+        "-config-file",
+        &text(&here("../configs/config-file.yaml")),
+        "-out",
+        &text(&out),
+    ]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     assert_eq!(
         std::fs::metadata(&out).expect("there").mode() & 0o7777,
@@ -38,7 +27,12 @@ fn the_proposals_call_writes_a_file_for_root_alone() {
     );
     let written = std::fs::read_to_string(&out).expect("readable");
     assert!(written.starts_with("#cloud-config\n"));
-    let again = run(&["--config-file", &text(&sample()), "--out", &text(&out)]);
+    let again = run(&[
+        "--config-file",
+        &text(&here("../configs/config-file.yaml")),
+        "--out",
+        &text(&out),
+    ]);
     assert_eq!(again.status.code(), Some(0));
     assert_eq!(
         std::fs::read_to_string(&out).expect("readable"),
@@ -99,7 +93,7 @@ fn a_file_that_cannot_be_read_or_written_ends_with_3() {
     );
     let out = run(&[
         "-config-file",
-        &text(&sample()),
+        &text(&here("../configs/config-file.yaml")),
         "-out",
         "/nonexistent/k8s.cfg",
     ]);
@@ -107,7 +101,7 @@ fn a_file_that_cannot_be_read_or_written_ends_with_3() {
     let root = run(&[
         "install",
         "--config-file",
-        &text(&sample()),
+        &text(&here("../configs/config-file.yaml")),
         "--root",
         "/nonexistent",
     ]);

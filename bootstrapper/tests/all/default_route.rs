@@ -1,22 +1,12 @@
 //! The fallback for a default route, run in a network namespace of its own.
 
-use cluster_bootstrapper::k3s::first_boot;
-use cluster_bootstrapper::{ParseOptions, parse};
+use crate::support::{boot, boot_file};
 use std::process::Command;
-
-const CONFIG: &str = "kubernetes:
-  kind: KThreesControlPlaneTemplate
-  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
-  spec: {template: {spec: {serverConfig: {SERVER}}}}
-";
 
 /// The script as the first boot writes it.
 fn script(server: &str) -> String {
-    let parsed = parse(&CONFIG.replace("SERVER", server), &ParseOptions::default());
-    let boot = first_boot(&parsed.config.expect("valid")).expect("decoded");
-    let mut files = boot.files.into_iter();
-    let file = files.find(|file| file.path.ends_with("/default-route.sh"));
-    String::from_utf8(file.expect("written").bytes).expect("text")
+    let boot = boot(&format!("{{serverConfig: {{{server}}}}}"), "");
+    boot_file(&boot, "/default-route.sh")
 }
 
 /// A command that begins a new network namespace, with whatever rights this machine gives.

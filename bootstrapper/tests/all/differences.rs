@@ -1,29 +1,16 @@
 //! docs/differences-from-cluster-api-k3s.md: every entry holds for the conversion, and no entry is without a check.
 
-use cluster_bootstrapper::k3s::{FirstBoot, Setting, first_boot, settings};
+use crate::support::{K3S, boot as boot_with, boot_file as file, here, read, with};
+use cluster_bootstrapper::FirstBoot;
+use cluster_bootstrapper::k3s::{Setting, settings};
 use cluster_bootstrapper::model::ConfigFile;
-use cluster_bootstrapper::{ParseOptions, parse};
-use std::path::Path;
 
 fn config(spec: &str) -> Option<ConfigFile> {
-    let text = format!(
-        "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: \
-         controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: {{spec: {spec}}}}}\n"
-    );
-    parse(&text, &ParseOptions::default()).config
+    with("", spec).config
 }
 
 fn boot(spec: &str) -> FirstBoot {
-    first_boot(&config(spec).unwrap_or_else(|| panic!("refused: {spec}"))).expect("decoded")
-}
-
-fn file(boot: &FirstBoot, end: &str) -> String {
-    let file = boot
-        .files
-        .iter()
-        .find(|file| file.path.ends_with(end))
-        .expect("there");
-    String::from_utf8(file.bytes.clone()).expect("text")
+    boot_with(spec, "")
 }
 
 fn values(spec: &str, key: &str) -> Option<Vec<String>> {
@@ -33,13 +20,6 @@ fn values(spec: &str, key: &str) -> Option<Vec<String>> {
 }
 
 const USER: &str = "{preK3sCommands: ['echo pre'], serverConfig: {kubeAPIServerArg: [anonymous-auth=false], tlsSan: [a.example.com]}}";
-
-const REGISTRIES: &str = "kubernetes:
-  kind: KThreesControlPlaneTemplate
-  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
-  registries: {mirrors: {docker.io: {endpoints: [https://m.example.com]}}}
-  spec: {template: {spec: SPEC}}
-";
 
 /// Heading, and whether the conversion has the difference.
 type Difference = (&'static str, fn() -> bool);
@@ -117,15 +97,19 @@ const ENTRIES: &[Difference] = &[
             && file(&boot("{}"), "default-route.sh").contains("metric=20000\n")
     }),
     ("Private registries have a section of their own", || {
-        let text = REGISTRIES.replace("SPEC", "{}");
-        let parsed = parse(&text, &ParseOptions::default());
-        let boot = first_boot(&parsed.config.expect("accepted")).expect("decoded");
-        let twice = REGISTRIES.replace(
-            "SPEC",
-            "{files: [{path: /etc/rancher/k3s/registries.yaml}]}",
-        );
-        file(&boot, "/etc/rancher/k3s/registries.yaml").contains("https://m.example.com")
-            && parse(&twice, &ParseOptions::default()).config.is_none()
+        let config = |spec: &str| {
+            let registries = "{mirrors: {docker.io: {endpoints: [https://m.example.com]}}}";
+            let template = format!("{{template: {{spec: {spec}}}}}");
+            read(&format!(
+                "{K3S}  registries: {registries}\n  spec: {template}\n"
+            ))
+            .config
+        };
+        let boot = config("{}").expect("accepted").first_boot();
+        let twice = config("{files: [{path: /etc/rancher/k3s/registries.yaml}]}");
+        file(&boot.expect("decoded"), "/etc/rancher/k3s/registries.yaml")
+            .contains("https://m.example.com")
+            && twice.is_none()
     }),
 ];
 
@@ -141,8 +125,7 @@ fn every_written_difference_is_one() {
 
 #[test]
 fn the_list_and_the_checks_have_the_same_entries() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/differences-from-cluster-api-k3s.md");
+    let path = here("../docs/differences-from-cluster-api-k3s.md");
     let text = std::fs::read_to_string(path).expect("the list");
     let written: Vec<&str> = text
         .lines()

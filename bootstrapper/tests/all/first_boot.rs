@@ -1,24 +1,13 @@
 //! First boots that go wrong or happen again: the generated scripts run by sh, with recorders in the place of systemctl
 //! and of K3s' install.sh. (That K3s runs at the end is for the tests in a virtual machine to show.)
 
-use cluster_bootstrapper::{FirstBoot, ParseOptions, parse};
+use crate::support::boot;
+use cluster_bootstrapper::FirstBoot;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
-
-fn boot(spec: &str, commands: &str) -> FirstBoot {
-    let text = format!(
-        "operatingSystem: {{runCommands: [{commands}]}}\nkubernetes:\n  kind: KThreesControlPlaneTemplate\n  \
-         apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: {{spec: {spec}}}}}\n"
-    );
-    let parsed = parse(&text, &ParseOptions::default());
-    let config = parsed
-        .config
-        .unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics));
-    config.first_boot().expect("decoded")
-}
 
 /// A node's folders, and programs that write down how they are called.
 struct Node {

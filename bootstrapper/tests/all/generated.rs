@@ -3,7 +3,8 @@
 use cluster_bootstrapper::{ParseOptions, document, parse, schema};
 use std::path::Path;
 
-const MEND: &str = "run: UPDATE_GENERATED=1 cargo test -p cluster-bootstrapper --test generated";
+const MEND: &str =
+    "run: UPDATE_GENERATED=1 cargo test -p cluster-bootstrapper --test all generated";
 
 fn up_to_date(path: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);

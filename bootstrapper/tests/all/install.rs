@@ -1,15 +1,13 @@
 //! `install` on a small root tree: accounts, keys, sudo, proxy; twice the same; never outside the root.
 
-use cluster_bootstrapper::install::{Owners, Root, install};
-use cluster_bootstrapper::{ParseOptions, parse};
+use crate::support::{install_into as run, owners, text_in as text};
+use cluster_bootstrapper::install::Owners;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a@b";
-const KUBERNETES: &str = "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: \
-     controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {}}}\n";
 
 fn tree() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -40,29 +38,8 @@ fn tree() -> tempfile::TempDir {
     folder
 }
 
-fn owners() -> Owners {
-    match rustix::process::geteuid().is_root() {
-        true => Owners::Set,
-        false => Owners::Keep,
-    }
-}
-
-fn run(root: &Path, os: &str) -> Result<(), String> {
-    let text = format!("operatingSystem:\n{os}{KUBERNETES}");
-    let parsed = parse(&text, &ParseOptions::default());
-    let config = parsed
-        .config
-        .ok_or_else(|| format!("{:?}", parsed.diagnostics))?;
-    let root = Root::open(root, owners()).map_err(|error| error.to_string())?;
-    install(&config, &root).map_err(|error| error.to_string())
-}
-
 fn user_with_key() -> String {
     format!("  sshKey: {KEY}\n  users: [{{username: root}}, {{username: op, password: b3A=}}]\n")
-}
-
-fn text(root: &Path, path: &str) -> String {
-    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn mode(root: &Path, path: &str) -> u32 {

@@ -1,14 +1,10 @@
 //! `install` of network, time, units and files on a small root tree; systemctl says whether the units are enabled.
 
-use cluster_bootstrapper::install::{Owners, Root, install};
-use cluster_bootstrapper::{ParseOptions, parse};
+use crate::support::{install_into, text_in as text};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
-
-const KUBERNETES: &str = "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: \
-     controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {}}}\n";
 
 fn tree() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -71,23 +67,13 @@ fn write(root: &Path, path: &str, text: &str) {
 }
 
 fn run(root: &Path, os: &str) -> Result<(), String> {
-    let text = format!(
-        "operatingSystem:\n  users: [{{username: root, password: b3A=}}]\n{os}{KUBERNETES}"
-    );
-    let parsed = parse(&text, &ParseOptions::default());
-    let config = parsed
-        .config
-        .ok_or_else(|| format!("{:?}", parsed.diagnostics))?;
-    let owners = match rustix::process::geteuid().is_root() {
-        true => Owners::Set,
-        false => Owners::Keep,
-    };
-    let root = Root::open(root, owners).map_err(|error| error.to_string())?;
-    install(&config, &root).map_err(|error| error.to_string())
-}
-
-fn text(root: &Path, path: &str) -> String {
-    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    install_into(
+        root,
+        &format!(
+            "  users: [{{username: root, password: b3A=}}]
+{os}"
+        ),
+    )
 }
 
 /// Every link below /etc/systemd/system with its target, sorted.

@@ -19,4 +19,6 @@ mod rules;
 mod rules_document;
 mod rules_os;
 mod sample;
+mod secrets;
+mod support;
 mod validate;

@@ -1,41 +1,23 @@
 //! `migrate` on a whole file of the raw-text format: the new file as it is, and what was said about the old one.
 
+use crate::support::{golden, here, read, run};
 use cluster_bootstrapper::migrate::{MigrateError, migrate};
-use cluster_bootstrapper::{ParseOptions, parse};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 const OLD: &str = include_str!("../migrate/config-file");
-
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn expected(name: &str, found: &str) {
-    let path = here("tests/migrate").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, found).expect("writing the expected output");
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        found, expected,
-        "run UPDATE_GOLDEN=1 cargo test -p cluster-bootstrapper --test migrate, and read the difference"
-    );
-}
 
 #[test]
 fn a_whole_file_becomes_the_expected_one() {
     let migrated = migrate(OLD).expect("migrated");
-    expected("config-file.yaml", &migrated.text);
+    golden("migrate/config-file.yaml", &migrated.text);
     let remarks: String = migrated.remarks.iter().map(|r| format!("{r}\n")).collect();
-    expected("remarks.txt", &remarks);
+    golden("migrate/remarks.txt", &remarks);
 }
 
 #[test]
 fn the_result_is_valid_and_says_the_same() {
     let migrated = migrate(OLD).expect("migrated");
-    let parsed = parse(&migrated.text, &ParseOptions::default());
+    let parsed = read(&migrated.text);
     let os = parsed.config.expect("valid").operating_system;
     assert_eq!(os.users[0].username.as_str(), "plant-user");
     assert_eq!(os.network[0].addresses[0].as_str(), "192.168.7.24/24");
@@ -145,7 +127,7 @@ fn what_stays_empty_makes_no_key() {
 fn settings_of_the_side_branches_are_taken() {
     let old = "export user_name=a\n  enable_services=\"ssh,docker\"\ncustom_file_path=/etc/x\ncustom_file_permissions=0600\ncustom_file_content=\"a b\"\n";
     let migrated = migrate(old).expect("migrated");
-    let parsed = parse(&migrated.text, &ParseOptions::default());
+    let parsed = read(&migrated.text);
     let os = parsed.config.expect("valid").operating_system;
     assert_eq!(os.users[0].username.as_str(), "a");
     assert_eq!(os.services.enable.len(), 2);
@@ -182,19 +164,11 @@ fn no_old_file_is_a_panic_and_every_result_is_valid() {
         for to in [from + 1, from + 5, lines.len()] {
             let part = lines[from..to.min(lines.len())].join("\r\n");
             if let Ok(migrated) = migrate(&part) {
-                let parsed = parse(&migrated.text, &ParseOptions::default());
+                let parsed = read(&migrated.text);
                 assert!(parsed.config.is_some(), "{part}\n{}", migrated.text);
             }
         }
     }
-}
-
-fn run(args: &[&str]) -> Output {
-    let program = env!("CARGO_BIN_EXE_cluster-bootstrapper");
-    Command::new(program)
-        .args(args)
-        .output()
-        .expect("the program runs")
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `kubernetes.registries`: one case a rule, and the file that K3s reads; and the same file given by the user.
 
+use crate::support::{found, read};
+use cluster_bootstrapper::Parsed;
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::k3s::first_boot;
-use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 
 /// A config-file with `kubernetes.registries` in flow style, which begins at line 4, column 15.
 fn with_registries(registries: &str, spec: &str) -> Parsed {
@@ -11,14 +12,7 @@ fn with_registries(registries: &str, spec: &str) -> Parsed {
          KThreesControlPlaneTemplate\n  registries: {registries}\n  apiVersion: \
          controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: {{spec: {spec}}}}}\n"
     );
-    parse(&text, &ParseOptions::default())
-}
-
-fn found(parsed: &Parsed, severity: Severity) -> Vec<(&'static str, usize, usize)> {
-    let all = parsed.diagnostics.iter();
-    all.filter(|d| d.severity == severity)
-        .map(|d| (d.code, d.line, d.column))
-        .collect()
+    read(&text)
 }
 
 /// The registries, the code and the column in line 4.
@@ -123,23 +117,6 @@ fn warns_of_a_tls_file_that_nothing_writes() {
     );
     let given = with_registries(registries, "{files: [{path: /etc/ca.pem, content: x}]}");
     assert!(given.diagnostics.is_empty(), "{:#?}", given.diagnostics);
-}
-
-#[test]
-fn never_shows_a_credential() {
-    let registries = "{configs: {a: {auth: {auth: hunter2-secret}}}}";
-    let parsed = with_registries(registries, "{}");
-    let source = parsed.tree.as_ref().expect("YAML").source();
-    for diagnostic in &parsed.diagnostics {
-        let shown = diagnostic.render("f", source, false);
-        assert!(!shown.contains("hunter2"), "{shown}");
-    }
-    let valid = with_registries(
-        "{configs: {a: {auth: {username: u, password: hunter2-secret}}}}",
-        "{}",
-    );
-    let shown = format!("{:?}", valid.config.expect("valid"));
-    assert!(!shown.contains("hunter2"));
 }
 
 #[test]

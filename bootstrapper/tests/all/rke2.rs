@@ -1,10 +1,10 @@
 //! RKE2 templates: conversion, the rules that differ from K3s', and what a standalone node cannot have.
 
+use crate::support::golden;
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::k3s::Setting;
 use cluster_bootstrapper::model::Kubernetes;
 use cluster_bootstrapper::{ParseOptions, Parsed, parse, rke2, schema};
-use std::path::Path;
 
 /// A valid head; what follows begins at line 6, inside `spec.template.spec`.
 const HEAD: &str = "operatingSystem: {users: [{username: root, password: c2VjcmV0}]}
@@ -61,16 +61,7 @@ fn converts_every_key_to_the_golden_output() {
     let parsed = with(FULL, &ParseOptions::default());
     assert_eq!(findings(&parsed), []);
     let boot = parsed.config.expect("valid").first_boot().expect("decoded");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rke2-k8s.cfg");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, boot.cloud_config()).expect("writing the golden output");
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        boot.cloud_config(),
-        expected,
-        "run UPDATE_GOLDEN=1 cargo test -p cluster-bootstrapper --test rke2, and read the difference"
-    );
+    golden("golden/rke2-k8s.cfg", &boot.cloud_config());
 }
 
 #[test]

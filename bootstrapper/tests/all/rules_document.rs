@@ -1,24 +1,10 @@
 //! One case a rule for the document as a whole: what is no config-file at all, or has too much in it; and the proposal's
 //! slips, each mended with a note at its line.
 
-use cluster_bootstrapper::diagnostic::{Diagnostic, Severity};
+use crate::support::{EMPTY, found, read};
+use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::yaml::{MAX_BYTES, MAX_DEPTH};
-use cluster_bootstrapper::{ParseOptions, Parsed, parse, parse_bytes};
-
-const K3S: &str = "kubernetes:
-  kind: KThreesControlPlaneTemplate
-  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
-  spec: {template: {}}
-";
-
-fn read(text: &str) -> Parsed {
-    parse(text, &ParseOptions::default())
-}
-
-fn places(diagnostics: &[Diagnostic], severity: Severity) -> Vec<(&'static str, usize, usize)> {
-    let found = diagnostics.iter().filter(|d| d.severity == severity);
-    found.map(|d| (d.code, d.line, d.column)).collect()
-}
+use cluster_bootstrapper::{ParseOptions, Parsed, parse_bytes};
 
 /// A document and its first error: code, line, column.
 const DOCUMENTS: &[(&str, &str, usize, usize)] = &[
@@ -57,7 +43,7 @@ fn what_is_no_config_file_is_refused_at_its_place() {
     let mut wrong = vec![];
     for (text, code, line, column) in DOCUMENTS {
         let parsed = read(text);
-        let found = places(&parsed.diagnostics, Severity::Error);
+        let found = found(&parsed, Severity::Error);
         if found.first() != Some(&(*code, *line, *column)) {
             wrong.push((*text, found));
         }
@@ -68,20 +54,14 @@ fn what_is_no_config_file_is_refused_at_its_place() {
 
 #[test]
 fn another_version_of_the_format_is_refused() {
-    let parsed = read(&format!("version: 2.0\n{K3S}"));
-    assert_eq!(
-        places(&parsed.diagnostics, Severity::Error),
-        [("config-version", 1, 10)]
-    );
+    let parsed = read(&format!("version: 2.0\n{EMPTY}"));
+    assert_eq!(found(&parsed, Severity::Error), [("config-version", 1, 10)]);
 }
 
 #[test]
 fn a_key_that_is_there_twice_is_refused_at_its_second_place() {
-    let parsed = read(&format!("version: 1.0\nversion: 1.0\n{K3S}"));
-    assert_eq!(
-        places(&parsed.diagnostics, Severity::Error),
-        [("duplicate-key", 2, 1)]
-    );
+    let parsed = read(&format!("version: 1.0\nversion: 1.0\n{EMPTY}"));
+    assert_eq!(found(&parsed, Severity::Error), [("duplicate-key", 2, 1)]);
 }
 
 #[test]
@@ -91,7 +71,7 @@ fn an_anchor_bomb_is_refused_where_it_goes_off() {
         let below = format!("*a{}", level - 1);
         text += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(","));
     }
-    let found = places(&read(&text).diagnostics, Severity::Error);
+    let found = found(&read(&text), Severity::Error);
     // Ten to the sixth is the first power beyond the limit of 200 000 values.
     assert_eq!((found.len(), found[0].0, found[0].1), (1, "too-large", 6));
 }
@@ -100,17 +80,14 @@ fn an_anchor_bomb_is_refused_where_it_goes_off() {
 fn a_document_that_is_too_deep_is_refused_at_the_level_beyond() {
     let open = "[".repeat(MAX_DEPTH + 1);
     let close = "]".repeat(MAX_DEPTH + 1);
-    let found = places(
-        &read(&format!("{open}{close}\n")).diagnostics,
-        Severity::Error,
-    );
+    let found = found(&read(&format!("{open}{close}\n")), Severity::Error);
     assert_eq!(found, [("too-deep", 1, MAX_DEPTH + 1)]);
 }
 
 #[test]
 fn a_document_that_is_too_large_is_refused() {
-    let text = format!("{K3S}# {}\n", "x".repeat(MAX_BYTES));
-    let found = places(&read(&text).diagnostics, Severity::Error);
+    let text = format!("{EMPTY}# {}\n", "x".repeat(MAX_BYTES));
+    let found = found(&read(&text), Severity::Error);
     assert_eq!(found, [("too-large", 1, 1)]);
 }
 
@@ -124,7 +101,7 @@ fn a_large_document_within_the_limits_is_read() {
             )
         })
         .collect();
-    let text = K3S.replace("{}", &format!("{{spec: {{files: [{files}]}}}}"));
+    let text = EMPTY.replace("{}", &format!("{{files: [{files}]}}"));
     assert!(text.len() > 1 << 20);
     assert!(read(&text).config.is_some());
 }
@@ -135,14 +112,11 @@ fn text_that_is_not_utf_8_is_refused_at_the_first_wrong_byte() {
         b"version: 1.0\nab: \xff\n".to_vec(),
         &ParseOptions::default(),
     );
-    assert_eq!(
-        places(&parsed.diagnostics, Severity::Error),
-        [("not-utf-8", 2, 5)]
-    );
+    assert_eq!(found(&parsed, Severity::Error), [("not-utf-8", 2, 5)]);
 }
 
 fn with_spec(spec: &str) -> Parsed {
-    read(&K3S.replace("{}", &format!("{{spec:\n{spec}\n}}")))
+    read(&EMPTY.replace("{}", &format!("\n{spec}\n")))
 }
 
 /// The K3s configuration from line 5 on; the code, line and column of its only note.
@@ -180,7 +154,7 @@ const SLIPS: &[(&str, &str, usize, usize)] = &[
 fn each_slip_of_the_proposal_is_mended_with_a_note_at_its_line() {
     for (spec, code, line, column) in SLIPS {
         let parsed = with_spec(spec);
-        let notes = places(&parsed.diagnostics, Severity::Note);
+        let notes = found(&parsed, Severity::Note);
         assert_eq!(
             notes,
             [(*code, *line, *column)],
@@ -224,7 +198,7 @@ fn a_template_without_effect_here_is_noted_field_by_field() {
             etcdProxyImage: a/b:1
 ";
     let parsed = read(text);
-    let found = places(&parsed.diagnostics, Severity::Note);
+    let found = found(&parsed, Severity::Note);
     let lines: Vec<_> = found.iter().map(|(code, line, _)| (*code, *line)).collect();
     assert_eq!(lines, [6, 8, 9, 10, 13, 14].map(|line| ("no-effect", line)));
     assert!(parsed.config.is_some());
@@ -232,15 +206,12 @@ fn a_template_without_effect_here_is_noted_field_by_field() {
 
 #[test]
 fn texts_stay_what_the_user_typed() {
-    let parsed = parse(
-        &K3S.replace(
-            "{}",
-            "{spec: {version: 1.33, files: [{path: /etc/a, permissions: 0644, content: 0x10}], \
-             preK3sCommands: [1e3], agentConfig: {nodeName: 007, nodeLabels: [a=1.10]}, \
-             serverConfig: {httpsListenPort: 6443}}}",
-        ),
-        &ParseOptions::default(),
-    );
+    let parsed = read(&EMPTY.replace(
+        "{}",
+        "{version: 1.33, files: [{path: /etc/a, permissions: 0644, content: 0x10}], \
+         preK3sCommands: [1e3], agentConfig: {nodeName: 007, nodeLabels: [a=1.10]}, \
+         serverConfig: {httpsListenPort: 6443}}",
+    ));
     let config = parsed.config.expect("accepted");
     let spec = config.k3s();
     assert_eq!(spec.version.as_ref().map(|v| v.as_str()), Some("1.33"));

@@ -1,25 +1,10 @@
 //! One case a rule for the operating system's disk, network, time, services, files and commands: a config-file with one
 //! fault, and the code, line and column of the finding.
 
+use crate::support::{found, read, with};
 use cluster_bootstrapper::diagnostic::Severity;
-use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 
 const USERS: &str = "  users: [{username: a, password: YQ==}]\n";
-
-fn with(os: &str, spec: &str) -> Parsed {
-    let text = format!(
-        "operatingSystem:\n{os}kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: \
-         controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: {{spec: {spec}}}}}\n"
-    );
-    parse(&text, &ParseOptions::default())
-}
-
-fn found(parsed: &Parsed, severity: Severity) -> Vec<(&'static str, usize, usize)> {
-    let all = parsed.diagnostics.iter();
-    all.filter(|d| d.severity == severity)
-        .map(|d| (d.code, d.line, d.column))
-        .collect()
-}
 
 /// Line 3 of a config-file, without its indentation; the code and the column.
 const ERRORS: &[(&str, &str, usize)] = &[
@@ -309,7 +294,7 @@ fn the_networks_of_another_distribution_count_as_well() {
         "operatingSystem:\n{USERS}  network: [{{interface: e0, addresses: [10.43.0.9/24]}}]\nkubernetes:\n  kind: \
          RKE2ControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta1\n  spec: {{template: {{spec: {{}}}}}}\n"
     );
-    let parsed = parse(&text, &ParseOptions::default());
+    let parsed = read(&text);
     let found = parsed
         .diagnostics
         .iter()

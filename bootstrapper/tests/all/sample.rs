@@ -1,12 +1,8 @@
 //! The sample config-file as a user gets it: it is valid, its conversion is the golden file, its scripts are sound.
 
+use crate::support::{golden, here};
 use cluster_bootstrapper::{ParseOptions, k3s, parse};
-use std::path::{Path, PathBuf};
 use std::process::Command;
-
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
 
 fn sample() -> String {
     std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample")
@@ -22,16 +18,7 @@ fn converted() -> String {
 
 #[test]
 fn converts_the_sample_to_the_golden_output() {
-    let golden = here("tests/golden/sample-k8s.cfg");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&golden, converted()).expect("writing the golden output");
-    }
-    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-    assert_eq!(
-        converted(),
-        expected,
-        "run UPDATE_GOLDEN=1 cargo test -p cluster-bootstrapper --test sample, and read the difference"
-    );
+    golden("golden/sample-k8s.cfg", &converted());
 }
 
 #[test]

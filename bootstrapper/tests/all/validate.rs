@@ -1,31 +1,14 @@
 //! `validate` with several paths, folders and standard input; completions and the manual page.
 
+use crate::support::{command, run, stderr, stdout};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 const HEAD: &str = "operatingSystem: {users: [{username: a, password: YQ==}]}\nkubernetes:\n  kind: \
     KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n";
 const GOOD: &str = "  spec: {template: {spec: {}}}\n";
 const WRONG: &str = "  spec: {template: {spec: {foo: 1}}}\n";
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cluster-bootstrapper"));
-    command.args(args);
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    command(args).output().expect("the program runs")
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn write(folder: &Path, name: &str, spec: &str) -> String {
     let path = folder.join(name);

@@ -1,0 +1,121 @@
+//! Which parts of a config-file are secrets, so that no report shows them: not the values of passwords and credentials,
+//! whatever else is wrong on their line, nor texts that look like one in a wrong place.
+
+use crate::diagnostic::{Diagnostic, line_around};
+use crate::text::closest;
+use crate::yaml::{Kind, Tree};
+use std::ops::Range;
+
+/// Keys of secrets, some of the old raw-text format. A key that could be one of them mistyped counts as well.
+const KEYS: &[&str] = &[
+    "password",
+    "passwd",
+    "auth",
+    "identityToken",
+    "identity_token",
+    "httpProxy",
+    "httpsProxy",
+    "http_proxy",
+    "https_proxy",
+    "token",
+    "secret",
+];
+
+/// Hides the secrets in the lines that the findings are shown with.
+pub(crate) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
+    let source = tree.source();
+    let shown = |diagnostic: &Diagnostic| diagnostic.shown(source).into_iter().flatten();
+    let windows = joined(diagnostics.iter().flat_map(shown).collect());
+    // What is seen of a value, from the beginning of its first line on.
+    let seen = |span: &Range<usize>| {
+        let first = windows.partition_point(|window| window.end <= span.start);
+        let after = windows.partition_point(|window| window.start < span.end);
+        let (first, last) = (windows.get(first)?, windows[..after].last()?);
+        let start = line_around(source, first.start)?.start.max(span.start);
+        source.get(start..last.end.min(span.end))
+    };
+    let mut secrets = vec![];
+    for node in tree.nodes() {
+        match &node.kind {
+            Kind::Mapping(entries) => {
+                for entry in entries {
+                    let value = tree.node(entry.value);
+                    let inner = matches!(value.kind, Kind::Mapping(_)) && entry.key == "auth";
+                    if seen(&value.span).is_some() && !inner && is_key(&entry.key) {
+                        secrets.push(value.span.clone());
+                    }
+                }
+            }
+            Kind::Scalar { .. } if seen(&node.span).is_some_and(looks_secret) => {
+                secrets.push(node.span.clone());
+            }
+            _ => {}
+        }
+    }
+    let secrets = joined(secrets);
+    for diagnostic in diagnostics {
+        diagnostic.hidden.clone_from(&secrets);
+    }
+}
+
+/// Hides what may be a secret in the lines of a text that is not YAML.
+pub(crate) fn hide_in_text(text: &str, diagnostics: &mut [Diagnostic]) {
+    for diagnostic in diagnostics {
+        let Some(line) = line_around(text, diagnostic.span.start) else {
+            continue;
+        };
+        let above = text[..line.start].trim_end();
+        let above = line_around(text, above.len()).map_or("", |line| &text[line]);
+        let goes_on = assigned(above).is_some_and(|at| {
+            let value = above[at..].trim();
+            value.is_empty() || value.starts_with(['|', '>', '"', '\''])
+        });
+        let start = match assigned(&text[line.clone()]) {
+            _ if goes_on => Some(line.start),
+            Some(at) => Some(line.start + at),
+            None => looks_secret(&text[line.clone()]).then_some(line.start),
+        };
+        diagnostic.hidden = start.map(|start| start..line.end).into_iter().collect();
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    closest(key, KEYS.iter().copied()).is_some()
+}
+
+/// A private key, a URL with a user, or an assignment to the name of a secret.
+fn looks_secret(text: &str) -> bool {
+    let with_user = |text: &str| {
+        text.split("://").skip(1).any(|rest| {
+            rest.split('/')
+                .next()
+                .is_some_and(|host| host.contains('@'))
+        })
+    };
+    text.contains("PRIVATE KEY") || with_user(text) || text.lines().any(|l| assigned(l).is_some())
+}
+
+/// Where the value begins that a line assigns to a secret's name, by `:` or `=`; of several the first.
+fn assigned(line: &str) -> Option<usize> {
+    let mut ends = line.match_indices([':', '=']);
+    ends.find_map(|(at, _)| {
+        let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let name = &before[before.trim_end_matches(is_name).len()..];
+        let value = line[at + 1..].trim_start();
+        (!name.is_empty() && is_key(name)).then_some(line.len() - value.len())
+    })
+}
+
+/// Ranges in order, those that touch joined.
+fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut out: Vec<Range<usize>> = vec![];
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}
