@@ -170,11 +170,14 @@ fn build_harness(root: &Path) -> Result<PathBuf> {
     Ok(target.join("debug/vm-tests"))
 }
 
+/// The folder in the cache with the harness's copies of config-files, and its SSH keys.
+pub const HARNESS: &str = "harness";
+
 /// Makes the config-file copy that also lists the harness's own SSH key. Returns its folder.
 fn prepare(harness: &Path, arguments: &Arguments, config_file: &Path) -> Result<PathBuf> {
     // One for each config-file: runs side by side must not change each other's.
     let content = digest::of_file(config_file)?;
-    let folder = cache_dir()?.join("harness").join(&content[..16]);
+    let folder = cache_dir()?.join(HARNESS).join(&content[..16]);
     fs_err::create_dir_all(&folder)?;
     let mut command = Command::new(harness);
     command
