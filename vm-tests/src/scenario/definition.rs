@@ -84,7 +84,7 @@ pub struct StickDefinition {
 pub enum ForeignEntry {
     /// An entry of another system's boot loader on a disk that is not there; first in BootOrder.
     OtherSystem,
-    /// A load option that ends in the middle of its description.
+    /// A load option that ends in the middle of its description; not in BootOrder.
     Broken,
 }
 

@@ -172,7 +172,8 @@ fn sticks(
 /// The number of the first entry that a scenario adds; the firmware's own are below.
 pub(super) const FIRST_FOREIGN: u16 = 0x0100;
 
-/// Adds entries to the variable store, the first of them as first in BootOrder.
+/// Adds entries to the variable store. Those in BootOrder come first in it; a broken one is not in it, as OVMF
+/// deletes what it finds there and cannot read.
 fn add_entries(vars: &Path, entries: &[ForeignEntry]) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
@@ -185,7 +186,9 @@ fn add_entries(vars: &Path, entries: &[ForeignEntry]) -> Result<()> {
             ForeignEntry::Broken => vec![1, 0, 0, 0, 4, 0, b'b', 0],
         };
         nvram::add_variable(&mut bytes, &format!("Boot{number:04X}"), &option)?;
-        order.extend(number.to_le_bytes());
+        if *entry != ForeignEntry::Broken {
+            order.extend(number.to_le_bytes());
+        }
     }
     nvram::add_variable(&mut bytes, "BootOrder", &order)?;
     Ok(fs_err::write(vars, bytes)?)
