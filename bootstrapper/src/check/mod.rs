@@ -6,6 +6,7 @@ mod files;
 mod go_template;
 mod k3s_files;
 mod meaning;
+mod networks;
 mod registries;
 mod rke2;
 mod server;

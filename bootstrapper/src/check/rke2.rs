@@ -166,10 +166,8 @@ impl Meaning<'_> {
             self.spec.join("serverConfig"),
         );
         if let Some(kubelet) = &spec.agent_config.kubelet {
-            self.arguments(
-                &kubelet.extra_args,
-                &agent.join("kubelet").join("extraArgs"),
-            );
+            let at = agent.join("kubelet").join("extraArgs");
+            self.kubelet_arguments(&kubelet.extra_args, false, &at);
         }
         let config = &spec.server_config;
         let components = [

@@ -1,8 +1,8 @@
-//! Checks of the agent and server settings: fixed values, arguments, the cloud controller, and the networks.
+//! Checks of the agent and server settings: fixed values, arguments, ports and the cloud controller.
 
 use super::Meaning;
 use crate::model::ConfigSpec;
-use crate::values::{Cidr, CidrList, ComponentArg, ComponentName, TextValue as _};
+use crate::values::{ComponentArg, ComponentName};
 use crate::yaml::Pointer;
 
 impl Meaning<'_> {
@@ -29,8 +29,11 @@ impl Meaning<'_> {
             )
             .help("leave airGapped out, or write true");
         }
-        self.arguments(
+        let provider = spec.server_config.cloud_provider_name.as_deref();
+        let more = provider.is_some_and(|name| !name.is_empty());
+        self.kubelet_arguments(
             &spec.agent_config.kubelet_args,
+            more,
             &section.join("kubeletArgs"),
         );
         self.arguments(
@@ -74,11 +77,49 @@ impl Meaning<'_> {
             server.disable_cloud_controller = Some(true);
             server.disable_components.retain(|name| !is_slip(name));
         }
+        self.port(spec, &section.join("httpsListenPort"));
         self.cloud_provider(spec, &section);
+    }
+
+    /// K3s listens on the port and, inside the node, on the next one.
+    fn port(&mut self, spec: &ConfigSpec, at: &Pointer) {
+        let Some(port) = &spec.server_config.https_listen_port else {
+            return;
+        };
+        let Some(next) = port.number().checked_add(1) else {
+            let message = "the API server inside the node would listen on port 65536";
+            self.error("port-taken", at, message)
+                .help("choose a port below 65535");
+            return;
+        };
+        let taken = |(number, _): &&(u16, &str)| [port.number(), next].contains(number);
+        if let Some((number, owner)) = PORTS_IN_USE.iter().find(taken) {
+            let message = if *number == next {
+                format!(
+                    "the API server inside the node would listen on port {number}, which {owner} has"
+                )
+            } else {
+                format!("port {number} is that of {owner} on the same node")
+            };
+            self.error("port-taken", at, message)
+                .help("leave httpsListenPort out: K3s takes 6443");
+        }
     }
 
     fn cloud_provider(&mut self, spec: &ConfigSpec, section: &Pointer) {
         let server = &spec.server_config;
+        let known = ["", "external"];
+        let name = server.cloud_provider_name.as_deref().unwrap_or_default();
+        if !known.contains(&name) {
+            self.unknown_provider(name, &section.join("cloudProviderName"));
+        }
+        let list = self.spec.join("agentConfig").join("kubeletArgs");
+        for (index, arg) in spec.agent_config.kubelet_args.iter().enumerate() {
+            let (key, value) = arg.key_value();
+            if key == "cloud-provider" && !known.contains(&value) {
+                self.unknown_provider(value, &list.join(index));
+            }
+        }
         let by_name = server.cloud_provider_name.as_deref() == Some("external");
         let by_arg = spec
             .agent_config
@@ -105,120 +146,63 @@ impl Meaning<'_> {
         .help("leave the cloud provider out, or do not disable the cloud controller");
     }
 
-    /// K3s drops the element after one without `=`, whatever it is.
+    /// The kubelet has had no built-in cloud providers since 1.31 and does not start with the name of one.
+    fn unknown_provider(&mut self, name: &str, at: &Pointer) {
+        let message = format!("the kubelet would not start: it has no cloud provider `{name}`");
+        self.error("cloud-provider", at, message)
+            .help("write external and bring a cloud controller, or leave it out");
+    }
+
+    /// Arguments of the kubelet, to which the conversion may add one. K3s drops the element after one without `=`,
+    /// whatever it is.
+    pub(super) fn kubelet_arguments(&mut self, args: &[ComponentArg], more: bool, at: &Pointer) {
+        for (index, arg) in args.iter().enumerate() {
+            let is_last = index + 1 == args.len();
+            if !arg.has_value() && (more || !is_last) && !needs_value(arg) {
+                let message = if is_last {
+                    format!("`{arg}` has no `=`: K3s would drop the cloud provider after it")
+                } else {
+                    format!("`{arg}` has no `=`: K3s would drop the argument after it")
+                };
+                self.error("argument-without-value", &at.join(index), message)
+                    .help(format!("write {arg}=true"));
+            }
+        }
+        self.arguments(args, at);
+    }
+
+    /// Arguments of any component.
     pub(super) fn arguments(&mut self, args: &[ComponentArg], at: &Pointer) {
         for (index, arg) in args.iter().enumerate() {
             self.tls_argument(arg, &at.join(index));
-            let drops_next = !arg.has_value() && index + 1 < args.len();
-            if drops_next && at.as_str().ends_with("/kubeletArgs") {
-                let message = format!("`{arg}` has no `=`: K3s would drop the argument after it");
-                self.error("argument-without-value", &at.join(index), message)
-                    .help(format!("write {arg}=true"));
-            } else if !arg.has_value()
-                && ["tls-cipher-suites", "tls-min-version"].contains(&arg.key_value().0)
-            {
-                let message = format!("`{arg}` has no `=`: K3s would crash on it");
+            if !arg.has_value() && needs_value(arg) {
+                let message =
+                    format!("`{arg}` has no `=`: it needs a value, and K3s would not start");
                 self.error("argument-without-value", &at.join(index), message)
                     .help(format!("write {arg}=<value>"));
             }
         }
     }
-
-    pub(super) fn networks(&mut self, spec: &ConfigSpec) {
-        let section = self.spec.join("serverConfig");
-        let server = &spec.server_config;
-        let Some((cluster, service)) = cluster_networks(spec) else {
-            return;
-        };
-        let cluster_at = section.join("clusterCidr");
-        let service_at = section.join("serviceCidr");
-        let at = if server.service_cidr.is_some() {
-            &service_at
-        } else {
-            &cluster_at
-        };
-        let families = |list: &CidrList| -> Vec<bool> {
-            let mut found: Vec<bool> = list
-                .networks()
-                .iter()
-                .map(|n| n.network().addr().is_ipv4())
-                .collect();
-            found.sort_unstable();
-            found
-        };
-        if families(&cluster) != families(&service) {
-            let message =
-                format!("clusterCidr {cluster} and serviceCidr {service} differ in family");
-            self.error("cidr-family", at, message)
-                .help("give both as IPv4, both as IPv6, or both as dual stack");
-        }
-        for a in cluster.networks() {
-            for b in service.networks() {
-                let (a, b) = (a.network(), b.network());
-                if a.contains(&b) || b.contains(&a) {
-                    let message = format!("clusterCidr {a} and serviceCidr {b} overlap");
-                    self.error("cidr-overlap", at, message)
-                        .help("choose networks that have no address in common");
-                }
-            }
-        }
-        for cidr in cluster.networks() {
-            self.network_size(
-                cidr,
-                24,
-                64,
-                &cluster_at,
-                "a node's pods need a network of their own",
-            );
-        }
-        for cidr in service.networks() {
-            self.network_size(
-                cidr,
-                28,
-                124,
-                &service_at,
-                "the cluster's DNS is its tenth address",
-            );
-        }
-        self.cluster_dns(spec, &service, &section.join("clusterDNS"));
-    }
-
-    fn network_size(&mut self, cidr: &Cidr, v4: u8, v6: u8, at: &Pointer, why: &str) {
-        let network = cidr.network();
-        let smallest = if network.addr().is_ipv4() { v4 } else { v6 };
-        if network.prefix_len() > smallest {
-            self.error(
-                "cidr-size",
-                at,
-                format!("{network} is too small, it must have at least a /{smallest}: {why}"),
-            );
-        }
-    }
-
-    fn cluster_dns(&mut self, spec: &ConfigSpec, service: &CidrList, at: &Pointer) {
-        let Some(dns) = &spec.server_config.cluster_dns else {
-            return;
-        };
-        for address in dns.addresses() {
-            let inside = |cidr: &Cidr| cidr.network().contains(&address.address());
-            if !service.networks().iter().any(inside) {
-                self.error(
-                    "cluster-dns",
-                    at,
-                    format!("clusterDNS {address} is not inside serviceCidr {service}"),
-                )
-                .help("leave it out: K3s takes the tenth address of serviceCidr");
-            }
-        }
-    }
 }
 
-/// clusterCidr and serviceCidr, K3s' own where they were left out.
-fn cluster_networks(spec: &ConfigSpec) -> Option<(CidrList, CidrList)> {
-    let server = &spec.server_config;
-    let list = |given: &Option<CidrList>, default: &str| {
-        let given = given.clone();
-        given.or_else(|| CidrList::parse(default).ok())
-    };
-    list(&server.cluster_cidr, "10.42.0.0/16").zip(list(&server.service_cidr, "10.43.0.0/16"))
+/// Arguments that K3s reads, too: it panics where they have no value, and `true` is none for the components.
+fn needs_value(arg: &ComponentArg) -> bool {
+    ["tls-cipher-suites", "tls-min-version"].contains(&arg.key_value().0)
 }
+
+/// Ports of other parts of a node with K3s, and whose they are (K3s, "Networking", and the defaults of its components).
+const PORTS_IN_USE: &[(u16, &str)] = &[
+    (22, "the SSH server"),
+    (2379, "etcd"),
+    (2380, "etcd"),
+    (2381, "etcd"),
+    (2382, "etcd"),
+    (10010, "containerd"),
+    (10248, "the kubelet"),
+    (10249, "kube-proxy"),
+    (10250, "the kubelet"),
+    (10256, "kube-proxy"),
+    (10257, "the controller manager"),
+    (10258, "the cloud controller"),
+    (10259, "the scheduler"),
+];

@@ -142,6 +142,12 @@ impl TextValue for ComponentArg {
             ))
             .help(format!("write {name}={}", value.trim())));
         }
+        if let Some(other) = second_argument(bare) {
+            return Err(bad(format!(
+                "`{text}` has a second argument in it: the component would take it for a part of the first one's value"
+            ))
+            .help(format!("make `{other}` a list element of its own")));
+        }
         let name = key.strip_suffix(['+', '-']).unwrap_or(key);
         let named = name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name
@@ -162,6 +168,20 @@ impl TextValue for ComponentArg {
     fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// An argument behind a space. Lists such as `cpu=1, memory=2` may have spaces after their commas.
+fn second_argument(text: &str) -> Option<&str> {
+    let (_, value) = text.split_once('=')?;
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once(' ') {
+        let word = after.split(' ').next().unwrap_or_default();
+        if word.starts_with("--") || (word.contains('=') && !before.ends_with(',')) {
+            return Some(word);
+        }
+        rest = after;
+    }
+    None
 }
 
 impl ComponentName {
@@ -201,6 +221,10 @@ impl TextValue for ComponentName {
                 "K3s has a switch for it: `disable-{}: true` in a file below /etc/rancher/k3s/config.yaml.d",
                 text.trim_start_matches("disable-")
             )
+        } else if text == "etcd-proxy" {
+            "leave it out: a standalone node has no etcd proxy".to_owned()
+        } else if text.contains([',', ' ']) {
+            "write one component per list element".to_owned()
         } else {
             match crate::text::closest(text, Self::KNOWN.iter().copied()) {
                 Some(known) => format!("did you mean `{known}`?"),

@@ -166,6 +166,11 @@ const ERRORS: &[(&str, &str, usize)] = &[
         37,
     ),
     (
+        "agentConfig: {kubelet: {extraArgs: [foo, v=2]}}",
+        "argument-without-value",
+        37,
+    ),
+    (
         "agentConfig: {kubelet: {extraArgs: [tls-cipher-suites=A]}}",
         "tls-name",
         37,

@@ -328,6 +328,84 @@ const SPEC_ERRORS: &[(&str, &str, usize)] = &[
         "tls-name",
         35,
     ),
+    // A second look at what would ruin the node.
+    (
+        "agentConfig: {kubeletArgs: [foo]}, serverConfig: {cloudProviderName: external}",
+        "argument-without-value",
+        29,
+    ),
+    (
+        "agentConfig: {kubeletArgs: [tls-min-version, v=2]}",
+        "argument-without-value",
+        29,
+    ),
+    (
+        "agentConfig: {kubeletArgs: ['max-pods=250 --v=2']}",
+        "component-arg",
+        29,
+    ),
+    (
+        "serverConfig: {kubeSchedulerArgs: ['v=2  profiling=false']}",
+        "component-arg",
+        36,
+    ),
+    (
+        "agentConfig: {kubeletArgs: [cloud-provider=aws]}",
+        "cloud-provider",
+        29,
+    ),
+    (
+        "serverConfig: {cloudProviderName: aws}",
+        "cloud-provider",
+        35,
+    ),
+    ("serverConfig: {httpsListenPort: 10250}", "port-taken", 33),
+    ("serverConfig: {httpsListenPort: 10249}", "port-taken", 33),
+    ("serverConfig: {httpsListenPort: 10247}", "port-taken", 33),
+    ("serverConfig: {httpsListenPort: 65535}", "port-taken", 33),
+    ("serverConfig: {clusterDNS: 10.43.0.0}", "cluster-dns", 28),
+    ("serverConfig: {clusterDNS: 10.43.0.1}", "cluster-dns", 28),
+    (
+        "serverConfig: {clusterDNS: 10.43.255.255}",
+        "cluster-dns",
+        28,
+    ),
+    (
+        "serverConfig: {clusterCidr: 'fd00:42::/56', serviceCidr: 'fd00:43::/112', clusterDNS: 'fd00:43::1'}",
+        "cluster-dns",
+        87,
+    ),
+    (
+        "serverConfig: {clusterCidr: 'fd00:42::/47', serviceCidr: 'fd00:43::/112'}",
+        "cidr-size",
+        29,
+    ),
+    (
+        "serverConfig: {clusterCidr: 'fd00:42::/48', serviceCidr: 'fd00:43::/107'}",
+        "cidr-size",
+        58,
+    ),
+    ("serverConfig: {serviceCidr: 176.0.0.0/11}", "cidr-size", 29),
+    (
+        "serverConfig: {clusterCidr: '10.42.0.0/16,fd00:42::/56', serviceCidr: 'fd00:43::/112,10.43.0.0/16'}",
+        "cidr-family",
+        71,
+    ),
+    (
+        "serverConfig: {advertiseAddress: 127.0.0.1}",
+        "advertise-address",
+        34,
+    ),
+    (
+        "serverConfig: {advertiseAddress: 0.0.0.0}",
+        "advertise-address",
+        34,
+    ),
+    (
+        "serverConfig: {advertiseAddress: 'fd00::7'}",
+        "advertise-address",
+        34,
+    ),
     // The shape.
     (
         "kthreesConfigSpec: {version: v1.33.13+k3s1}, files: []",
@@ -358,6 +436,27 @@ fn every_fault_of_the_k3s_configuration_is_found_at_its_place() {
         assert!(parsed.config.is_none(), "{spec} was accepted");
     }
 }
+
+/// What is at the edge of a rule and accepted, without any finding.
+const ACCEPTED: &[&str] = &[
+    "agentConfig: {kubeletArgs: [foo]}",
+    "agentConfig: {kubeletArgs: ['system-reserved=cpu=100m, memory=1Gi', 'a=b c']}",
+    "agentConfig: {kubeletArgs: [cloud-provider=external]}",
+    "agentConfig: {kubeletArgs: ['feature-gates+=A=true', v-=2]}",
+    "serverConfig: {cloudProviderName: ''}",
+    "serverConfig: {cloudProviderName: external, disableCloudController: false}",
+    "serverConfig: {httpsListenPort: 443}",
+    "serverConfig: {httpsListenPort: 65534}",
+    "serverConfig: {httpsListenPort: 10246}",
+    "serverConfig: {clusterDNS: 10.43.0.2}",
+    "serverConfig: {clusterDNS: 10.43.255.254}",
+    "serverConfig: {clusterCidr: 10.42.0.0/24, serviceCidr: 10.43.0.0/28}",
+    "serverConfig: {serviceCidr: 176.0.0.0/12}",
+    "serverConfig: {clusterCidr: 'fd00:42::/48', serviceCidr: 'fd00:43::/108'}",
+    "serverConfig: {clusterCidr: 'fd00:42::/64', serviceCidr: 'fd00:43::/124', advertiseAddress: 'fd00::7'}",
+    "serverConfig: {clusterCidr: '10.42.0.0/16,fd00:42::/56', serviceCidr: '10.43.0.0/16,fd00:43::/112'}",
+    "serverConfig: {advertiseAddress: 192.0.2.7, advertisePort: 6443, bindAddress: 192.0.2.7}",
+];
 
 const OS_ERRORS: &[(&str, &str, usize, usize)] = &[
     ("  users: [{username: Ed}]\n", "user-name", 2, 22),
@@ -427,6 +526,18 @@ const OS_ERRORS: &[(&str, &str, usize, usize)] = &[
         13,
     ),
 ];
+
+#[test]
+fn what_is_just_right_has_no_finding() {
+    for spec in ACCEPTED {
+        let parsed = with_spec(spec);
+        assert!(
+            parsed.diagnostics.is_empty(),
+            "{spec}: {:#?}",
+            parsed.diagnostics
+        );
+    }
+}
 
 #[test]
 fn every_fault_of_the_operating_system_is_found_at_its_place() {
