@@ -10,13 +10,6 @@ const FOLDER: &str = "/var/lib/rancher/k3s/agent/etc/containerd";
 const V2_NAME: &str = "config.toml.tmpl";
 /// Name of a template over version 3, which K3s with containerd 2 prefers.
 const V3_NAME: &str = "config-v3.toml.tmpl";
-const V3_PLUGINS: &[&str] = &[
-    "io.containerd.cri.v1.runtime",
-    "io.containerd.cri.v1.images",
-];
-const V2_PLUGIN: &str = "io.containerd.grpc.v1.cri";
-/// Sections of the version-2 plugin that moved elsewhere in version 3.
-const V2_MOVED: &[&str] = &[".containerd", ".registry", ".cni"];
 
 impl Meaning<'_> {
     pub(super) fn containerd_template(&mut self, file: &mut File, at: &Pointer) {
@@ -41,20 +34,25 @@ impl Meaning<'_> {
             return; // Reported with the file's content.
         };
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Err(reason) = check_template(&text) {
-            self.error(
-                "template-syntax",
-                &content_at,
-                format!(
+        let includes = match check_template(&text) {
+            Ok(includes) => includes,
+            Err(reason) => {
+                let message = format!(
                     "Go's text/template would refuse the template, and K3s would crash: {reason}"
-                ),
-            )
-            .help("the base is included by {{ template \"base\" . }}");
-            return;
-        }
-        self.containerd_tables(&text, &content_at);
-        let has_v3 = V3_PLUGINS.iter().any(|plugin| text.contains(plugin));
-        let has_v2 = opens_v2_table(&text);
+                );
+                self.error("template-syntax", &content_at, message)
+                    .help("the base is included by {{ template \"base\" . }}");
+                return;
+            }
+        };
+        let tables: Vec<String> = text.lines().filter_map(table_name).collect();
+        let has_base = includes.iter().any(|name| name == "base");
+        self.containerd_tables(&tables, has_base, &content_at);
+        let opens = |starts: &[&str]| {
+            let mut open = tables.iter();
+            open.any(|table| starts.iter().any(|start| table.starts_with(start)))
+        };
+        let (has_v3, has_v2) = (opens(V3_TABLES), opens(V2_TABLES));
         if has_v3 && has_v2 {
             self.error(
                 "containerd-plugins",
@@ -83,73 +81,78 @@ impl Meaning<'_> {
 
 impl Meaning<'_> {
     /// TOML allows a table once; containerd exits on the second, which K3s' base may have already.
-    fn containerd_tables(&mut self, text: &str, at: &Pointer) {
-        let has_base = text.contains("{{") && text.contains("base");
-        let mut seen = vec![];
-        for line in text.lines().map(str::trim) {
-            let Some(table) = table_name(line) else {
-                continue;
-            };
+    fn containerd_tables(&mut self, tables: &[String], has_base: bool, at: &Pointer) {
+        for (index, table) in tables.iter().enumerate() {
             if has_base && BASE_TABLES.contains(&table.as_str()) {
                 let message = format!("the table [{table}] is in K3s' base template already");
                 self.error("containerd-table", at, message).help(
                     "TOML allows a table once: put such settings into a drop-in file below \
                      config-v3.toml.d, or write a template without the base",
                 );
-            } else if seen.contains(&table) {
+            } else if tables[..index].contains(table) {
                 let message = format!("the table [{table}] occurs twice in the template");
                 self.error("containerd-table", at, message)
                     .help("TOML allows a table once: join the two");
             }
-            seen.push(table);
         }
     }
 }
 
-/// Name of a TOML table header with its quotes made alike; `None` for other lines and for arrays of tables.
+/// Name of the TOML table that a line opens, its parts in double quotes; `None` for other lines and for arrays of tables.
 fn table_name(line: &str) -> Option<String> {
-    let inner = line.strip_prefix('[')?;
-    if inner.starts_with('[') {
-        return None;
+    let mut rest = line.trim_start().strip_prefix('[')?.trim_start();
+    let mut parts = vec![];
+    loop {
+        let (part, after) = match rest.chars().next()? {
+            quote @ ('"' | '\'') => rest[1..].split_once(quote)?,
+            _ => {
+                let bare = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+                let end = rest.find(|c| !bare(c)).filter(|end| *end > 0)?;
+                rest.split_at(end)
+            }
+        };
+        parts.push(format!("\"{part}\""));
+        let after = after.trim_start();
+        if let Some(next) = after.strip_prefix('.') {
+            rest = next.trim_start();
+            continue;
+        }
+        let end = after.strip_prefix(']')?.trim_start();
+        let is_header = end.is_empty() || end.starts_with('#');
+        return is_header.then(|| parts.join("."));
     }
-    let end = inner.rfind(']')?;
-    Some(inner[..end].replace('\'', "\"").replace(' ', ""))
 }
 
 /// Tables of K3s' base templates (version 3, then version 2), without those that depend on the node.
 const BASE_TABLES: &[&str] = &[
-    "plugins.\"io.containerd.internal.v1.opt\"",
-    "plugins.\"io.containerd.grpc.v1.cri\"",
-    "plugins.\"io.containerd.cri.v1.runtime\"",
-    "plugins.\"io.containerd.cri.v1.images\"",
-    "plugins.\"io.containerd.cri.v1.images\".pinned_images",
-    "plugins.\"io.containerd.cri.v1.images\".registry",
-    "plugins.\"io.containerd.cri.v1.runtime\".cni",
-    "plugins.\"io.containerd.cri.v1.runtime\".containerd",
-    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc",
-    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.\"runc\"",
-    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options",
-    "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.\"runc\".options",
-    "plugins.\"io.containerd.grpc.v1.cri\".cni",
-    "plugins.\"io.containerd.grpc.v1.cri\".containerd",
-    "plugins.\"io.containerd.grpc.v1.cri\".registry",
-    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc",
-    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.\"runc\"",
-    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options",
-    "plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.\"runc\".options",
+    r#""plugins"."io.containerd.internal.v1.opt""#,
+    r#""plugins"."io.containerd.grpc.v1.cri""#,
+    r#""plugins"."io.containerd.cri.v1.runtime""#,
+    r#""plugins"."io.containerd.cri.v1.images""#,
+    r#""plugins"."io.containerd.cri.v1.images"."pinned_images""#,
+    r#""plugins"."io.containerd.cri.v1.images"."registry""#,
+    r#""plugins"."io.containerd.cri.v1.runtime"."cni""#,
+    r#""plugins"."io.containerd.cri.v1.runtime"."containerd""#,
+    r#""plugins"."io.containerd.cri.v1.runtime"."containerd"."runtimes"."runc""#,
+    r#""plugins"."io.containerd.cri.v1.runtime"."containerd"."runtimes"."runc"."options""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."cni""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."containerd""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."registry""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."containerd"."runtimes"."runc""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."containerd"."runtimes"."runc"."options""#,
 ];
 
-/// Whether a table header opens a part of the version-2 CRI plugin that version 3 has elsewhere.
-fn opens_v2_table(text: &str) -> bool {
-    text.lines()
-        .map(str::trim_start)
-        .filter(|line| line.starts_with('['))
-        .filter_map(|line| line.split_once(V2_PLUGIN))
-        .any(|(_, rest)| {
-            let rest = rest.trim_start_matches(['"', '\'']);
-            V2_MOVED.iter().any(|section| rest.starts_with(section))
-        })
-}
+/// How the names of tables of version 3 begin.
+const V3_TABLES: &[&str] = &[
+    r#""plugins"."io.containerd.cri.v1.runtime""#,
+    r#""plugins"."io.containerd.cri.v1.images""#,
+];
+/// Those of the parts of the version-2 CRI plugin that version 3 has elsewhere.
+const V2_TABLES: &[&str] = &[
+    r#""plugins"."io.containerd.grpc.v1.cri"."containerd""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."registry""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."cni""#,
+];
 
 /// The text with `\"` unescaped inside `{{ }}`, or everywhere when no quote is unescaped; `None` when nothing changes.
 fn unescape_actions(text: &str) -> Option<String> {

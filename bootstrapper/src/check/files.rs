@@ -2,19 +2,47 @@
 //! templates in the right file.
 
 use super::Meaning;
+use crate::k3s::settings;
 use crate::model::{ConfigSpec, Encoding, File, OneOrMany, OperatingSystem, Registries};
 use crate::values::GuestPath;
 use crate::yaml::{Kind, Pointer, load};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What a file is compared with.
-struct Others {
+#[derive(Default)]
+pub(super) struct Others {
     /// Path of registries.yaml.
     registries: String,
     /// Names of the files before, by path.
-    seen: HashMap<String, String>,
+    seen: BTreeMap<String, String>,
     has_proxy: bool,
     has_hostname: bool,
+    /// Packaged components that are left out.
+    disabled: Vec<String>,
+    /// Keys of the distribution's own settings.
+    settings: Vec<String>,
+}
+
+impl Others {
+    /// What the operating system's keys make, and the path of registries.yaml.
+    pub(super) fn of(os: &OperatingSystem, registries: &str) -> Self {
+        Self {
+            registries: registries.to_owned(),
+            has_proxy: !os.proxy.is_empty(),
+            has_hostname: os.hostname.is_some(),
+            ..Self::default()
+        }
+    }
+
+    /// A file before that the path has as a folder, or that is below the path.
+    fn above_or_below(&self, path: &str) -> Option<&str> {
+        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let mut above = folders.filter_map(|folder| self.seen.get_key_value(folder));
+        let inside = format!("{path}/");
+        let below = self.seen.range(inside.clone()..).next();
+        let below = below.filter(|(other, _)| other.starts_with(&inside));
+        above.next().or(below).map(|(other, _)| other.as_str())
+    }
 }
 
 impl Meaning<'_> {
@@ -37,7 +65,17 @@ impl Meaning<'_> {
             true => section.clone(),
             false => section.join(index),
         };
-        self.every_file(os, &mut files, at, registries);
+        let others = Others {
+            disabled: spec
+                .server_config
+                .disable_components
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            settings: settings(spec).into_keys().map(str::to_owned).collect(),
+            ..Others::of(os, registries)
+        };
+        self.every_file(os, &mut files, at, others);
         spec.files = OneOrMany::Many(files);
     }
 
@@ -47,14 +85,8 @@ impl Meaning<'_> {
         os: &mut OperatingSystem,
         files: &mut [File],
         at: impl Fn(usize) -> Pointer,
-        registries: &str,
+        mut others: Others,
     ) {
-        let mut others = Others {
-            registries: registries.to_owned(),
-            seen: HashMap::new(),
-            has_proxy: !os.proxy.is_empty(),
-            has_hostname: os.hostname.is_some(),
-        };
         let section = Pointer::from("/operatingSystem/writeFiles");
         for (index, file) in os.write_files.iter_mut().enumerate() {
             let name = format!("writeFiles[{index}]");
@@ -68,7 +100,8 @@ impl Meaning<'_> {
     fn file(&mut self, file: &mut File, at: &Pointer, name: String, others: &mut Others) {
         self.file_content(file, at);
         self.containerd_template(file, at);
-        self.k3s_file(file, at, &others.registries);
+        self.k3s_file(file, at, &others.registries, &others.settings);
+        self.manifest(file, at, &others.disabled);
         self.cloud_config(file, at);
         let path_at = at.join("path");
         if let Some(first) = others.seen.get(file.path.as_str()) {
@@ -76,12 +109,42 @@ impl Meaning<'_> {
             self.error("duplicate-path", &path_at, message)
                 .help("keep one of them: the later file would replace the earlier one");
         } else {
+            if let Some(other) = others.above_or_below(file.path.as_str()) {
+                let message = format!("{} and {other} cannot both be files", file.path);
+                self.error("path-below-file", &path_at, message)
+                    .help("a file cannot be in another file: change one of the paths");
+            }
             others.seen.insert(file.path.as_str().to_owned(), name);
         }
         if is_generated(file.path.as_str(), others) {
             let message = format!("{} is written by the conversion itself", file.path);
             self.error("path-generated", &path_at, message)
                 .help("use the key of the config-file that it is made from, or another file name");
+        }
+    }
+
+    /// K3s writes the manifests of its packaged components anew at every start, and deletes those of a name that
+    /// `disable` has, whoever wrote them.
+    fn manifest(&mut self, file: &File, at: &Pointer, disabled: &[String]) {
+        let path = file.path.as_str();
+        let Some(inside) = path.strip_prefix("/var/lib/rancher/k3s/server/manifests/") else {
+            return;
+        };
+        let Some((stem, end)) = inside.rsplit_once('.') else {
+            return;
+        };
+        let taken = |name: &&str| {
+            PACKAGED.contains(name) || disabled.iter().any(|disabled| disabled == name)
+        };
+        if ["yaml", "yml", "json"].contains(&end)
+            && let Some(name) = stem.split('/').find(taken)
+        {
+            let message = format!(
+                "{path} is named as K3s' own component {name}: K3s replaces it at every start, or deletes it where \
+                 the component is disabled"
+            );
+            self.error("manifest-packaged", &at.join("path"), message)
+                .help(format!("choose another name, such as my-{name}.{end}"));
         }
     }
 
@@ -140,6 +203,16 @@ impl Meaning<'_> {
     }
 }
 
+/// Names of the manifests that K3s brings (K3s, pkg/deploy).
+const PACKAGED: &[&str] = &[
+    "ccm",
+    "coredns",
+    "local-storage",
+    "metrics-server",
+    "rolebindings",
+    "runtimes",
+    "traefik",
+];
 /// Files that the conversion or the installer writes, always.
 const GENERATED: &[&str] = &[
     "/etc/cloud/cloud.cfg.d/10-emts-hostname.cfg",

@@ -1,6 +1,7 @@
 //! Checks of files that K3s itself reads at start: invalid YAML in them is fatal for it.
 
 use super::Meaning;
+use super::k3s_settings::SETTINGS;
 use crate::model::File;
 use crate::text::closest;
 use crate::values::{RewriteRule, TextValue as _};
@@ -15,8 +16,14 @@ const AUTH_KEYS: &[&str] = &["username", "password", "auth", "identity_token"];
 const TLS_KEYS: &[&str] = &["ca_file", "cert_file", "key_file", "insecure_skip_verify"];
 
 impl Meaning<'_> {
-    /// Checks a file if K3s reads it; `registries` is the path of its registries.yaml.
-    pub(super) fn k3s_file(&mut self, file: &File, at: &Pointer, registries: &str) {
+    /// Checks a file if K3s reads it; `registries` is the path of its registries.yaml, `settings` the keys of config.yaml.
+    pub(super) fn k3s_file(
+        &mut self,
+        file: &File,
+        at: &Pointer,
+        registries: &str,
+        settings: &[String],
+    ) {
         let is_registries = file.path.as_str() == registries;
         let lower = file.path.file_name().to_lowercase();
         let is_drop_in =
@@ -51,7 +58,30 @@ impl Meaning<'_> {
                         .help = help;
                 }
             }
-            Ok(_) => {}
+            Ok((tree, _)) => self.drop_in(&tree, &content_at, settings),
+        }
+    }
+
+    /// K3s takes the last file that has a key, and ignores keys that it does not know.
+    fn drop_in(&mut self, tree: &Tree, at: &Pointer, settings: &[String]) {
+        let Kind::Mapping(entries) = &tree.node(tree.root()).kind else {
+            return;
+        };
+        for entry in entries {
+            let key = entry.key.as_str();
+            let name = key.strip_suffix('+').unwrap_or(key);
+            if !SETTINGS.contains(&name) {
+                let message = format!("K3s does not know the setting `{key}` and would ignore it");
+                let near = closest(name, SETTINGS.iter().copied());
+                self.warning("k3s-setting", at, message).help =
+                    near.map(|near| format!("did you mean `{near}`?"));
+            } else if name == key && settings.iter().any(|setting| setting == key) {
+                let message =
+                    format!("`{key}` here replaces what the config-file's own keys make of it");
+                self.note("k3s-setting-replaced", at, message).help(format!(
+                    "write `{key}+` to append to a list, or use the config-file's key alone"
+                ));
+            }
         }
     }
 }

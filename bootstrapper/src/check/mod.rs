@@ -5,6 +5,7 @@ mod containerd;
 mod files;
 mod go_template;
 mod k3s_files;
+mod k3s_settings;
 mod meaning;
 mod networks;
 mod registries;

@@ -2,6 +2,7 @@
 //! that RKE2 shares with K3s.
 
 use super::Meaning;
+use super::files::Others;
 use crate::model::{ConfigFile, Kubernetes, KubernetesComponent, Rke2ConfigSpec, Rke2ServerConfig};
 use crate::rke2::{NETWORKS, REGISTRIES, template as template_of};
 use crate::values::Cidr;
@@ -67,7 +68,9 @@ impl Meaning<'_> {
         let section = self.spec.join("files");
         let files = &mut template.spec.template.spec.files;
         let at = |index: usize| section.join(index);
-        self.every_file(&mut config.operating_system, files, at, REGISTRIES);
+        let os = &mut config.operating_system;
+        let others = Others::of(os, REGISTRIES);
+        self.every_file(os, files, at, others);
         let Some(template) = template_of(config) else {
             return;
         };

@@ -406,6 +406,51 @@ const SPEC_ERRORS: &[(&str, &str, usize)] = &[
         "advertise-address",
         34,
     ),
+    (
+        "files: [{path: /etc/a}, {path: /etc/a/b}]",
+        "path-below-file",
+        32,
+    ),
+    (
+        "files: [{path: /etc/a/b/c}, {path: /etc/a-z}, {path: /etc/a}]",
+        "path-below-file",
+        54,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/server/manifests/traefik.yaml}]",
+        "manifest-packaged",
+        16,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/server/manifests/coredns.json}]",
+        "manifest-packaged",
+        16,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/server/manifests/metrics-server/x.yml}]",
+        "manifest-packaged",
+        16,
+    ),
+    (
+        "serverConfig: {disableComponents: [servicelb]}, files: [{path: /var/lib/rancher/k3s/server/manifests/servicelb.yaml}]",
+        "manifest-packaged",
+        64,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ template \\\"base\\\" . }}\\n [ plugins . 'io.containerd.cri.v1.runtime'.containerd.runtimes.\\\"runc\\\" ] # [x]\\n\"}]",
+        "containerd-table",
+        88,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ template \\\"base\\\" . }}\\n[plugins.\\\"io.containerd.grpc.v1.cri\\\"]\\n\"}]",
+        "containerd-table",
+        88,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"[a.b]\\n[[c]]\\n[[c]]\\n[ a . \\\"b\\\" ]\\n\"}]",
+        "containerd-table",
+        88,
+    ),
     // The shape.
     (
         "kthreesConfigSpec: {version: v1.33.13+k3s1}, files: []",
@@ -439,6 +484,13 @@ fn every_fault_of_the_k3s_configuration_is_found_at_its_place() {
 
 /// What is at the edge of a rule and accepted, without any finding.
 const ACCEPTED: &[&str] = &[
+    "files: [{path: /var/lib/rancher/k3s/server/manifests/my-traefik.yaml}, {path: /var/lib/rancher/k3s/server/manifests/traefik.yaml.skip}, {path: /etc/manifests/traefik.yaml}]",
+    "files: [{path: /var/lib/rancher/k3s/server/manifests/servicelb.yaml}]",
+    "files: [{path: /etc/a/b}, {path: /etc/a/bc}, {path: /etc/ab}]",
+    "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ if .IsRunningInUserNS }}base{{ end }}\\n[plugins.'io.containerd.cri.v1.runtime'.cni]\\nbin_dirs = [\\n['a'],\\n['a'],\\n]\\n\"}]",
+    "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ template \\\"base\\\" . }}\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'runc2']\\n[[x]]\\n[[x]]\\n\"}]",
+    "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: 'kubelet-arg+: [a=b]'}], agentConfig: {kubeletArgs: [v=2]}",
+    "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: 'write-kubeconfig-mode: \"0640\"'}, {path: /etc/rancher/k3s/config.yaml.d/a.conf, content: 'x: y'}]",
     "agentConfig: {kubeletArgs: [foo]}",
     "agentConfig: {kubeletArgs: ['system-reserved=cpu=100m, memory=1Gi', 'a=b c']}",
     "agentConfig: {kubeletArgs: [cloud-provider=external]}",
@@ -556,6 +608,31 @@ fn every_fault_of_the_operating_system_is_found_at_its_place() {
             parsed.diagnostics
         );
     }
+}
+
+#[test]
+fn a_setting_in_a_file_of_k3s_that_has_no_effect_or_another_is_told() {
+    let drop_in = |text: &str| {
+        with_spec(&format!(
+            "agentConfig: {{kubeletArgs: [v=2]}}, files: [{{path: /etc/rancher/k3s/config.yaml.d/a.yml, content: '{text}'}}]"
+        ))
+    };
+    finds(
+        &drop_in("kubelet-args+: [a=b]"),
+        Severity::Warning,
+        "k3s-setting",
+        9,
+        98,
+    );
+    let help = drop_in("kubelet-args: x").diagnostics[0].help.clone();
+    assert_eq!(help.as_deref(), Some("did you mean `kubelet-arg`?"));
+    finds(
+        &drop_in("kubelet-arg: [a=b]"),
+        Severity::Note,
+        "k3s-setting-replaced",
+        9,
+        98,
+    );
 }
 
 #[test]
