@@ -20,6 +20,7 @@ impl Meaning<'_> {
         let content_at = at.join("content");
         if file.encoding.is_none()
             && let Some(content) = &mut file.content
+            && check_template(content).is_err()
             && let Some(mended) = unescape_actions(content)
         {
             *content = mended;

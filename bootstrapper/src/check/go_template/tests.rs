@@ -1,0 +1,117 @@
+//! Templates and whether Go's text/template parses them, as Go itself said.
+
+use super::check_template;
+
+#[test]
+fn accepts_what_go_accepts() {
+    for text in [
+        "no action",
+        "}} no action",
+        "{{ template \"base\" . }}",
+        "{{template `base` .}}",
+        "{{- template \"base\" . -}}",
+        "{{ template \"base\" }}",
+        "{{ template \"base\" .A.B }}",
+        "{{ template \"base\" (index .A 1) }}",
+        "{{ template \"base\" . | toJson }}",
+        "{{ template \"base\" $ }}",
+        "{{/* a }} comment */}}",
+        "{{- /* a comment */ -}}",
+        "{{ if .NodeConfig.Containerd }}x{{ else if not .DisableCgroup }}y{{ end }}",
+        "{{ if .A }}{{ else if .B }}{{ else }}{{ end }}",
+        "{{if(.A)}}{{end}}",
+        "{{ with .A }}{{ else with .B }}{{ end }}",
+        "{{ range .A }}{{ break }}{{ continue }}{{ else }}{{ end }}",
+        "{{ range $name, $runtime := .ExtraRuntimes }}{{ $name | printf \"%q\" }}{{ end }}",
+        "{{ range 10 }}{{ end }}",
+        "{{ define \"mine\" }}x{{ end }}{{ template \"mine\" . }}",
+        "{{ block \"b\" . }}x{{ end }}",
+        "{{ with $x := (index .ExtraRuntimes \"a\") }}{{ toJson $x }}{{ end }}",
+        "{{ $x := .A }}{{ $x = 2 }}{{ $x }}",
+        "{{ if $x := .A }}{{ $x.B }}{{ end }}",
+        "{{ . }}{{.}}{{ $ }}{{ $.A }}{{.A.B}}{{ (.A).B }}",
+        "{{ 1 }}{{ -1 }}{{ 1.5e3 }}{{ 1e-3 }}{{ 0x1F }}{{ 0b1 }}{{ 0o7 }}{{ 012 }}{{ 1_000 }}{{ .1 }}{{ 1i }}",
+        "{{ 'a' }}{{ '\\n' }}{{ true }}{{ \"a\\\"b\\x41\\101\\u00e9\" }}{{ `a\nb` }}",
+        "{{ .A\n }}",
+        "{{ \"}}\" }}",
+        " {{- \"a\" -}} {{- 3}} {{-3}}",
+    ] {
+        assert!(
+            check_template(text).is_ok(),
+            "{text}: {:?}",
+            check_template(text)
+        );
+    }
+}
+
+#[test]
+fn refuses_what_go_refuses() {
+    for text in [
+        "{{ template \\\"base\\\" . }}",
+        "{{ template 'base' . }}",
+        "{{ template base . }}",
+        "{{ template \"bass\" . }}",
+        "{{ template \"base\" .",
+        "{{template\"base\".}}",
+        "{{template \"base\".\"x\"}}",
+        "{{-template \"base\" .}}",
+        "{{ }}",
+        "{{}}",
+        "{{ end }}",
+        "{{ if .A }}{{ end x }}",
+        "{{ if .A }}",
+        "{{ if }}x{{ end }}",
+        "{{ else }}",
+        "{{ if .A }}x{{ else }}y{{ else }}z{{ end }}",
+        "{{ with .A }}{{ else if .B }}{{ end }}",
+        "{{ if .A }}{{ else with .B }}{{ end }}",
+        "{{ if .A }}{{ define \"a\" }}x{{ end }}{{ end }}",
+        "{{ define a }}x{{ end }}",
+        "{{ define \"a\" }}x",
+        "{{ define \"a\" }}x{{ else }}{{ end }}",
+        "{{ block \"b\" }}x{{ end }}",
+        "{{ break }}",
+        "{{ range .A }}{{ break x }}{{ end }}",
+        "{{ range .A }}{{ end }}{{ continue }}",
+        "{{ nosuch .A }}",
+        "{{ _x }}",
+        "{{ $x }}",
+        "{{ range $i := .A }}{{ $i }}{{ end }}{{ $i }}",
+        "{{ range $a, $b, $c := .A }}{{ end }}",
+        "{{ range $a, .B }}{{ end }}",
+        "{{ $a, $b := .A }}",
+        "{{ $x := 1 }}{{ define \"a\" }}{{ $x }}{{ end }}",
+        "{{ \"open }}\n",
+        "{{ `open }}\n",
+        "{{ \"a\\qb\" }}",
+        "{{ \"a\\x4\" }}",
+        "{{ 'ab' }}",
+        "{{/* open }}",
+        "{{/* c */ x}}",
+        "{{ /* c */ }}",
+        "{{.A.}}",
+        "{{ ..A }}",
+        "{{ \"x\".A }}",
+        "{{ .A\"x\" }}",
+        "{{ | toJson }}",
+        "{{ .A | 3 }}",
+        "{{ \"x\" | \"y\" }}",
+        "{{ (.A }}",
+        "{{ .A) }}",
+        "{{ .A , .B }}",
+        "{{ .A + 1 }}",
+        "{{ .A-1 }}",
+        "{{ .A : 1 }}",
+        "{{ 08 }}",
+        "{{ 1x }}",
+        "{{ 0x }}",
+    ] {
+        assert!(check_template(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn tells_which_templates_are_included() {
+    let used = check_template("{{ template \"base\" . }}{{ define \"a\" }}base{{ end }}");
+    assert_eq!(used, Ok(vec!["base".to_owned()]));
+}
