@@ -171,10 +171,8 @@ fn decode(value: serde_json::Value, tree: &Tree, found: &mut Diagnostics) -> Opt
     match serde_json::from_value(value) {
         Ok(config) => Some(config),
         Err(error) => {
-            if !found.has_errors() {
-                let message = format!("the config-file does not decode: {error}");
-                found.error(tree, "decode", &Pointer::root(), message);
-            }
+            let message = format!("the config-file does not decode: {error}");
+            found.error(tree, "decode", &Pointer::root(), message);
             None
         }
     }

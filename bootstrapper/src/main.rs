@@ -299,7 +299,7 @@ fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     } else {
         let file = std::fs::File::open(path)?;
         let size = file.metadata()?.len().min(limit);
-        bytes.reserve_exact(usize::try_from(size).unwrap_or_default() + 1);
+        bytes.reserve_exact(usize::try_from(size).unwrap_or_default());
         file.take(limit).read_to_end(&mut bytes)?;
     }
     Ok(bytes)

@@ -3,7 +3,7 @@
 //! a text is wanted; a general validator over typed YAML would have lost it.
 
 use crate::diagnostic::Diagnostics;
-use crate::schema::{alternatives, kind_of, resolve, takes};
+use crate::schema::{alternatives, kind_of, takes};
 use crate::text::closest;
 use crate::values;
 use crate::yaml::{Entry, Kind, NodeId, Pointer, Tree};
@@ -196,9 +196,9 @@ impl<'a> Shape<'a> {
         };
         let diagnostic = self.found.error(tree, "missing-key", &pointer, message);
         let property = schema.get("properties").and_then(|p| p.get(name));
-        if let Some(text) =
-            property.and_then(|p| fixed_texts(resolve(self.root, p)).into_iter().next())
-        {
+        let choices = property.map(|p| alternatives(self.root, p));
+        let mut fixed = choices.into_iter().flatten().flat_map(fixed_texts);
+        if let Some(text) = fixed.next() {
             diagnostic.help(format!("write `{name}: {text}`"));
         }
     }
@@ -235,8 +235,8 @@ impl<'a> Shape<'a> {
     }
 
     fn array(&mut self, schema: &Value, items: &[NodeId], at: &Pointer) -> Option<Value> {
-        let nothing = Value::Bool(true);
-        let item_schema = schema.get("items").unwrap_or(&nothing);
+        let anything = Value::Bool(true);
+        let item_schema = schema.get("items").unwrap_or(&anything);
         let mut out = Vec::with_capacity(items.len());
         let mut fits = true;
         for (index, id) in items.iter().enumerate() {
@@ -283,7 +283,7 @@ impl<'a> Shape<'a> {
             return self.boolean(text, plain, at);
         }
         if takes(choice, "integer") {
-            return self.integer(choice, text, at);
+            return self.integer(text, at);
         }
         if let Some(format) = choice.get("format").and_then(Value::as_str)
             && let Err(complaint) = values::check(format, text)
@@ -343,14 +343,11 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn integer(&mut self, schema: &Value, text: &str, at: &Pointer) -> Option<Value> {
-        let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
-        let number = text.parse::<i64>().ok().filter(|number| {
-            bound("minimum").is_none_or(|low| *number >= low)
-                && bound("maximum").is_none_or(|high| *number <= high)
-        });
+    /// All whole numbers of the model are of 32 bits without a sign.
+    fn integer(&mut self, text: &str, at: &Pointer) -> Option<Value> {
+        let number = text.parse::<u32>().ok();
         if number.is_none() {
-            let message = format!("`{text}` is not a whole number in range");
+            let message = format!("`{text}` is not a whole number from 0 to {}", u32::MAX);
             self.found.error(self.tree, "wrong-type", at, message);
         }
         number.map(Value::from)
@@ -384,14 +381,10 @@ fn describe(schema: &Value) -> &'static str {
     }
 }
 
+/// Whether a schema leaves open what the value is.
 fn is_anything(schema: &Value) -> bool {
-    match schema {
-        Value::Bool(anything) => *anything,
-        Value::Object(map) => !["type", "enum", "const", "oneOf", "anyOf"]
-            .iter()
-            .any(|key| map.contains_key(*key)),
-        _ => false,
-    }
+    let keys = ["type", "enum", "const", "oneOf", "anyOf"];
+    keys.iter().all(|key| schema.get(key).is_none())
 }
 
 /// Texts of `const` or `enum`, also where schemars splits a documented enum.
@@ -405,10 +398,9 @@ fn fixed_texts(schema: &Value) -> Vec<String> {
         .collect()
 }
 
-/// JSON of a part that is carried but not interpreted: plain scalars by YAML 1.2's core schema, the rest as texts.
+/// JSON of a part that is carried but not interpreted: every scalar is the text that was typed.
 fn plain_json(tree: &Tree, id: NodeId) -> Value {
     match &tree.node(id).kind {
-        Kind::Scalar { .. } if tree.is_null(id) => Value::Null,
         Kind::Scalar { text, .. } => Value::String(text.clone()),
         Kind::Sequence(items) => items.iter().map(|item| plain_json(tree, *item)).collect(),
         Kind::Mapping(entries) => entries

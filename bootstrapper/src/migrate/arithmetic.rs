@@ -68,4 +68,11 @@ mod tests {
             assert_eq!(evaluate(text), value, "{text}");
         }
     }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let nested = |depth: usize| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(evaluate(&nested(NESTING)), Some(1));
+        assert_eq!(evaluate(&nested(NESTING + 1)), None);
+    }
 }

@@ -84,10 +84,10 @@ impl Document<'_> {
             return;
         }
         self.line(indent, &format!("{key}:"));
+        let inner = indent + 2;
         for (position, (index, text)) in kept.into_iter().enumerate() {
-            self.place(index, indent + 2, &format!("{above}/{key}/{position}"));
-            let value = value(&text, indent + 2);
-            let _ = write!(self.text, "{:1$}- {value}", "", indent + 2);
+            self.place(index, inner, &format!("{above}/{key}/{position}"));
+            let _ = write!(self.text, "{:inner$}- {}", "", value(&text, inner));
         }
     }
 

@@ -72,7 +72,7 @@ fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
     if let Some(at) = source.find('\0') {
         return Err(LoadError::new(
             "yaml-syntax",
-            at..at + 1,
+            at..at,
             "a NUL character is not allowed in YAML",
         ));
     }

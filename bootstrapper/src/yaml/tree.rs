@@ -54,13 +54,13 @@ pub struct Position {
 }
 
 /// A JSON pointer (RFC 6901) that grows and shrinks with a walk.
-#[derive(Debug, Clone, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pointer(String);
 
 impl Pointer {
     /// The pointer of the whole document.
     pub fn root() -> Self {
-        Self::default()
+        Self(String::new())
     }
 
     /// This pointer with one more step, escaped as RFC 6901 asks.

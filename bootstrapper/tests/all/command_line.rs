@@ -1,6 +1,6 @@
 //! The command line as install-os.sh and users call it: exit codes, what is written and what is not.
 
-use crate::support::{here, run, stderr};
+use crate::support::{command, here, run, stderr, stdout};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -188,4 +188,92 @@ fn the_install_disk_is_shown_as_json() {
         "{\"serial\":\"0042\",\"wwn\":null,\"model\":null,\"transport\":\"nvme\",\"minSize\":64000000000,\"maxSize\":null,\"byPath\":\"pci-0000:00:1f.2-ata-1\",\"wipe\":true}\n"
     );
     assert_eq!(shown(&kubernetes), "null\n");
+}
+
+#[test]
+fn a_generated_file_is_printed_or_compared() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("generated");
+    for command in ["schema", "docs"] {
+        let printed = run(&[command]);
+        assert_eq!(printed.status.code(), Some(0), "{}", stderr(&printed));
+        assert!(printed.stdout.len() > 1000, "{command} prints nothing");
+        std::fs::write(&path, &printed.stdout).expect("written");
+        let same = run(&[command, "--check", &text(&path)]);
+        assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
+        assert!(same.stdout.is_empty());
+        std::fs::write(&path, "other").expect("written");
+        let other = run(&[command, "--check", &text(&path)]);
+        assert_eq!(other.status.code(), Some(1));
+        let said = format!("run: cluster-bootstrapper {command} > {}\n", path.display());
+        assert!(stderr(&other).ends_with(&said), "{}", stderr(&other));
+    }
+}
+
+#[test]
+fn one_dash_before_one_letter_is_a_short_option() {
+    let help = run(&["-h"]);
+    assert_eq!(help.status.code(), Some(0), "{}", stderr(&help));
+    assert!(stdout(&help).contains("Usage: cluster-bootstrapper"));
+}
+
+#[test]
+fn a_report_shows_the_line_and_has_colours_on_a_terminal_only() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("config-file");
+    std::fs::write(&file, WRONG).expect("written");
+    for setting in [None, Some(""), Some("1")] {
+        let mut command = command(&["validate", "--config-file", &text(&file)]);
+        command
+            .env_remove("NO_COLOR")
+            .envs(setting.map(|value| ("NO_COLOR", value)));
+        let said = stderr(&command.output().expect("the program runs"));
+        let line = WRONG.lines().last().expect("there");
+        assert!(said.contains(&format!("\n4 | {line}\n")), "{said}");
+        assert!(!said.contains('\x1b'), "{said:?}");
+    }
+}
+
+#[test]
+fn the_output_is_made_in_its_own_folder_wherever_the_program_runs() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let sample = text(&here("../configs/config-file.yaml"));
+    let in_folder = |folder: &Path, out: &str| {
+        let mut command = command(&["-config-file", &sample, "-out", out]);
+        command.current_dir(folder);
+        command.output().expect("the program runs")
+    };
+    // Nobody can make a file in /proc.
+    let absolute = folder.path().join("absolute.cfg");
+    let done = in_folder(Path::new("/proc"), &text(&absolute));
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let done = in_folder(folder.path(), "relative.cfg");
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let read = |name: &str| std::fs::read(folder.path().join(name)).expect("written");
+    assert_eq!(read("absolute.cfg"), read("relative.cfg"));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 2);
+}
+
+#[test]
+fn of_too_large_a_file_no_more_is_read_than_shows_that_it_is() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("config-file");
+    // A file full of NUL characters that takes no room.
+    let file = std::fs::File::create(&path).expect("made");
+    let code = |size: usize| {
+        file.set_len(size as u64).expect("set");
+        let done = run(&[
+            "validate",
+            "--config-file",
+            &text(&path),
+            "--output",
+            "json",
+        ]);
+        assert_eq!(done.status.code(), Some(1));
+        let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        report["diagnostics"][0]["code"].as_str().map(str::to_owned)
+    };
+    let limit = cluster_bootstrapper::yaml::MAX_BYTES;
+    assert_eq!(code(limit).as_deref(), Some("yaml-syntax"));
+    assert_eq!(code(limit + 1).as_deref(), Some("too-large"));
 }

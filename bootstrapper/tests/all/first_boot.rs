@@ -286,3 +286,44 @@ fn cloud_init_takes_a_failing_command_for_a_failure() {
         "{said}"
     );
 }
+
+#[test]
+fn a_content_that_no_block_keeps_is_written_so_that_it_arrives() {
+    for (content, written) in [
+        ("", serde_json::json!({"content": ""})),
+        ("a\nb\n", serde_json::json!({"content": "a\nb\n"})),
+        // A parser would make a line break of the carriage return; base64 has the bytes.
+        (
+            "a\r\nb",
+            serde_json::json!({"encoding": "b64", "content": "YQ0KYg=="}),
+        ),
+        (
+            "\u{e9}",
+            serde_json::json!({"encoding": "b64", "content": "w6k="}),
+        ),
+    ] {
+        let boot = boot(
+            &format!("{{files: [{{path: /etc/a, content: {content:?}}}]}}"),
+            "",
+        );
+        let config: serde_json::Value = serde_saphyr::from_str(&boot.cloud_config()).expect("YAML");
+        let mut file = config["write_files"][0].clone();
+        let fields = file.as_object_mut().expect("a mapping");
+        fields.retain(|key, _| key == "content" || key == "encoding");
+        assert_eq!(file, written, "{content:?}");
+    }
+}
+
+#[test]
+fn a_command_of_several_lines_arrives_as_it_was() {
+    for command in [
+        "echo a\necho b\n",
+        "echo a\r\necho b",
+        "echo \u{e9}\necho b",
+    ] {
+        let boot = boot(&format!("{{preK3sCommands: [{command:?}]}}"), "");
+        let config: serde_json::Value = serde_saphyr::from_str(&boot.cloud_config()).expect("YAML");
+        let commands = config["runcmd"].as_array().expect("a list");
+        assert!(commands.contains(&command.into()), "{commands:#?}");
+    }
+}

@@ -20,5 +20,7 @@ mod rules_document;
 mod rules_os;
 mod sample;
 mod secrets;
+mod shape;
 mod support;
+mod tree;
 mod validate;

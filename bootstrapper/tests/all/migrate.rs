@@ -127,6 +127,8 @@ fn what_stays_empty_makes_no_key() {
 fn settings_of_the_side_branches_are_taken() {
     let old = "export user_name=a\n  enable_services=\"ssh,docker\"\ncustom_file_path=/etc/x\ncustom_file_permissions=0600\ncustom_file_content=\"a b\"\n";
     let migrated = migrate(old).expect("migrated");
+    let dropped = migrated.remarks.iter().find(|remark| remark.dropped);
+    assert_eq!(dropped, None);
     let parsed = read(&migrated.text);
     let os = parsed.config.expect("valid").operating_system;
     assert_eq!(os.users[0].username.as_str(), "a");
@@ -137,6 +139,117 @@ fn settings_of_the_side_branches_are_taken() {
         file.permissions.as_ref().map(|mode| mode.bits()),
         Some(0o600)
     );
+}
+
+#[test]
+fn what_has_no_new_place_is_left_out_with_the_reason() {
+    for (line, key, reason) in [
+        (
+            "host_type=container",
+            "host_type",
+            "only Kubernetes nodes are installed; `container` (Docker) has no counterpart",
+        ),
+        (
+            "lvm_size_ingb=1",
+            "lvm_size_ingb",
+            "no volume group is made: the last partition of the OS image takes the rest of the disk",
+        ),
+        (
+            "deploy_envmt=ven",
+            "deploy_envmt",
+            "virtual machines are installed as other machines are",
+        ),
+        (
+            "reporting_disabled=true",
+            "reporting_disabled",
+            "there is no reporting agent",
+        ),
+        (
+            "custom_file_content=a",
+            "custom_file_content",
+            "there is no custom_file_path",
+        ),
+        (
+            "custom_file_permissions=0600",
+            "custom_file_permissions",
+            "there is no custom_file_path",
+        ),
+        (
+            "subnet_mask=24",
+            "subnet_mask",
+            "there is no static_ip that it is for",
+        ),
+        (
+            "huge_page_config=1-2",
+            "huge_page_config",
+            "it is not a sum or product of numbers",
+        ),
+        (
+            "a b=c",
+            "this line",
+            "it is neither an assignment nor a comment",
+        ),
+        (
+            "=c",
+            "this line",
+            "it is neither an assignment nor a comment",
+        ),
+    ] {
+        // A key that has its place stands beside it, so that there is something to migrate.
+        let old = format!("http_proxy=http://proxy:911\n{line}\n");
+        let migrated = migrate(&old).expect("migrated");
+        let found: Vec<_> = migrated.remarks.iter().collect();
+        assert_eq!(found.len(), 1, "{line}: {found:?}");
+        let remark = found[0];
+        assert_eq!(
+            (remark.line, remark.key.as_str(), remark.message.as_str()),
+            (2, key, reason)
+        );
+        assert!(remark.dropped, "{line}");
+        let said = format!("#   line 2, {key}: {reason}\n");
+        assert!(migrated.text.ends_with(&said), "{}", migrated.text);
+    }
+}
+
+#[test]
+fn what_follows_a_closing_quote_is_noted() {
+    let migrated = migrate("http_proxy='http://proxy:911' x\n").expect("migrated");
+    let remarks: String = migrated.remarks.iter().map(|r| format!("{r}\n")).collect();
+    assert_eq!(
+        remarks,
+        "line 1, http_proxy: note: what follows the closing quote is left out\n"
+    );
+}
+
+#[test]
+fn commands_arrive_as_the_shell_had_them() {
+    let old = "runcmd:\n- [echo, '', a b, \"it's\"]\n- 'true'\n- 'Yes'\n- 'null'\n- 'a '\n- /bin/true\n- 1\n- 'a: b'\n- \"a\\nb\"\n- ' a\n\n  b'\n";
+    let migrated = migrate(old).expect("migrated");
+    let parsed = read(&migrated.text);
+    let commands = parsed.config.expect("valid").operating_system.run_commands;
+    let found: Vec<_> = commands.iter().map(|command| command.as_str()).collect();
+    assert_eq!(
+        found,
+        [
+            "echo '' 'a b' 'it'\\''s'",
+            "true",
+            "Yes",
+            "null",
+            "a ",
+            "/bin/true",
+            "1",
+            "a: b",
+            "a\nb",
+            " a\nb",
+        ]
+    );
+    let quoted = [
+        "\"true\"", "\"Yes\"", "\"null\"", "\"a \"", "\"1\"", "\"a: b\"",
+    ];
+    for text in quoted.into_iter().chain(["/bin/true"]) {
+        let line = format!("\n    - {text}\n");
+        assert!(migrated.text.contains(&line), "{text}: {}", migrated.text);
+    }
 }
 
 #[test]

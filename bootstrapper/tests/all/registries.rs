@@ -225,3 +225,26 @@ fn a_registries_file_that_k3s_takes_is_accepted() {
         assert!(parsed.diagnostics.is_empty(), "{:#?}", parsed.diagnostics);
     }
 }
+
+#[test]
+fn what_a_registry_does_not_set_is_not_in_the_file() {
+    for (registries, file) in [
+        (
+            "{mirrors: {a: {}}}",
+            serde_json::json!({"mirrors": {"a": {}}}),
+        ),
+        (
+            "{configs: {a: {tls: {insecureSkipVerify: false}}}}",
+            serde_json::json!({"configs": {"a": {}}}),
+        ),
+        (
+            "{configs: {a: {auth: {identityToken: t}}}}",
+            serde_json::json!({"configs": {"a": {"auth": {"identity_token": "t"}}}}),
+        ),
+    ] {
+        let parsed = with_registries(registries, "{}");
+        let text = parsed.config.expect("valid").registries().to_yaml();
+        let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        assert_eq!(value, file, "{registries}");
+    }
+}

@@ -2,9 +2,12 @@
 //! slips, each mended with a note at its line.
 
 use crate::support::{EMPTY, found, read};
+use base64::Engine as _;
 use cluster_bootstrapper::diagnostic::Severity;
+use cluster_bootstrapper::model::MAX_UNPACKED;
 use cluster_bootstrapper::yaml::{MAX_BYTES, MAX_DEPTH};
 use cluster_bootstrapper::{ParseOptions, Parsed, parse_bytes};
+use std::io::Write as _;
 
 /// A document and its first error: code, line, column.
 const DOCUMENTS: &[(&str, &str, usize, usize)] = &[
@@ -264,4 +267,36 @@ fn encoded_contents_are_decoded() {
             file.path
         );
     }
+}
+
+/// So many bytes packed by gzip, in parts of a mebibyte, which are packed once.
+fn packed(bytes: u64) -> Vec<u8> {
+    let pack = |bytes: u64| {
+        let mut out = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+        let text = vec![b'x'; usize::try_from(bytes).expect("small")];
+        out.write_all(&text)
+            .and_then(|()| out.finish())
+            .expect("packed")
+    };
+    let part = 1 << 20;
+    let count = usize::try_from(bytes / part).expect("small");
+    [pack(part).repeat(count), pack(bytes % part)].concat()
+}
+
+#[test]
+fn a_file_may_be_as_large_as_the_limit_once_unpacked() {
+    let parsed = |bytes: u64| {
+        let content = base64::engine::general_purpose::STANDARD.encode(packed(bytes));
+        with_spec(&format!(
+            "{{files: [{{path: /etc/a, encoding: gzip+base64, content: {content}}}]}}"
+        ))
+    };
+    let largest = parsed(MAX_UNPACKED).config.expect("accepted");
+    let bytes = largest.k3s().files.as_slice()[0].bytes().expect("unpacked");
+    assert_eq!(bytes.len() as u64, MAX_UNPACKED);
+    let beyond = parsed(MAX_UNPACKED + 1);
+    let mut errors = beyond.diagnostics.iter();
+    let error = errors.find(|d| d.code == "content-encoding");
+    let message = &error.expect("refused").message;
+    assert!(message.contains("larger than 33554432 bytes"), "{message}");
 }

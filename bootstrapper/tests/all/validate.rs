@@ -181,3 +181,15 @@ fn the_manual_page_has_every_command() {
     }
     assert!(page.contains("deny\\-warnings"), "{page}");
 }
+
+#[test]
+fn a_single_valid_file_is_named_to_people_alone() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let good = write(folder.path(), "good", GOOD);
+    let people = run(&["validate", "--config-file", &good]);
+    assert_eq!(people.status.code(), Some(0));
+    assert_eq!(stdout(&people), format!("{good}: valid\n"));
+    let programs = run(&["validate", "--config-file", &good, "--output", "json"]);
+    assert_eq!(programs.status.code(), Some(0));
+    assert_eq!(stdout(&programs), "{\"diagnostics\":[]}\n");
+}
