@@ -13,7 +13,8 @@ One YAML document (UTF-8, at most 32 MiB) that describes a standalone edge node.
 `configs/config-file.schema.json` the JSON Schema for editors. Check a file with
 `cluster-bootstrapper validate --config-file FILE`: it reports every fault with its line.
 
-- Unknown and duplicate keys are errors. A key without a value counts as left out.
+- Unknown and duplicate keys are errors. A key without a value counts as left out; one left out that has no default here sets
+  nothing.
 - Texts need no quotes: `permissions: 0644`, `httpsListenPort: 6443` and `version: 1.0` keep the text as it is typed.
 - `kubernetes` is a control plane template of Cluster API: `KThreesControlPlaneTemplate`, or `RKE2ControlPlaneTemplate`,
   which is converted and validated only, as the OS images have K3s. The K3s settings stand directly under `spec.template.spec`, or
@@ -146,7 +147,19 @@ fn row(root: &Value, property: &Value) -> (String, String) {
     if let Some(example) = examples.find_map(|schema| first_example(&schema)) {
         let _ = write!(meaning, " Example: `{}`.", example.replace('|', "\\|"));
     }
+    if let Some(default) = property.get("default").and_then(shown_default) {
+        let _ = write!(meaning, " Default: `{default}`.");
+    }
     (kinds_once.join(" or "), meaning)
+}
+
+/// A default that sets something; a key without one sets nothing when it is left out.
+fn shown_default(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
 }
 
 fn first_example(schema: &Value) -> Option<String> {

@@ -21,18 +21,23 @@ const RESUME: &str = "[ -e /var/lib/emts/first-boot-complete ] || rm -f \
     /var/lib/cloud/instance/sem/config_runcmd \
     /var/lib/cloud/instance/sem/config_scripts_user";
 
-/// Commands share one shell without `set -e`: a failure is kept until the end, where it fails the whole.
+/// Commands share one shell without `set -e`: a failure is kept until the end, where it fails the whole. So does a command
+/// that ends the shell before, with whatever status.
 const CHECK: &str = "emts_failed=''\n\
     emts_check() {\n  \
       emts_status=$?\n  \
       [ \"$emts_status\" -eq 0 ] && return\n  \
       emts_failed=\"$emts_failed $1\"\n  \
       echo \"emts: $1 ended with status $emts_status\" >&2\n\
-    }";
+    }\n\
+    trap '[ \"${emts_end:-}\" = yes ] || {\n  \
+      echo \"emts: a command ended the shell, what follows it was not run\" >&2\n  \
+      exit 1\n\
+    }' EXIT";
 const COMPLETE: &str = "[ \"${emts_installed:-}\" != yes ] || \
     { mkdir -p /var/lib/emts && : > /var/lib/emts/first-boot-complete; }";
 const VERDICT: &str =
-    "[ -z \"$emts_failed\" ] || { echo \"emts: failed:$emts_failed\" >&2; exit 1; }";
+    "emts_end=yes; [ -z \"$emts_failed\" ] || { echo \"emts: failed:$emts_failed\" >&2; exit 1; }";
 
 /// A file that the first boot writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,11 +61,13 @@ impl<T> Default for OneOrMany<T> {
 pub struct File {
     /// Where it is written; only below /etc and /var.
     pub path: GuestPath,
-    /// Owner; `root:root` when left out.
+    /// Owner.
     #[serde(default)]
+    #[schemars(extend("default" = "root:root"))]
     pub owner: Option<FileOwner>,
-    /// Permission bits; `0644` when left out.
+    /// Permission bits.
     #[serde(default)]
+    #[schemars(extend("default" = "0644"))]
     pub permissions: Option<FileMode>,
     /// How `content` is encoded here; it is decoded before it is written.
     #[serde(default)]

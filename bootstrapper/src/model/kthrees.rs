@@ -112,9 +112,10 @@ pub struct AgentConfig {
     /// Taints the node registers with (`node-taint`).
     #[serde(default)]
     pub node_taints: Vec<NodeTaint>,
-    /// Path of the registries file (`private-registry`); K3s' default is /etc/rancher/k3s/registries.yaml.
+    /// Path of the registries file (`private-registry`).
     #[serde(default)]
     #[schemars(extend("examples" = ["/etc/rancher/k3s/registries.yaml"]))]
+    #[schemars(extend("default" = "/etc/rancher/k3s/registries.yaml"))]
     pub private_registry: Option<GuestPath>,
     /// Arguments of the kubelet (`kubelet-arg`).
     #[serde(default)]
@@ -127,9 +128,11 @@ pub struct AgentConfig {
     pub node_name: Option<NodeName>,
     /// Always true: K3s is part of the OS image.
     #[serde(default)]
+    #[schemars(extend("default" = true))]
     pub air_gapped: Option<bool>,
     /// Always /opt/install.sh, where the OS image has it.
     #[serde(default)]
+    #[schemars(extend("default" = "/opt/install.sh"))]
     pub air_gapped_install_script_path: Option<InstallScriptPath>,
 }
 
@@ -149,29 +152,33 @@ pub struct ServerConfig {
     /// Further names in the API server's certificate (`tls-san`).
     #[serde(default)]
     pub tls_san: Vec<SubjectAltName>,
-    /// Address the server listens on (`bind-address`); best left out.
+    /// Address the server listens on (`bind-address`); all when left out, which is best.
     #[serde(default)]
     pub bind_address: Option<IpAddress>,
-    /// Port of the API (`https-listen-port`), 6443 when left out.
+    /// Port of the API (`https-listen-port`).
     #[serde(default)]
+    #[schemars(extend("default" = "6443"))]
     pub https_listen_port: Option<Port>,
-    /// Address the API server tells its clients (`advertise-address`).
+    /// Address the API server tells its clients (`advertise-address`); the node's when left out.
     #[serde(default)]
     pub advertise_address: Option<IpAddress>,
-    /// Port the API server tells its clients (`advertise-port`).
+    /// Port the API server tells its clients (`advertise-port`); `httpsListenPort` when left out.
     #[serde(default)]
     pub advertise_port: Option<Port>,
-    /// Network of the pods (`cluster-cidr`), 10.42.0.0/16 when left out.
+    /// Network of the pods (`cluster-cidr`).
     #[serde(default)]
+    #[schemars(extend("default" = "10.42.0.0/16"))]
     pub cluster_cidr: Option<CidrList>,
-    /// Network of the services (`service-cidr`), 10.43.0.0/16 when left out.
+    /// Network of the services (`service-cidr`).
     #[serde(default)]
+    #[schemars(extend("default" = "10.43.0.0/16"))]
     pub service_cidr: Option<CidrList>,
-    /// Address of the cluster's DNS (`cluster-dns`), inside serviceCidr.
+    /// Address of the cluster's DNS (`cluster-dns`), inside serviceCidr; its tenth address when left out.
     #[serde(default, rename = "clusterDNS")]
     pub cluster_dns: Option<IpList>,
-    /// DNS domain of the cluster (`cluster-domain`), cluster.local when left out.
+    /// DNS domain of the cluster (`cluster-domain`).
     #[serde(default)]
+    #[schemars(extend("default" = "cluster.local"))]
     pub cluster_domain: Option<DomainName>,
     /// Packaged components left out (`disable`).
     #[serde(default)]
@@ -179,10 +186,11 @@ pub struct ServerConfig {
     /// Deprecated in cluster-api-k3s and unused there; no effect.
     #[serde(default)]
     pub disable_external_cloud_provider: Option<bool>,
-    /// Switches K3s' own cloud controller off (`disable-cloud-controller`); it is on when left out.
+    /// Switches K3s' own cloud controller off (`disable-cloud-controller`).
     #[serde(default)]
+    #[schemars(extend("default" = false))]
     pub disable_cloud_controller: Option<bool>,
-    /// Cloud provider of the kubelet and the controller manager; none when left out.
+    /// Cloud provider of the kubelet and the controller manager: `external`, or none when left out.
     #[serde(default)]
     pub cloud_provider_name: Option<String>,
     /// Registry of the system images (`system-default-registry`).

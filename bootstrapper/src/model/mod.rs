@@ -8,6 +8,7 @@ mod kubernetes;
 mod operating_system;
 mod registries;
 mod rke2;
+mod rke2_registries;
 mod system;
 
 pub use config_file::ConfigFile;
@@ -24,7 +25,7 @@ pub use rke2::{
     CisProfile, Cni, ComponentConfig, EncryptionProvider, EtcdBackupConfig, EtcdConfig,
     KubeletConfig, KubernetesComponent, PluginComponent, Rke2AgentConfig, Rke2ApiVersion,
     Rke2ConfigSpec, Rke2ControlPlaneTemplate, Rke2DisableComponents, Rke2Format, Rke2Kind,
-    Rke2Mirror, Rke2Registries, Rke2RegistryConfig, Rke2RegistryTls, Rke2ServerConfig, Rke2Spec,
-    Rke2Template, SecretsEncryption,
+    Rke2ServerConfig, Rke2Spec, Rke2Template, SecretsEncryption,
 };
+pub use rke2_registries::{Rke2Mirror, Rke2Registries, Rke2RegistryConfig, Rke2RegistryTls};
 pub use system::{NetworkInterface, Services};

@@ -1,15 +1,14 @@
 //! RKE2 as cluster-api-provider-rke2 describes it: `RKE2ControlPlaneTemplate`, v1beta1, and the RKE2ControlPlaneSpec,
 //! RKE2ConfigSpec, RKE2AgentConfig and RKE2ServerConfig in it.
 
-use super::{File, Registries};
+use super::{File, Registries, Rke2Registries};
 use crate::values::{
     Command, ComponentArg, DomainName, FilePath, GuestPath, IpAddress, IpList, NodeLabel,
-    NodeTaint, Port, PortRange, RegistryPrefix, RegistryUrl, Rke2Version, Sha256Sum,
-    SubjectAltName,
+    NodeTaint, Port, PortRange, RegistryPrefix, Rke2Version, Sha256Sum, SubjectAltName,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The control plane template of RKE2. It is converted and validated; the OS images have K3s only.
@@ -119,8 +118,9 @@ pub struct Rke2ConfigSpec {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rke2AgentConfig {
-    /// Folder of RKE2's state (`data-dir`), /var/lib/rancher/rke2 when left out.
+    /// Folder of RKE2's state (`data-dir`).
     #[serde(default)]
+    #[schemars(extend("default" = "/var/lib/rancher/rke2"))]
     pub data_dir: Option<GuestPath>,
     /// Labels the node registers with (`node-label`).
     #[serde(default)]
@@ -143,8 +143,9 @@ pub struct Rke2AgentConfig {
     /// Socket of another container runtime (`container-runtime-endpoint`).
     #[serde(default)]
     pub container_runtime_endpoint: Option<String>,
-    /// Snapshotter of containerd (`snapshotter`), overlayfs when left out.
+    /// Snapshotter of containerd (`snapshotter`).
     #[serde(default)]
+    #[schemars(extend("default" = "overlayfs"))]
     pub snapshotter: Option<String>,
     /// CIS profile (`profile`); the node's kernel parameters and the user etcd are set up for it.
     #[serde(default)]
@@ -176,17 +177,20 @@ pub struct Rke2AgentConfig {
     /// Image of containerd, kubectl and crictl (`runtime-image`).
     #[serde(default)]
     pub runtime_image: Option<String>,
-    /// Local port of the supervisor's load balancer (`lb-server-port`), 6444 when left out.
+    /// Local port of the supervisor's load balancer (`lb-server-port`).
     #[serde(default)]
+    #[schemars(extend("default" = "6444"))]
     pub load_balancer_port: Option<Port>,
     /// Always true: RKE2 is installed from /opt/rke2-artifacts.
     #[serde(default)]
+    #[schemars(extend("default" = true))]
     pub air_gapped: Option<bool>,
     /// SHA-256 of the file sha256sum-*.txt among the artifacts; another one fails the first boot.
     #[serde(default)]
     pub air_gapped_checksum: Option<Sha256Sum>,
     /// Always `cloud-config`.
     #[serde(default)]
+    #[schemars(extend("default" = "cloud-config"))]
     pub format: Option<Rke2Format>,
     /// Further cloud-init; refused, as cloud-init does not merge lists.
     #[serde(default)]
@@ -273,20 +277,24 @@ pub struct Rke2ServerConfig {
     /// Further names in the API server's certificate (`tls-san`).
     #[serde(default)]
     pub tls_san: Vec<SubjectAltName>,
-    /// Ports of NodePort services (`service-node-port-range`), 30000-32767 when left out.
+    /// Ports of NodePort services (`service-node-port-range`).
     #[serde(default)]
+    #[schemars(extend("default" = "30000-32767"))]
     pub service_node_port_range: Option<PortRange>,
     /// Address of the cluster's DNS (`cluster-dns`), inside 10.43.0.0/16.
     #[serde(default, rename = "clusterDNS")]
+    #[schemars(extend("default" = "10.43.0.10"))]
     pub cluster_dns: Option<IpList>,
-    /// DNS domain of the cluster (`cluster-domain`), cluster.local when left out.
+    /// DNS domain of the cluster (`cluster-domain`).
     #[serde(default)]
+    #[schemars(extend("default" = "cluster.local"))]
     pub cluster_domain: Option<DomainName>,
     /// What is left out.
     #[serde(default)]
     pub disable_components: Rke2DisableComponents,
-    /// Network plugin (`cni`), canal when left out.
+    /// Network plugin (`cni`).
     #[serde(default)]
+    #[schemars(extend("default" = "canal"))]
     pub cni: Option<Cni>,
     /// Multus before the network plugin (`cni`).
     #[serde(default)]
@@ -481,82 +489,5 @@ impl EncryptionProvider {
             Self::Aescbc => "aescbc",
             Self::Secretbox => "secretbox",
         }
-    }
-}
-
-/// Registry: private registries and mirrors.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Rke2Registries {
-    /// Mirrors by the registry they stand for.
-    #[serde(default)]
-    pub mirrors: BTreeMap<String, Rke2Mirror>,
-    /// Access by registry.
-    #[serde(default)]
-    pub configs: BTreeMap<String, Rke2RegistryConfig>,
-}
-
-/// Mirror.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Rke2Mirror {
-    /// URLs of the mirrors, tried in order.
-    #[serde(default)]
-    pub endpoint: Vec<RegistryUrl>,
-    /// Rewrites of image names: regular expression to replacement.
-    #[serde(default)]
-    pub rewrite: BTreeMap<String, String>,
-}
-
-/// RegistryConfig without credentials, which are in Secrets.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Rke2RegistryConfig {
-    /// Secret with credentials; refused, as there is no API server to read it from.
-    #[serde(default)]
-    pub auth_secret: Option<Value>,
-    /// TLS settings.
-    #[serde(default)]
-    pub tls: Rke2RegistryTls,
-}
-
-/// TLSConfig of a registry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Rke2RegistryTls {
-    /// Secret with certificates; refused, as there is no API server to read it from.
-    #[serde(default)]
-    pub tls_config_secret: Option<Value>,
-    /// Accepts any certificate.
-    #[serde(default)]
-    pub insecure_skip_verify: bool,
-}
-
-impl Rke2Registries {
-    /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The text of registries.yaml: JSON, which is YAML that needs no further quoting.
-    pub fn to_yaml(&self) -> String {
-        let mirrors: Map<String, Value> = self
-            .mirrors
-            .iter()
-            .map(|(host, mirror)| {
-                let endpoint: Vec<&str> = mirror.endpoint.iter().map(RegistryUrl::as_str).collect();
-                let value = json!({"endpoint": endpoint, "rewrite": mirror.rewrite});
-                (host.clone(), value)
-            })
-            .collect();
-        let configs: Map<String, Value> = self
-            .configs
-            .iter()
-            .map(|(host, config)| {
-                let skip = config.tls.insecure_skip_verify;
-                (host.clone(), json!({"tls": {"insecure_skip_verify": skip}}))
-            })
-            .collect();
-        format!("{:#}\n", json!({"mirrors": mirrors, "configs": configs}))
     }
 }

@@ -3,7 +3,9 @@
 use super::{CONFIG, REGISTRIES, settings};
 use crate::first_boot::{FirstBoot, Plan, own, user_files};
 use crate::k3s::settings_yaml;
-use crate::model::{ConfigFile, ContentError, Rke2AgentConfig, Rke2ControlPlaneTemplate};
+use crate::model::{
+    ConfigFile, ContentError, Registries, Rke2AgentConfig, Rke2ControlPlaneTemplate,
+};
 
 const INSTALL: &str = include_str!("scripts/install-rke2.sh");
 
@@ -13,14 +15,13 @@ pub(super) fn first_boot(
 ) -> Result<FirstBoot, ContentError> {
     let spec = &template.spec.template.spec;
     let mut files = user_files(&spec.files)?;
-    let registries = if !config.registries().is_empty() {
-        Some(config.registries().to_yaml())
-    } else if !spec.private_registries_config.is_empty() {
-        Some(spec.private_registries_config.to_yaml())
-    } else {
-        None
+    let registries = match spec.private_registries_config.is_empty() {
+        true => config.registries(),
+        false => &Registries::from(&spec.private_registries_config),
     };
-    files.extend(registries.map(|text| own(REGISTRIES, 0o600, &text)));
+    if !registries.is_empty() {
+        files.push(own(REGISTRIES, 0o600, &registries.to_yaml()));
+    }
     let plan = Plan {
         name: "RKE2",
         unit: "rke2-server.service",

@@ -248,6 +248,24 @@ fn a_failing_command_before_k3s_is_told_by_the_status_that_cloud_init_reports() 
 }
 
 #[test]
+fn a_command_that_ends_the_shell_is_told_and_the_next_boot_tries_again() {
+    for (spec, status) in [
+        ("{preK3sCommands: ['exit 0']}", 1),
+        ("{preK3sCommands: ['exit 3']}", 1),
+        ("{postK3sCommands: ['exit 0']}", 1),
+    ] {
+        let node = Node::new();
+        let boot = boot(spec, "");
+        let (found, _) = node.boots(&boot);
+        assert_eq!(found, Some(status), "{spec}");
+        assert!(!node.path().join("lib/first-boot-complete").exists());
+    }
+    let (found, calls) = Node::new().boots(&boot("{preK3sCommands: ['(exit 0)']}", ""));
+    assert_eq!(found, Some(0));
+    assert_eq!(calls, FRESH);
+}
+
+#[test]
 fn run_commands_come_before_those_of_k3s_and_share_their_shell() {
     let node = Node::new();
     let boot = boot(

@@ -244,6 +244,16 @@ const ERRORS: &[(&str, &str, usize)] = &[
         47,
     ),
     (
+        "privateRegistriesConfig: {mirrors: {'https://a': {}}}",
+        "registry-host",
+        37,
+    ),
+    (
+        "privateRegistriesConfig: {mirrors: {a: {endpoint: ['https://a'], rewrite: {'(': b}}}}",
+        "rewrite-rule",
+        76,
+    ),
+    (
         "privateRegistriesConfig: {mirrors: {a: {}}}, files: [{path: /etc/rancher/rke2/registries.yaml}]",
         "registries-twice",
         1,

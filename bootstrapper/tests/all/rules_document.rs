@@ -151,6 +151,12 @@ const SLIPS: &[(&str, &str, usize, usize)] = &[
     ),
     ("{agentConfig: {\n kubeletArgs: ~}}", "null-list", 6, 15),
     ("{preK3sCommands: }", "null-list", 5, 2),
+    (
+        "{postK3sCommands: [a,\n \"echo 'b\n c'\"]}",
+        "folded-lines",
+        6,
+        2,
+    ),
 ];
 
 #[test]
@@ -165,6 +171,27 @@ fn each_slip_of_the_proposal_is_mended_with_a_note_at_its_line() {
             parsed.diagnostics
         );
         assert!(parsed.config.is_some(), "{spec} was refused");
+    }
+}
+
+#[test]
+fn a_command_of_several_lines_that_stay_lines_has_no_note() {
+    let more = "\n            ";
+    for command in [
+        format!("|{more}a{more}b"),
+        "\"a\\nb\"".to_owned(),
+        format!("\"a \\{more}b\""),
+        format!("\"a\n{more}b\""),
+        format!("a{more}b"),
+    ] {
+        let text = EMPTY.replace("{template: {spec: {}}}", "")
+            + "    template:\n      spec:\n        preK3sCommands:\n        - COMMAND\n";
+        let parsed = read(&text.replace("COMMAND", &command));
+        let notes = found(&parsed, Severity::Note);
+        assert!(
+            parsed.config.is_some() && notes.is_empty(),
+            "{command}: {notes:?}"
+        );
     }
 }
 
