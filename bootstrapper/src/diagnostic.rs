@@ -157,6 +157,16 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// Whether an error is at a pointer or below it.
+    pub(crate) fn has_errors_below(&self, pointer: &Pointer) -> bool {
+        let below = |d: &Diagnostic| {
+            let rest = d.pointer.strip_prefix(pointer.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut errors = self.list.iter().filter(|d| d.severity == Severity::Error);
+        errors.any(below)
+    }
+
     /// All findings in the order of the source.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|d| (d.line, d.column, d.severity));

@@ -31,7 +31,9 @@ impl Meaning<'_> {
         }
         self.install_disk(os, &section);
         let no_password = os.users.iter().all(|user| user.password.is_none());
-        if no_password && os.ssh_keys().is_empty() {
+        // What was refused may have been the way in.
+        let refused = [&users, &section.join("sshKey")].map(|at| self.found.has_errors_below(at));
+        if no_password && os.ssh_keys().is_empty() && refused == [false, false] {
             self.warning(
                 "no-login",
                 &section,

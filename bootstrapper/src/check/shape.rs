@@ -359,6 +359,8 @@ impl<'a> Shape<'a> {
         let diagnostic = self.found.error(self.tree, "wrong-type", at, message);
         if seen == "a single value" && wanted.contains(&"a list") {
             diagnostic.help("write it as a list element: put `- ` before it, on a line of its own");
+        } else if seen == "a mapping" && wanted.contains(&"a list") {
+            diagnostic.help("write it as a list element: put `- ` before its first key");
         }
         None
     }

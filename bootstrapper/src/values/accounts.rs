@@ -262,6 +262,9 @@ impl TextValue for SshKey {
         if line.chars().any(char::is_control) {
             return Err(bad("it has a line break or control character"));
         }
+        if line.starts_with("ssh-dss ") {
+            return Err(bad("OpenSSH takes no DSA keys any more"));
+        }
         let mut key = line;
         let kind = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
         if !KEY_TYPES.contains(&kind(key).as_str()) {

@@ -647,6 +647,21 @@ fn warns_when_nobody_can_log_in() {
 }
 
 #[test]
+fn does_not_say_that_nobody_can_log_in_when_the_way_in_was_refused() {
+    for os in [
+        "  users: [{username: a, password: '?'}]\n",
+        "  users: [{username: A, password: YQ==}]\n",
+        "  sshKey: ssh-dss AAAAB3NzaC1kc3M=\n",
+        "  sshKeys: x\n  sshKey: [x]\n",
+    ] {
+        let parsed = with_os(os);
+        assert!(parsed.config.is_none(), "{os}");
+        let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();
+        assert!(!codes.contains(&"no-login"), "{os}: {codes:?}");
+    }
+}
+
+#[test]
 fn notes_a_password_that_ends_in_a_line_break() {
     let parsed = with_os("  users: [{username: a, password: cGFzc3dvcmQK}]\n");
     finds(&parsed, Severity::Note, "password-newline", 2, 35);

@@ -34,7 +34,7 @@ const SHAPES: &[(&str, &str, Option<&str>)] = &[
     (
         "postK3sCommands: {a: b}",
         "a mapping where a list is wanted",
-        None,
+        Some("write it as a list element: put `- ` before its first key"),
     ),
     (
         "agentConfig: {nodeName: [a]}",
