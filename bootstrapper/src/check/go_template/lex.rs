@@ -40,8 +40,12 @@ pub(super) fn actions(text: &str) -> Result<Vec<Vec<Token>>, String> {
         }
         let mut lexer = Lexer { rest: after };
         let mut tokens = vec![];
-        while let Some(token) = lexer.next()? {
-            tokens.push(token);
+        // Each word takes a character at least.
+        for _ in 0..=after.len() {
+            match lexer.next()? {
+                Some(token) => tokens.push(token),
+                None => break,
+            }
         }
         found.push(tokens);
         rest = lexer.rest;
@@ -227,7 +231,7 @@ fn is_number(text: &str) -> bool {
             return u64::from_str_radix(rest, radix).is_ok();
         }
     }
-    if lower.len() > 1 && lower.starts_with('0') && lower.chars().all(|c| c.is_ascii_digit()) {
+    if lower.starts_with('0') && lower.chars().all(|c| c.is_ascii_digit()) {
         return u64::from_str_radix(&lower, 8).is_ok();
     }
     lower.starts_with(|c: char| c.is_ascii_digit() || c == '.') && lower.parse::<f64>().is_ok()

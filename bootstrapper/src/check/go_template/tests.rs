@@ -31,7 +31,8 @@ fn accepts_what_go_accepts() {
         "{{ if $x := .A }}{{ $x.B }}{{ end }}",
         "{{ . }}{{.}}{{ $ }}{{ $.A }}{{.A.B}}{{ (.A).B }}",
         "{{ 1 }}{{ -1 }}{{ 1.5e3 }}{{ 1e-3 }}{{ 0x1F }}{{ 0b1 }}{{ 0o7 }}{{ 012 }}{{ 1_000 }}{{ .1 }}{{ 1i }}",
-        "{{ 'a' }}{{ '\\n' }}{{ true }}{{ \"a\\\"b\\x41\\101\\u00e9\" }}{{ `a\nb` }}",
+        "{{ 0 }}{{ 9 }}{{ 0.5 }}{{ 0xE }}{{ +1 }}",
+        "{{ 'a' }}{{ '\\n' }}{{ true }}{{ \"a\\\"b\\x41\\101\\u00e9\\U0001f600\" }}{{ `a\nb` }}",
         "{{ .A\n }}",
         "{{ \"}}\" }}",
         " {{- \"a\" -}} {{- 3}} {{-3}}",
@@ -105,6 +106,9 @@ fn refuses_what_go_refuses() {
         "{{ 08 }}",
         "{{ 1x }}",
         "{{ 0x }}",
+        "{{ .1x }}",
+        "{{ +inf }}",
+        "{{ $x : .A }}",
     ] {
         assert!(check_template(text).is_err(), "{text}");
     }
@@ -114,4 +118,23 @@ fn refuses_what_go_refuses() {
 fn tells_which_templates_are_included() {
     let used = check_template("{{ template \"base\" . }}{{ define \"a\" }}base{{ end }}");
     assert_eq!(used, Ok(vec!["base".to_owned()]));
+}
+
+#[test]
+fn says_what_is_wrong() {
+    for (text, complaint) in [
+        ("{{ $a, $b := .A }}", "too many variables"),
+        ("{{ print if }}", "unexpected `if`"),
+        ("{{ nosuch }}", "the function `nosuch` is not defined"),
+        ("{{ $x }}", "the variable `$x` is not defined"),
+        (
+            "{{ template \"bass\" . }}",
+            "the template `bass` is not defined",
+        ),
+        ("{{ if }}{{ end }}", "there is no value for the if"),
+        ("{{ end }}", "`{{ end }}` without an open block"),
+        ("{{ (.A }}", "a `(` is not closed"),
+    ] {
+        assert_eq!(check_template(text), Err(complaint.to_owned()), "{text}");
+    }
 }
