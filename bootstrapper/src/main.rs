@@ -324,8 +324,17 @@ fn print(text: &str) -> Result<()> {
 }
 
 /// Writes beside and renames: the file is there whole, mode 0600, or not at all, also after a power cut. That it is there
-/// after one is for the caller to see to, who syncs the disk once when all is written.
+/// after one is for the caller to see to, who syncs the disk once when all is written. Links are followed; a device or
+/// pipe, as /dev/stdout may be, is written into.
 fn write_whole(path: &Path, content: &dyn Display) -> std::io::Result<()> {
+    let path = &match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let mut out = std::fs::OpenOptions::new().write(true).open(path)?;
+            return out.write_all(content.to_string().as_bytes());
+        }
+        Ok(_) => path.canonicalize()?,
+        Err(_) => path.to_owned(),
+    };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()

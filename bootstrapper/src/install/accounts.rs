@@ -18,6 +18,9 @@ const FIRST_SUB_ID: u32 = 100_000;
 
 pub(super) fn install(os: &OperatingSystem, root: &Root) -> Result<(), InstallError> {
     let mut table = Accounts::read(root)?;
+    if table.passwd.missing {
+        return Err(InstallError::NoImage { file: PASSWD });
+    }
     let mut people = vec![];
     for user in &os.users {
         people.push(table.user(user, root)?);

@@ -34,6 +34,12 @@ pub enum InstallError {
         /// Its user id.
         uid: u32,
     },
+    /// The tree is no OS image's.
+    #[error("there is no {file}: this is not the root of an OS image")]
+    NoImage {
+        /// What every image has.
+        file: &'static str,
+    },
     /// A line of an account file is not what it should be.
     #[error("{file}: the line of `{name}` has no valid {field}")]
     Line {

@@ -1,7 +1,8 @@
 //! The command line as install-os.sh and users call it: exit codes, what is written and what is not.
 
 use crate::support::{command, here, run, stderr, stdout};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::Read as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 const WRONG: &str = "kubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {files: [{path: /usr/x}]}}}\n";
@@ -276,4 +277,34 @@ fn of_too_large_a_file_no_more_is_read_than_shows_that_it_is() {
     let limit = cluster_bootstrapper::yaml::MAX_BYTES;
     assert_eq!(code(limit).as_deref(), Some("yaml-syntax"));
     assert_eq!(code(limit + 1).as_deref(), Some("too-large"));
+}
+
+#[test]
+fn a_link_is_followed_and_a_pipe_is_written_into() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (file, link) = (folder.path().join("k8s.cfg"), folder.path().join("link"));
+    std::fs::write(&file, "before").expect("written");
+    std::os::unix::fs::symlink("k8s.cfg", &link).expect("link");
+    let sample = text(&here("../configs/config-file.yaml"));
+    let done = run(&["-config-file", &sample, "-out", &text(&link)]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(link.is_symlink());
+    let written = std::fs::read(&file).expect("readable");
+    assert!(written.starts_with(b"#cloud-config\n"));
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    // Open for both, so that nobody waits for the other end; the pipe's buffer takes the whole output.
+    let options = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&pipe);
+    let mut reader = options.expect("opened");
+    let done = run(&["-config-file", &sample, "-out", &text(&pipe)]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let kind = std::fs::metadata(&pipe).expect("there").file_type();
+    assert!(kind.is_fifo(), "the pipe was replaced");
+    let mut found = vec![0; written.len()];
+    reader.read_exact(&mut found).expect("the output");
+    assert_eq!(found, written);
 }

@@ -148,6 +148,14 @@ fn refuses_an_account_of_the_system() {
 }
 
 #[test]
+fn a_folder_that_is_no_image_is_left_as_it_is() {
+    let empty = tempfile::tempdir().expect("temporary folder");
+    let error = run(empty.path(), &user_with_key()).expect_err("refused");
+    assert!(error.contains("no /etc/passwd"), "{error}");
+    assert_eq!(fs::read_dir(empty.path()).expect("readable").count(), 0);
+}
+
+#[test]
 fn does_not_follow_a_link_out_of_the_root() {
     let tree = tree();
     let outside = tempfile::tempdir().expect("temporary folder");
