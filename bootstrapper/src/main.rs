@@ -84,7 +84,7 @@ enum Command {
     /// standard error and, if left out, at the end of the new file.
     Migrate {
         /// The old file; `-` is standard input.
-        #[arg(long, value_name = "OLD")]
+        #[arg(long, visible_alias = "config-file", value_name = "OLD")]
         input: PathBuf,
         /// Where the config-file is written, mode 0600; standard output when left out.
         #[arg(long, value_name = "NEW")]

@@ -244,6 +244,41 @@ const ERRORS: &[(&str, &str, usize)] = &[
         47,
     ),
     (
+        "serverConfig: {kubeAPIServer: {extraArgs: [tls-min-version=1]}}",
+        "tls-name",
+        44,
+    ),
+    (
+        "serverConfig: {kubeControllerManager: {extraArgs: [tls-min-version=1]}}",
+        "tls-name",
+        52,
+    ),
+    (
+        "serverConfig: {kubeScheduler: {extraArgs: [tls-min-version=1]}}",
+        "tls-name",
+        44,
+    ),
+    (
+        "serverConfig: {cloudControllerManager: {extraArgs: [tls-min-version=1]}}",
+        "tls-name",
+        53,
+    ),
+    (
+        "serverConfig: {etcd: {customConfig: {extraArgs: [tls-min-version=1]}}}",
+        "tls-name",
+        50,
+    ),
+    (
+        "agentConfig: {kubeProxy: {extraArgs: [tls-min-version=1]}}",
+        "tls-name",
+        39,
+    ),
+    (
+        "files: [{path: /etc/rancher/rke2/registries.yaml, content: 'mirror: {}'}]",
+        "registries",
+        60,
+    ),
+    (
         "privateRegistriesConfig: {mirrors: {'https://a': {}}}",
         "registry-host",
         37,
@@ -272,6 +307,36 @@ fn every_fault_is_found_at_its_place() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_registries_are_given_once() {
+    let with_both = |own: &str| {
+        let text = format!("{HEAD}privateRegistriesConfig: {own}\n  }}}}}}\n").replace(
+            "  spec:",
+            "  registries: {mirrors: {a: {endpoints: ['https://a']}}}\n  spec:",
+        );
+        parse(&text, &ParseOptions::default())
+    };
+    assert_eq!(findings(&with_both("{}")), []);
+    let twice = with_both("{mirrors: {a: {}}}");
+    assert_eq!(
+        findings(&twice),
+        [(Severity::Error, "registries-twice", 7, 1)]
+    );
+}
+
+#[test]
+fn an_external_cloud_needs_a_controller_and_a_switched_off_one_needs_no_cloud() {
+    for server in [
+        "{cloudProviderName: external}",
+        "{disableComponents: {kubernetesComponents: [cloudController]}}",
+        "{cloudProviderName: rancher, disableComponents: {kubernetesComponents: [cloudController]}}",
+        "{clusterDNS: 10.43.7.7}",
+    ] {
+        let parsed = with(&format!("serverConfig: {server}"), &ParseOptions::default());
+        assert_eq!(findings(&parsed), [], "{server}");
+    }
 }
 
 #[test]

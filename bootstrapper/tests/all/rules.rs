@@ -451,6 +451,56 @@ const SPEC_ERRORS: &[(&str, &str, usize)] = &[
         "containerd-table",
         88,
     ),
+    (
+        "agentConfig: {kubeletArgs: [v=2, cloud-provider=external]}, serverConfig: {disableCloudController: true}",
+        "no-cloud-controller",
+        34,
+    ),
+    (
+        "agentConfig: {kubeletArgs: [cloud-provider=external]}, serverConfig: {disableCloudController: true, cloudProviderName: external}",
+        "no-cloud-controller",
+        120,
+    ),
+    (
+        "serverConfig: {clusterCidr: 10.43.128.0/20}",
+        "cidr-overlap",
+        29,
+    ),
+    (
+        "serverConfig: {clusterCidr: '10.50.0.0/16,fd00:42::/56', serviceCidr: '10.51.0.0/16,fd00:42::/112'}",
+        "cidr-overlap",
+        71,
+    ),
+    (
+        "agentConfig: {kubeProxyArgs: [tls-min-version=VersionTLS9]}",
+        "tls-name",
+        31,
+    ),
+    (
+        "files: [{path: /etc/rancher/k3s/config.yaml.d/A.YML, content: 'a: ['}]",
+        "k3s-file",
+        63,
+    ),
+    (
+        "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: '- a'}]",
+        "k3s-file",
+        64,
+    ),
+    (
+        "files: [{path: /etc/rancher/k3s/registries.yaml, content: '[]'}]",
+        "k3s-file",
+        59,
+    ),
+    (
+        "files: [{path: /etc/rancher/k3s/registries.yaml, content: 'configs: {a: {tls: {ca_file: [b]}}}'}]",
+        "registries",
+        59,
+    ),
+    (
+        "files: [{path: /etc/cloud/cloud.cfg.d/z.cfg, encoding: base64, content: cnVuY21kOiBbXQ==}]",
+        "cloud-config-list",
+        73,
+    ),
     // The shape.
     (
         "kthreesConfigSpec: {version: v1.33.13+k3s1}, files: []",
@@ -491,6 +541,15 @@ const ACCEPTED: &[&str] = &[
     "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ template \\\"base\\\" . }}\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'runc2']\\n[[x]]\\n[[x]]\\n\"}]",
     "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: 'kubelet-arg+: [a=b]'}], agentConfig: {kubeletArgs: [v=2]}",
     "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: 'write-kubeconfig-mode: \"0640\"'}, {path: /etc/rancher/k3s/config.yaml.d/a.conf, content: 'x: y'}]",
+    "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: \"\\n  # nothing\\n\"}, {path: /etc/rancher/k3s/registries.yaml}]",
+    "files: [{path: /etc/rancher/k3s/registries.yaml, content: 'configs: {a: {tls: {insecure_skip_verify: TRUE}}, b: }'}]",
+    "files: [{path: /etc/other/registries.yaml, content: 'a: ['}, {path: /etc/rancher/k3s/config.yaml.d/sub/a.yaml, content: 'a: ['}]",
+    "files: [{path: /etc/cloud/cloud.cfg.d/z.conf, content: 'runcmd: []'}, {path: /etc/cloud/z.cfg, content: 'runcmd: []'}, {path: /etc/cloud/cloud.cfg.d/y.cfg, content: 'runcmd: ['}, {path: /etc/cloud/cloud.cfg.d/x.cfg, content: runcmd}]",
+    "files: [{path: /etc/other/config.toml.tmpl, content: '{{ if'}, {path: /var/lib/rancher/k3s/agent/etc/containerd/other.tmpl, content: '{{ if'}]",
+    "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"[plugins.'io.containerd.grpc.v1.cri']\\nstream_server_port = '1'\\n\"}]",
+    "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl, content: \"[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.x]\"}]",
+    "serverConfig: {kubeAPIServerArg: [tls-min-version=VersionTLS13, 'tls-cipher-suites=TLS_AES_128_GCM_SHA256,TLS_AES_256_GCM_SHA384', feature]}",
+    "version: 1.33.13+k3s1",
     "agentConfig: {kubeletArgs: [foo]}",
     "agentConfig: {kubeletArgs: ['system-reserved=cpu=100m, memory=1Gi', 'a=b c']}",
     "agentConfig: {kubeletArgs: [cloud-provider=external]}",
@@ -581,8 +640,14 @@ const OS_ERRORS: &[(&str, &str, usize, usize)] = &[
 
 #[test]
 fn what_is_just_right_has_no_finding() {
+    let schema = cluster_bootstrapper::schema::schema();
+    let validator = jsonschema::validator_for(&schema).expect("a valid JSON Schema");
     for spec in ACCEPTED {
         let parsed = with_spec(spec);
+        // Editors must not complain of it either.
+        let value: serde_json::Value = serde_saphyr::from_str(parsed.source()).expect("YAML");
+        let complaint = validator.iter_errors(&value).next();
+        assert!(complaint.is_none(), "{spec}: {complaint:?}");
         assert!(
             parsed.diagnostics.is_empty(),
             "{spec}: {:#?}",
@@ -673,6 +738,68 @@ fn reports_all_errors_in_one_run() {
         with_spec("foo: 1, files: [{path: x}], serverConfig: {clusterCidr: y, httpsListenPort: z}");
     let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();
     assert_eq!(codes, ["unknown-key", "path-not-absolute", "cidr", "port"]);
+}
+
+/// What to do, as far as it depends on what was seen.
+const HELP: &[(&str, &str)] = &[
+    (
+        "agentConfig: {kubeletArgs: ['tls-cipher-suites= TLS_AES_128_GCM_SHA256']}",
+        "write TLS_AES_128_GCM_SHA256 without spaces",
+    ),
+    (
+        "agentConfig: {kubeletArgs: [tls-cipher-suites=TLS_AES_128_GCM_SHA255]}",
+        "did you mean TLS_AES_128_GCM_SHA256?",
+    ),
+    (
+        "agentConfig: {kubeletArgs: [tls-min-version=1]}",
+        "known: VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13",
+    ),
+    (
+        "agentConfig: {kubeletArgs: ['max-pods 250']}",
+        "write max-pods=250",
+    ),
+    ("agentConfig: {kubeletArgs: ['-v=2']}", "write v=2"),
+    (
+        "agentConfig: {kubeletArgs: ['v=2 --a=b']}",
+        "make `--a=b` a list element of its own",
+    ),
+    (
+        "serverConfig: {disableComponents: [disable-kube-proxy]}",
+        "K3s has a switch for it: `disable-kube-proxy: true` in a file below /etc/rancher/k3s/config.yaml.d",
+    ),
+    (
+        "serverConfig: {disableComponents: [traefic]}",
+        "did you mean `traefik`?",
+    ),
+    (
+        "serverConfig: {disableComponents: [foo]}",
+        "known components: coredns, servicelb, traefik, local-storage, metrics-server, runtimes, cloudController",
+    ),
+    (
+        "serverConfig: {disableComponents: ['traefik,servicelb']}",
+        "write one component per list element",
+    ),
+    (
+        "serverConfig: {disableComponents: [etcd-proxy]}",
+        "leave it out: a standalone node has no etcd proxy",
+    ),
+    (
+        "files: [{path: /etc/rancher/k3s/registries.yaml, content: 'mirors: {}'}]",
+        "did you mean `mirrors`?",
+    ),
+    (
+        "version: v1.33.0+k3s1",
+        "leave `version` out, or write `version: v1.33.13+k3s1`",
+    ),
+];
+
+#[test]
+fn the_help_fits_what_was_seen() {
+    for (spec, help) in HELP {
+        let parsed = with_spec(spec);
+        let found = parsed.diagnostics[0].help.as_deref();
+        assert_eq!(found, Some(*help), "{spec}");
+    }
 }
 
 #[test]

@@ -176,6 +176,29 @@ fn each_slip_of_the_proposal_is_mended_with_a_note_at_its_line() {
 }
 
 #[test]
+fn only_escapes_inside_actions_are_mended_where_other_quotes_are_plain() {
+    let template = |content: &str| {
+        let spec = format!(
+            "{{files: [{{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: '{content}'}}]}}"
+        );
+        let config = with_spec(&spec).config.expect(content);
+        let content = config.k3s().files.as_slice()[0].content.clone();
+        content.expect("a content")
+    };
+    for (given, mended) in [
+        (
+            "a = \"b\\\"c\" {{ template \\\"base\\\" . }} d = \"e\" {{ printf \\\"f\\\" }} \"g\\\"\"",
+            "a = \"b\\\"c\" {{ template \"base\" . }} d = \"e\" {{ printf \"f\" }} \"g\\\"\"",
+        ),
+        // Go takes these as they are.
+        ("{{ printf \"a\\\"b\" }}", "{{ printf \"a\\\"b\" }}"),
+        ("a = \\\"b\\\"", "a = \\\"b\\\""),
+    ] {
+        assert_eq!(template(given), mended);
+    }
+}
+
+#[test]
 fn a_command_of_several_lines_that_stay_lines_has_no_note() {
     let more = "\n            ";
     for command in [
@@ -327,4 +350,24 @@ fn a_file_may_be_as_large_as_the_limit_once_unpacked() {
     let error = errors.find(|d| d.code == "content-encoding");
     let message = &error.expect("refused").message;
     assert!(message.contains("larger than 33554432 bytes"), "{message}");
+}
+
+#[test]
+fn a_content_may_be_as_large_as_the_limit_once_unpacked() {
+    use base64::Engine as _;
+    use cluster_bootstrapper::model::MAX_UNPACKED;
+    use std::io::Write as _;
+    let packed = |bytes: usize| {
+        let mut packer = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        packer.write_all(&vec![b'x'; bytes]).expect("packed");
+        let packed = packer.finish().expect("packed");
+        let text = base64::engine::general_purpose::STANDARD.encode(packed);
+        with_spec(&format!(
+            "{{files: [{{path: /etc/a, encoding: gzip+base64, content: {text}}}]}}"
+        ))
+    };
+    let limit = usize::try_from(MAX_UNPACKED).expect("fits");
+    assert!(packed(limit).config.is_some());
+    let larger = packed(limit + 1);
+    assert_eq!(found(&larger, Severity::Error)[0].0, "content-encoding");
 }

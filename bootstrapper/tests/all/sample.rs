@@ -1,6 +1,8 @@
-//! The sample config-file as a user gets it: it is valid, its conversion is the golden file, its scripts are sound.
+//! The sample config-file as a user gets it: it is valid, its conversion is the golden file, its scripts are sound. And
+//! the proposal's own example, slips and all.
 
-use crate::support::{golden, here};
+use crate::support::{boot_file, found, golden, here, read};
+use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::{ParseOptions, k3s, parse};
 use std::process::Command;
 
@@ -52,5 +54,46 @@ fn the_runcmd_script_is_valid_shell() {
         run.status.success(),
         "{}",
         String::from_utf8_lossy(&run.stderr)
+    );
+}
+
+#[test]
+fn the_proposals_example_is_taken_and_each_slip_in_it_is_named() {
+    let text = std::fs::read_to_string(here("tests/proposal.yaml")).expect("the example");
+    let parsed = read(&text);
+    assert_eq!(found(&parsed, Severity::Error), []);
+    assert_eq!(found(&parsed, Severity::Warning), []);
+    let line_of = |part: &str| {
+        1 + text
+            .lines()
+            .position(|line| line.contains(part))
+            .expect(part)
+    };
+    let notes: Vec<_> = found(&parsed, Severity::Note)
+        .iter()
+        .map(|(code, line, _)| (*code, *line))
+        .collect();
+    let expected = [
+        ("password-newline", "password:"),
+        ("single-file", "files:"),
+        ("containerd-template-name", "path:"),
+        ("escaped-quotes", "template \\\"base\\\""),
+        ("folded-lines", "echo '[Service]"),
+        ("cloud-controller-component", "cloudController"),
+        ("null-list", "kubeControllerManagerArgs"),
+        ("null-list", "kubeSchedulerArgs"),
+    ]
+    .map(|(code, part)| (code, line_of(part)));
+    assert_eq!(notes, expected);
+    let boot = parsed.config.expect("valid").first_boot().expect("decoded");
+    let template = boot_file(&boot, "/containerd/config-v3.toml.tmpl");
+    assert!(
+        template.starts_with("{{ template \"base\" . }}\n\n[plugins.'io.containerd"),
+        "{template}"
+    );
+    assert!(template.contains("BinaryName = \"/usr/bin/custom-container-runtime\"\n"));
+    golden(
+        "golden/proposal-config.yaml",
+        &boot_file(&boot, "/etc/rancher/k3s/config.yaml"),
     );
 }
