@@ -98,7 +98,7 @@ fn syntax_error(source: &str, error: &granit_parser::ScanError) -> LoadError {
         .min(source.len());
     if let Some(tab) = indenting_tab(source, at).filter(|_| error.info().contains("tab")) {
         let message = "not valid YAML: a tab cannot indent a line";
-        return LoadError::new("yaml-syntax", tab..tab + 1, message).help("use spaces");
+        return LoadError::new("yaml-syntax", tab..tab, message).help("use spaces");
     }
     LoadError::new(
         "yaml-syntax",
@@ -110,7 +110,8 @@ fn syntax_error(source: &str, error: &granit_parser::ScanError) -> LoadError {
 /// The first tab from an offset's line on that stands before the text of its line. The parser tells where the value
 /// before it begins.
 fn indenting_tab(source: &str, offset: usize) -> Option<usize> {
-    let mut at = source.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+    // The line break before the line counts as a line of its own.
+    let mut at = source.get(..offset)?.rfind('\n').unwrap_or_default();
     for line in source[at..].split_inclusive('\n') {
         let text = line.trim_start_matches(' ');
         if text.starts_with('\t') {

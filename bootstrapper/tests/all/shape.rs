@@ -37,6 +37,11 @@ const SHAPES: &[(&str, &str, Option<&str>)] = &[
         Some("write it as a list element: put `- ` before its first key"),
     ),
     (
+        "agentConfig: {nodeName: {a: b}}",
+        "a mapping where a single value is wanted",
+        None,
+    ),
+    (
         "agentConfig: {nodeName: [a]}",
         "a list where a single value is wanted",
         None,

@@ -180,6 +180,36 @@ fn the_largest_text_is_looked_at_and_one_byte_more_is_refused() {
 }
 
 #[test]
+fn a_text_that_cannot_be_read_is_told_why() {
+    let tab = "not valid YAML: a tab cannot indent a line";
+    for (text, message, help) in [
+        (
+            "",
+            "the config-file has no content",
+            Some("start from the sample configs/config-file.yaml"),
+        ),
+        ("a: b\n\tc: d\n", tab, Some("use spaces")),
+        ("a: \0\n", "a NUL character is not allowed in YAML", None),
+        ("a: !x b\n", "the YAML tag !x has no meaning here", None),
+        (
+            "? [a]\n: b\n",
+            "a key must be plain text, not an alias, a list or a mapping",
+            None,
+        ),
+    ] {
+        let error = load(text).expect_err("refused");
+        assert_eq!(
+            (error.message.as_str(), error.help.as_deref()),
+            (message, help),
+            "{text}"
+        );
+    }
+    let (_, duplicates) = load("a: b\nc: d\na: e\n").expect("YAML");
+    let found: Vec<_> = duplicates.iter().map(|error| error.span.start).collect();
+    assert_eq!(found, [10]);
+}
+
+#[test]
 fn the_text_is_kept_whether_it_is_yaml_or_not() {
     for text in ["a: [\n", "a: b\n"] {
         assert_eq!(read(text).source(), text);
