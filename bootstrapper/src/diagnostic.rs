@@ -307,3 +307,174 @@ pub fn to_json(diagnostics: &[Diagnostic]) -> String {
     text.push('\n');
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Diagnostic, Diagnostics, MAX_FINDINGS, SHOWN, Severity, to_json};
+    use crate::yaml::{Pointer, Position};
+    use std::ops::Range;
+
+    const SOURCE: &str = "first\n\tkey: v\u{e4}lue # \u{1b}[0m\nlast";
+
+    fn finding(severity: Severity, line: usize, span: Range<usize>) -> Diagnostic {
+        Diagnostic {
+            severity,
+            code: "a-code",
+            pointer: "/key".to_owned(),
+            line,
+            column: 7,
+            message: "it is wrong".to_owned(),
+            help: None,
+            span,
+            hidden: vec![],
+        }
+    }
+
+    /// The rendering without its first two lines.
+    fn shown(finding: &Diagnostic, source: &str) -> String {
+        let text = finding.render("f", source, false);
+        text.splitn(3, '\n').nth(2).unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_finding_is_shown_with_its_line_carets_and_help() {
+        let mut error = finding(Severity::Error, 2, 12..18);
+        error.help("mend it");
+        assert_eq!(
+            error.render("a/file", SOURCE, false),
+            "error[a-code]: it is wrong\n --> a/file:2:7\n  |\n2 | \tkey: v\u{e4}lue # \u{fffd}[0m\n  | \t     \
+             ^^^^^\n  = help: mend it\n"
+        );
+        let warning = finding(Severity::Warning, 10, 0..0);
+        assert_eq!(
+            warning.render("f", SOURCE, false),
+            "warning[a-code]: it is wrong\n  --> f:10:7\n   |\n10 | first\n   | ^\n"
+        );
+    }
+
+    #[test]
+    fn colours_are_those_of_the_severity() {
+        for (severity, name, tint) in [
+            (Severity::Error, "error", "\x1b[1;31m"),
+            (Severity::Warning, "warning", "\x1b[1;33m"),
+            (Severity::Note, "note", "\x1b[1;36m"),
+        ] {
+            let text = finding(severity, 3, 26..30).render("f", SOURCE, true);
+            let head = format!("{tint}{name}[a-code]\x1b[0m\x1b[1m: it is wrong\x1b[0m\n");
+            assert!(text.starts_with(&head), "{text:?}");
+            assert!(text.ends_with(&format!("{tint}^^^^\x1b[0m\n")), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_in_the_line_is_marked() {
+        let over = finding(Severity::Error, 2, 7..28);
+        assert_eq!(
+            shown(&over, SOURCE).lines().nth(2),
+            Some("  | \t^^^^^^^^^^^^^^^^^")
+        );
+        let last = finding(Severity::Error, 3, 26..30);
+        assert_eq!(shown(&last, SOURCE), "  |\n3 | last\n  | ^^^^\n");
+        let behind = finding(Severity::Error, 3, 99..100);
+        assert_eq!(shown(&behind, SOURCE), "");
+    }
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_are_in_the_line() {
+        let source = "above\na: one, b: two, c: three\nbelow";
+        for (hidden, line, carets) in [
+            (vec![], "a: one, b: two, c: three", "           ^^^"),
+            (
+                vec![(17, 20)],
+                "a: one, b: (hidden), c: three",
+                "           ^^^^^^^^",
+            ),
+            (
+                vec![(9, 12)],
+                "a: (hidden), b: two, c: three",
+                "                ^^^",
+            ),
+            (
+                vec![(25, 99)],
+                "a: one, b: two, c: (hidden)",
+                "           ^^^",
+            ),
+            (vec![(0, 5)], "a: one, b: two, c: three", "           ^^^"),
+            (
+                vec![(0, 9)],
+                "(hidden)one, b: two, c: three",
+                "                ^^^",
+            ),
+            (
+                vec![(9, 12), (17, 20), (25, 30)],
+                "a: (hidden), b: (hidden), c: (hidden)",
+                "                ^^^^^^^^",
+            ),
+            (
+                vec![(17, 25)],
+                "a: one, b: (hidden)three",
+                "           ^^^^^^^^",
+            ),
+            (vec![(9, 18)], "a: (hidden)wo, c: three", "           ^^"),
+        ] {
+            let mut found = finding(Severity::Error, 2, 17..20);
+            found.hidden = hidden.iter().map(|(start, end)| *start..*end).collect();
+            assert_eq!(
+                shown(&found, source),
+                format!("  |\n2 | {line}\n  | {carets}\n"),
+                "{hidden:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_lines_are_cut_on_both_sides() {
+        let line = |length| {
+            let part = |c: &str| c.repeat(length);
+            let source = format!("{}{}{}", part("a"), part("b"), part("c"));
+            let found = finding(Severity::Error, 1, length..2 * length);
+            let text = shown(&found, &source);
+            text.lines().nth(1).unwrap_or_default()[4..].to_owned()
+        };
+        let most = |c: &str| c.repeat(SHOWN);
+        let (a, b, c) = (most("a"), most("b"), most("c"));
+        assert_eq!(line(SHOWN), format!("{a}{b}{c}"));
+        assert_eq!(
+            line(SHOWN + 1),
+            format!("\u{2026}{a}{b}\u{2026}{c}\u{2026}")
+        );
+    }
+
+    #[test]
+    fn the_report_for_programs_has_every_field_but_the_span() {
+        let text = to_json(&[finding(Severity::Note, 2, 12..18)]);
+        assert!(text.ends_with('\n'));
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let expected = serde_json::json!({"diagnostics": [{
+            "severity": "note", "code": "a-code", "pointer": "/key", "line": 2, "column": 7,
+            "message": "it is wrong", "help": null,
+        }]});
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn findings_are_sorted_and_of_each_severity_only_so_many_are_kept() {
+        let mut found = Diagnostics::default();
+        let mut add = |severity, line| {
+            let position = Position { line, column: 1 };
+            let at = Pointer::root();
+            found.add_at(severity, "a-code", &at, 0..0, position, line.to_string());
+            (found.has_errors(), found.is_full())
+        };
+        assert_eq!(add(Severity::Note, 900), (false, false));
+        for line in (1..MAX_FINDINGS).rev() {
+            assert_eq!(add(Severity::Error, line), (true, false));
+        }
+        assert_eq!(add(Severity::Error, 800), (true, true));
+        assert_eq!(add(Severity::Error, 801), (true, true));
+        assert_eq!(add(Severity::Warning, 850), (true, true));
+        let lines: Vec<usize> = found.into_sorted().iter().map(|d| d.line).collect();
+        let expected: Vec<usize> = (1..MAX_FINDINGS).chain([800, 850, 900]).collect();
+        assert_eq!(lines, expected);
+    }
+}

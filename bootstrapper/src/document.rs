@@ -2,6 +2,7 @@
 
 use crate::schema::{alternatives, kind_of, resolve, schema, takes};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 /// Text above the tables.
@@ -29,10 +30,8 @@ One YAML document (UTF-8, at most 32 MiB) that describes a standalone edge node.
 pub fn document() -> String {
     let root = schema();
     let mut out = HEAD.to_owned();
-    let mut sections = vec![("The file".to_owned(), String::new(), &root, "")];
-    let mut at = 0;
-    while at < sections.len() {
-        let (title, path, schema, kind) = sections[at].clone();
+    let mut sections = VecDeque::from([("The file".to_owned(), String::new(), &root, "")]);
+    while let Some((title, path, schema, kind)) = sections.pop_front() {
         let kind = kind_of(&root, schema).unwrap_or(kind);
         let of = match kind {
             "" => String::new(),
@@ -69,12 +68,11 @@ pub fn document() -> String {
                     .to_owned();
                 // The CRD's place of the K3s settings has the same keys as the proposal's.
                 if name != "kthreesConfigSpec" {
-                    sections.push((format!("`{name}`"), path, inner, kind));
+                    sections.push_back((format!("`{name}`"), path, inner, kind));
                 }
             }
         }
         out.push('\n');
-        at += 1;
     }
     let trimmed = out.trim_end().len();
     out.truncate(trimmed);

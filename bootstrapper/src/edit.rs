@@ -156,6 +156,76 @@ mod tests {
     }
 
     #[test]
+    fn changes_nothing_but_the_place_of_the_key() {
+        for (before, after) in [
+            (
+                "operatingSystem:\n  sshKey:\n",
+                "operatingSystem:\n  sshKey: [\"NEW\"]\n",
+            ),
+            (
+                "operatingSystem:\n  sshKey : # no\n",
+                "operatingSystem:\n  sshKey : [\"NEW\"] # no\n",
+            ),
+            (
+                "operatingSystem:\n  sshKey : ''\n",
+                "operatingSystem:\n  sshKey : [\"NEW\"]\n",
+            ),
+            (
+                "operatingSystem:\n  sshKey: OLD # mine\n  hostname: a\n",
+                "operatingSystem:\n  sshKey: [\"OLD\", \"NEW\"] # mine\n  hostname: a\n",
+            ),
+            (
+                "operatingSystem:\n    hostname: a\n",
+                "operatingSystem:\n    sshKey: [\"NEW\"]\n    hostname: a\n",
+            ),
+            (
+                "operatingSystem: {hostname: a}\n",
+                "operatingSystem: {sshKey: [\"NEW\"], hostname: a}\n",
+            ),
+            (
+                "operatingSystem : {} # no\n",
+                "operatingSystem : {sshKey: [\"NEW\"]} # no\n",
+            ),
+            (
+                "operatingSystem: {}\n",
+                "operatingSystem: {sshKey: [\"NEW\"]}\n",
+            ),
+            (
+                "operatingSystem : # no\n",
+                "operatingSystem : {sshKey: [\"NEW\"]} # no\n",
+            ),
+            (
+                "operatingSystem: ~\n",
+                "operatingSystem: {sshKey: [\"NEW\"]}\n",
+            ),
+        ] {
+            let filled = |text: &str| text.replace("OLD", OLD).replace("NEW", KEY);
+            let (before, after) = (filled(before), filled(after));
+            let edited = add_ssh_key(&format!("{before}{KUBERNETES}"), KEY);
+            let edited = edited.unwrap_or_else(|error| panic!("{error}: {before}"));
+            assert_eq!(edited, format!("{after}{KUBERNETES}"));
+        }
+    }
+
+    #[test]
+    fn a_section_that_is_missing_comes_last() {
+        for text in [KUBERNETES, KUBERNETES.trim_end()] {
+            let edited = add_ssh_key(text, KEY).expect("edited");
+            let expected = format!("{KUBERNETES}operatingSystem:\n  sshKey: [\"{KEY}\"]\n");
+            assert_eq!(edited, expected);
+        }
+    }
+
+    #[test]
+    fn neither_a_wrong_key_nor_a_wrong_file_is_edited() {
+        let error = |text, key| add_ssh_key(text, key).expect_err("refused").to_string();
+        let said = error(KUBERNETES, "ssh-new AAAA");
+        assert!(said.contains("`ssh-new` is not a key type"), "{said}");
+        let said = error("version: 2.0\n", KEY);
+        assert!(said.contains("has errors and cannot be edited: "), "{said}");
+    }
+
+    #[test]
     fn does_not_add_a_key_twice() {
         let text = format!("operatingSystem:\n  sshKey: {KEY}\n{KUBERNETES}");
         let edited = add_ssh_key(&text, KEY).expect("edited");

@@ -107,6 +107,45 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_text_is_ascii_with_the_shortest_escapes() {
+        for (text, expected) in [
+            ("", r#""""#),
+            (" a~", r#"" a~""#),
+            ("\"\\\n\t\r", r#""\"\\\n\t\r""#),
+            ("\0\u{7f}\u{e4}\u{ff}", r#""\x00\x7F\xE4\xFF""#),
+            ("\u{100}\u{20ac}\u{ffff}", r#""\u0100\u20AC\uFFFF""#),
+            ("\u{10000}\u{1f600}", r#""\U00010000\U0001F600""#),
+        ] {
+            assert_eq!(quoted(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_takes_printable_ascii_tabs_and_line_feeds() {
+        let long = "x".repeat(1000);
+        for text in ["a", " ", "~", "\ta\n", "\n\na\n\n", "a\nb", &long] {
+            assert!(fits_block(text), "{text:?}");
+        }
+        let late = format!("{long}\r");
+        let early = format!("\r{long}");
+        for text in [
+            "", "\n", "\n\n", "\r", "a\rb", "\0", "\u{7f}", "\u{e4}", &late, &early,
+        ] {
+            assert!(!fits_block(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_says_its_indentation_and_what_ends_it() {
+        assert_eq!(block("a", 0).to_string(), "|2-\n  a\n");
+        assert_eq!(
+            block("a\n\n b\n", 4).to_string(),
+            "|2\n      a\n\n       b\n"
+        );
+        assert_eq!(block("a\n\n", 1).to_string(), "|2+\n   a\n\n");
+    }
+
+    #[test]
     fn a_quoted_text_is_read_back_as_it_was() {
         for text in TEXTS {
             assert_eq!(read(&format!("a:\n  b: {}\n", quoted(text))), *text);

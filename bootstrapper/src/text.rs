@@ -35,3 +35,71 @@ fn distance(a: &str, b: &str) -> usize {
     }
     table[a.len()][b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{closest, distance};
+
+    #[test]
+    fn an_edit_inserts_deletes_replaces_or_swaps_neighbours() {
+        for (a, b, edits) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("", "abc", 3),
+            ("a", "ab", 1),
+            ("ab", "aab", 1),
+            ("abc", "ac", 1),
+            ("abc", "axc", 1),
+            ("ab", "ba", 1),
+            ("abcd", "acbd", 1),
+            ("abcd", "badc", 2),
+            ("ab", "cb", 1),
+            ("abc", "cab", 2),
+            ("ca", "abc", 3),
+            ("aba", "bab", 2),
+            ("abcd", "dcba", 3),
+            ("abcdef", "ghijkl", 6),
+            ("aaaa", "bbbb", 4),
+            ("kitten", "sitting", 3),
+            ("saturday", "sunday", 3),
+            ("clusterCIDRs", "clusterCidr", 4),
+            ("\u{e4}b", "b\u{e4}", 1),
+        ] {
+            assert_eq!(distance(a, b), edits, "{a} to {b}");
+            assert_eq!(distance(b, a), edits, "{b} to {a}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_meant_when_no_more_than_a_third_of_it_is_wrong() {
+        let found = |text| {
+            closest(
+                text,
+                ["path", "agentConfig", "verylongnameofakey"].into_iter(),
+            )
+        };
+        for (text, meant) in [
+            ("path", Some("path")),
+            ("PATH", Some("path")),
+            ("pat", Some("path")),
+            ("pa", None),
+            ("pxty", None),
+            ("pathyz", Some("path")),
+            ("pathxyz", None),
+            ("agentcfg", None),
+            ("agntcnfig", Some("agentConfig")),
+            ("verylongnameof", Some("verylongnameofakey")),
+            ("verylongnameo", None),
+            ("", None),
+        ] {
+            assert_eq!(found(text), meant, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_nearer_name_is_meant() {
+        let known = ["files", "file", "filter"];
+        assert_eq!(closest("fils", known.into_iter()), Some("file"));
+        assert_eq!(closest("filess", known.into_iter()), Some("files"));
+    }
+}

@@ -7,6 +7,19 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+/// A folder, to name what is in it.
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+/// A folder, to read what is in it or to change its access.
+const CONTENT: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+/// A file that is not there yet, not even as a link.
+const NEW_FILE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+/// Links are followed as if the root were `/`; those of /proc not at all.
+const BENEATH: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
 /// A path of the tree could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {path} in the target's root {root}: {source}", root = .root.display())]
@@ -59,7 +72,7 @@ impl Root {
     /// # Errors
     /// It is no folder or cannot be opened.
     pub fn open(path: &Path, owners: Owners) -> Result<Self, RootError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = FOLDER.union(OFlags::CLOEXEC);
         let opened = rustix::fs::openat(CWD, path, flags, Mode::empty());
         let fd = opened.map_err(|errno| RootError {
             action: "opening",
@@ -86,7 +99,7 @@ impl Root {
     /// What a symbolic link says; `None` for anything else, and for nothing.
     pub(super) fn target_of(&self, path: &str) -> Result<Option<String>, RootError> {
         let (folder, name) = split(path);
-        let dir = match self.resolve(folder, OFlags::PATH | OFlags::DIRECTORY) {
+        let dir = match self.resolve(folder, FOLDER) {
             Ok(dir) => dir,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(errno) => return Err(self.error("opening", folder, errno)),
@@ -107,7 +120,7 @@ impl Root {
         let (folder, name) = split(path);
         self.make_folders(folder, Access::root(0o755))?;
         let dir = self
-            .resolve(folder, OFlags::PATH | OFlags::DIRECTORY)
+            .resolve(folder, FOLDER)
             .map_err(|errno| self.error("opening", folder, errno))?;
         rustix::fs::symlinkat(target, &dir, name)
             .map_err(|errno| self.error("making the link", path, errno))
@@ -116,7 +129,7 @@ impl Root {
     /// Removes a symbolic link or a file, if there is one.
     pub(super) fn unlink(&self, path: &str) -> Result<(), RootError> {
         let (folder, name) = split(path);
-        let dir = match self.resolve(folder, OFlags::PATH | OFlags::DIRECTORY) {
+        let dir = match self.resolve(folder, FOLDER) {
             Ok(dir) => dir,
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(self.error("opening", folder, errno)),
@@ -149,7 +162,7 @@ impl Root {
 
     /// What is in a folder, sorted by name; nothing when it is not there.
     fn entries(&self, path: &str) -> Result<Vec<(String, FileType)>, RootError> {
-        let fd = match self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+        let fd = match self.resolve(path, CONTENT) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(vec![]),
             Err(errno) => return Err(self.error("reading", path, errno)),
@@ -186,7 +199,7 @@ impl Root {
         let (folder, name) = split(path);
         self.make_folders(folder, Access::root(0o755))?;
         let dir = self
-            .resolve(folder, OFlags::PATH | OFlags::DIRECTORY)
+            .resolve(folder, FOLDER)
             .map_err(|errno| self.error("opening", folder, errno))?;
         let beside = format!(".{name}.emts-new");
         let done = self.write_beside(&dir, &beside, name, text, access);
@@ -208,9 +221,7 @@ impl Root {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(dir, beside, flags, Mode::from_raw_mode(0o600))?;
+        let fd = rustix::fs::openat(dir, beside, NEW_FILE, Mode::from_raw_mode(0o600))?;
         let mut file = File::from(fd);
         file.write_all(text)?;
         self.give(&file, access)?;
@@ -225,7 +236,7 @@ impl Root {
         self.make_folders(above, Access::root(0o755))?;
         self.make_folders(path, access)?;
         let fd = self
-            .resolve(path, OFlags::RDONLY | OFlags::DIRECTORY)
+            .resolve(path, CONTENT)
             .map_err(|errno| self.error("opening", path, errno))?;
         self.give(&File::from(fd), access)
             .map_err(|error| self.io_error("setting the access of", path, error))
@@ -240,18 +251,18 @@ impl Root {
                 done.clone()
             };
             done = format!("{done}/{step}");
-            match self.resolve(&done, OFlags::PATH | OFlags::DIRECTORY) {
+            match self.resolve(&done, FOLDER) {
                 Ok(_) => continue,
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(self.error("opening the folder", &done, errno)),
             }
             let dir = self
-                .resolve(&above, OFlags::PATH | OFlags::DIRECTORY)
+                .resolve(&above, FOLDER)
                 .map_err(|errno| self.error("opening", &above, errno))?;
             rustix::fs::mkdirat(&dir, step, Mode::from_raw_mode(access.mode))
                 .map_err(|errno| self.error("making the folder", &done, errno))?;
             let fd = self
-                .resolve(&done, OFlags::RDONLY | OFlags::DIRECTORY)
+                .resolve(&done, CONTENT)
                 .map_err(|errno| self.error("opening", &done, errno))?;
             self.give(&File::from(fd), access)
                 .map_err(|error| self.io_error("setting the access of", &done, error))?;
@@ -262,7 +273,7 @@ impl Root {
     /// Copies a folder's content (files, folders, links) to another folder, giving it to one owner.
     pub(super) fn copy_folder(&self, from: &str, to: &str, owner: Access) -> Result<(), RootError> {
         self.folder(to, owner)?;
-        let fd = match self.resolve(from, OFlags::RDONLY | OFlags::DIRECTORY) {
+        let fd = match self.resolve(from, CONTENT) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(self.error("reading", from, errno)),
@@ -296,9 +307,7 @@ impl Root {
     ) -> Result<(), RootError> {
         let fail = |errno| self.error("copying the link", name, errno);
         let target = rustix::fs::readlinkat(from, name, vec![]).map_err(fail)?;
-        let dir = self
-            .resolve(to, OFlags::PATH | OFlags::DIRECTORY)
-            .map_err(fail)?;
+        let dir = self.resolve(to, FOLDER).map_err(fail)?;
         rustix::fs::symlinkat(target.as_c_str(), &dir, name).map_err(fail)?;
         if self.owners == Owners::Set {
             let (uid, gid) = ids(owner);
@@ -325,14 +334,8 @@ impl Root {
     }
 
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(
-            &self.fd,
-            path,
-            flags | OFlags::CLOEXEC,
-            Mode::empty(),
-            resolve,
-        )
+        let flags = flags.union(OFlags::CLOEXEC);
+        rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), BENEATH)
     }
 
     fn error(&self, action: &'static str, path: &str, errno: Errno) -> RootError {

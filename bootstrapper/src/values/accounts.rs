@@ -265,11 +265,14 @@ impl TextValue for SshKey {
         if line.starts_with("ssh-dss ") {
             return Err(bad("OpenSSH takes no DSA keys any more"));
         }
-        let mut key = line;
-        let kind = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
-        if !KEY_TYPES.contains(&kind(key).as_str()) {
-            key = after_options(line).unwrap_or(line);
-        }
+        let is_key = |text: &str| {
+            let kind = text.split(' ').next();
+            kind.is_some_and(|kind| KEY_TYPES.contains(&kind))
+        };
+        let key = match after_options(line) {
+            Some(rest) if !is_key(line) && is_key(rest) => rest,
+            _ => line,
+        };
         let mut fields = key.split_ascii_whitespace();
         let name = fields.next().unwrap_or_default();
         if !KEY_TYPES.contains(&name) {

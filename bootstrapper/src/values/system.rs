@@ -71,7 +71,7 @@ impl TextValue for MacAddress {
         };
         let separator = if text.contains('-') { '-' } else { ':' };
         let pairs: Vec<&str> = text.split(separator).collect();
-        let is_pair = |pair: &&str| pair.len() == 2 && u8::from_str_radix(pair, 16).is_ok();
+        let is_pair = |pair: &&str| pair.len() == 2 && pair.chars().all(|c| c.is_ascii_hexdigit());
         if pairs.len() != 6 || !pairs.iter().all(is_pair) {
             return Err(bad("it is not six pairs of hexadecimal digits"));
         }

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cluster_bootstrapper::install::proxy_variables;
 use cluster_bootstrapper::password::shadow_hash;
-use cluster_bootstrapper::values::{Password, SshKey, UserName};
+use cluster_bootstrapper::values::{Password, SshKey, SshKeyLines, UserName};
 use std::path::Path;
 use std::process::Command;
 
@@ -140,6 +140,63 @@ fn every_type_of_key_that_openssh_makes_is_taken() {
     assert!(private.parse::<SshKey>().is_err());
 }
 
+/// A key of a type with these fields after it.
+fn made_key(name: &str, fields: &[&[u8]]) -> String {
+    let mut blob = vec![];
+    for field in [&[name.as_bytes()], fields].concat() {
+        blob.extend(u32::try_from(field.len()).expect("short").to_be_bytes());
+        blob.extend(field);
+    }
+    format!("{name} {}", STANDARD.encode(blob))
+}
+
+#[test]
+fn a_key_has_parts_of_the_right_size() {
+    let point = |length: usize, first: u8| [vec![first], vec![7; length - 1]].concat();
+    let (p256, p384) = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384");
+    let fine = [
+        made_key("ssh-ed25519", &[&[7; 32]]),
+        made_key("ssh-rsa", &[&[1, 0, 1], &[7; 128]]),
+        made_key(p256, &[b"nistp256", &point(65, 4)]),
+        made_key(p384, &[b"nistp384", &point(97, 4)]),
+    ];
+    for key in &fine {
+        let read: SshKey = key.parse().unwrap_or_else(|e| panic!("{key}: {e:?}"));
+        assert_eq!(read.as_str(), key);
+    }
+    for key in [
+        format!("ssh-ed25519 {}", fine[1]),
+        made_key("ssh-ed25519", &[&[7; 31]]),
+        made_key("ssh-ed25519", &[&[7; 33]]),
+        made_key("ssh-ed25519", &[&[7; 32], &[]]),
+        made_key("ssh-rsa", &[&[1, 0, 1], &[7; 127]]),
+        made_key("ssh-rsa", &[&[], &[7; 128]]),
+        made_key(p256, &[b"nistp256", &point(64, 4)]),
+        made_key(p256, &[b"nistp256", &point(65, 3)]),
+        made_key(p256, &[b"nistp256", &point(97, 4)]),
+        made_key(p256, &[b"nistp256", &[]]),
+        made_key(p256, &[&[], &point(65, 4)]),
+        made_key(p384, &[b"nistp384", &point(65, 4)]),
+    ] {
+        assert!(key.parse::<SshKey>().is_err(), "{key}");
+    }
+}
+
+#[test]
+fn a_text_of_keys_may_have_comments_and_gaps() {
+    let key = made_key("ssh-ed25519", &[&[7; 32]]);
+    let text = format!("# mine\n\n  {key} a\n{key} b\n");
+    let lines: SshKeyLines = text.parse().expect("keys");
+    assert_eq!(lines.as_str(), text);
+    let keys: Vec<&str> = lines.keys().iter().map(SshKey::as_str).collect();
+    assert_eq!(keys, [format!("{key} a"), format!("{key} b")]);
+    assert!(
+        format!("{key}\nssh-rsa AAAA\n")
+            .parse::<SshKeyLines>()
+            .is_err()
+    );
+}
+
 /// `openssl passwd -6 -salt saltsalt password`, `mkpasswd -m yescrypt password`.
 const HASHES: &[&str] = &[
     "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/",
@@ -159,6 +216,38 @@ fn a_ready_hash_goes_to_shadow_as_it_is() {
         ] {
             assert!(broken.parse::<Password>().is_err(), "{broken}");
         }
+    }
+}
+
+#[test]
+fn a_hash_that_crypt_does_not_have_is_refused() {
+    let digest = |length: usize| "x".repeat(length);
+    for text in [
+        format!("$2b$10${}", digest(53)),
+        format!("$5$salt${}", digest(43)),
+        format!("$6$salt${}", digest(86)),
+    ] {
+        assert!(text.parse::<Password>().is_ok(), "{text}");
+    }
+    for text in [
+        format!("$1$salt${}", digest(22)),
+        format!("$6${}", digest(86)),
+        format!("$2b$10${}", digest(21)),
+        format!("$5$salt${}", digest(42)),
+        format!("$6$salt${}", digest(87)),
+        format!("$6$sa:t${}", digest(86)),
+        "$".to_owned(),
+    ] {
+        assert!(text.parse::<Password>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    for text in ["c2VjcmV0", HASHES[0]] {
+        let password: Password = text.parse().expect("a password");
+        assert_eq!(format!("{password:?}"), "Password(hidden)");
+        assert_eq!(password.as_str(), "(hidden)");
     }
 }
 

@@ -85,3 +85,45 @@ fn every_leaf_has_a_description() {
         );
     }
 }
+
+#[test]
+fn leaves_are_the_keys_with_a_value_of_their_own() {
+    let (k3s, rke2) = (
+        schema::schema_leaves(),
+        schema::leaves_of("RKE2ControlPlaneTemplate"),
+    );
+    let below = |leaves: &[String], section: &str| -> Vec<String> {
+        let found = leaves.iter().filter_map(|leaf| leaf.strip_prefix(section));
+        found.map(str::to_owned).collect()
+    };
+    for leaves in [&k3s, &rke2] {
+        assert_eq!(
+            below(leaves, "/operatingSystem/users/"),
+            ["*/password", "*/username"]
+        );
+        assert_eq!(below(leaves, "/operatingSystem/sshKey"), [""]);
+        assert_eq!(
+            below(leaves, "/operatingSystem/services/"),
+            ["disable", "enable"]
+        );
+        assert_eq!(
+            below(leaves, "/kubernetes/registries/mirrors/"),
+            ["*/endpoints", "*/rewrite/*"]
+        );
+        assert!(leaves.is_sorted(), "{leaves:?}");
+    }
+    // One file may stand for a list of one.
+    let of_a_file = below(&k3s, "/kubernetes/spec/template/spec/files/");
+    for key in ["*/path", "path"] {
+        assert!(of_a_file.contains(&key.to_owned()), "{of_a_file:?}");
+    }
+    let agent = "/kubernetes/spec/template/spec/agentConfig/";
+    let (k3s, rke2) = (below(&k3s, agent), below(&rke2, agent));
+    for (key, of_k3s) in [
+        ("airGappedInstallScriptPath", true),
+        ("kubelet/extraArgs", false),
+    ] {
+        assert_eq!(k3s.contains(&key.to_owned()), of_k3s, "{k3s:?}");
+        assert_eq!(rke2.contains(&key.to_owned()), !of_k3s, "{rke2:?}");
+    }
+}

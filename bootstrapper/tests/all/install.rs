@@ -54,7 +54,9 @@ fn makes_a_user_with_home_key_and_sudo() {
     assert!(text(root, "etc/passwd").contains("op:x:1000:1000::/home/op:/bin/bash\n"));
     assert!(text(root, "etc/group").contains("op:x:1000:\n"));
     assert!(text(root, "etc/shadow").contains("op:$6$"));
+    assert_eq!(text(root, "etc/gshadow"), "root:*::\nop:!::\n");
     assert_eq!(text(root, "etc/subuid"), "op:100000:65536\n");
+    assert!(!root.join("etc/subgid").exists(), "it was not there before");
     assert_eq!(text(root, "home/op/.profile"), "# profile\n");
     assert_eq!(
         text(root, "home/op/.ssh/authorized_keys"),
@@ -92,6 +94,187 @@ fn changes_nothing_when_run_twice() {
     run(tree.path(), &os).expect("installed again");
     let after: Vec<_> = files.iter().map(|path| text(tree.path(), path)).collect();
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_table_without_a_change_is_not_even_written() {
+    let tree = tree();
+    run(tree.path(), &user_with_key()).expect("installed");
+    let tables = ["passwd", "shadow", "group", "gshadow", "subuid"];
+    let inodes = || {
+        let stat = |name| fs::metadata(tree.path().join("etc").join(name)).expect("there");
+        tables.map(|name| stat(name).ino())
+    };
+    let before = inodes();
+    run(tree.path(), &user_with_key()).expect("installed again");
+    assert_eq!(inodes(), before);
+}
+
+#[test]
+fn ids_that_a_user_or_a_group_has_are_not_given_again() {
+    let tree = tree();
+    let add = |path: &str, line: &str| {
+        let before = text(tree.path(), path);
+        fs::write(tree.path().join(path), before + line).expect("file");
+    };
+    add("etc/passwd", "a:x:1000:100::/home/a:/bin/sh\n");
+    add("etc/group", "meters:x:1001:\n");
+    add("etc/subuid", "a:100000:65536\nb:5:7\n");
+    run(tree.path(), "  users: [{username: op, password: b3A=}]\n").expect("installed");
+    let passwd = text(tree.path(), "etc/passwd");
+    assert!(passwd.contains("op:x:1002:1002::/home/op:"), "{passwd}");
+    let subuid = text(tree.path(), "etc/subuid");
+    assert!(subuid.ends_with("\nop:165536:65536\n"), "{subuid}");
+}
+
+#[test]
+fn what_the_image_has_of_a_user_is_kept() {
+    let tree = tree();
+    fs::remove_file(tree.path().join("bin/bash")).expect("removed");
+    fs::remove_file(tree.path().join("etc/gshadow")).expect("removed");
+    let files = [
+        ("etc/group", "op:x:1234:\n"),
+        ("etc/subuid", "op:7:8\n"),
+        ("etc/subgid", "op:9:10\n"),
+        ("home/op/.ssh/authorized_keys", "an old key"),
+    ];
+    fs::create_dir_all(tree.path().join("home/op/.ssh")).expect("folder");
+    for (path, content) in files {
+        fs::write(tree.path().join(path), content).expect("file");
+    }
+    run(
+        tree.path(),
+        &format!("  sshKey: {KEY}\n  users: [{{username: op, password: b3A=}}]\n"),
+    )
+    .expect("installed");
+    for (path, content) in &files[..3] {
+        assert_eq!(text(tree.path(), path), *content);
+    }
+    let passwd = text(tree.path(), "etc/passwd");
+    assert!(
+        passwd.contains("op:x:1000:1234::/home/op:/bin/sh\n"),
+        "{passwd}"
+    );
+    assert_eq!(
+        text(tree.path(), "home/op/.ssh/authorized_keys"),
+        format!("an old key\n{KEY}\n")
+    );
+    assert!(!tree.path().join("etc/gshadow").exists());
+    assert!(!tree.path().join("home/op/.profile").exists());
+    assert!(!tree.path().join("root/.ssh").exists(), "not root's key");
+}
+
+#[test]
+fn a_key_that_is_there_is_not_added_again() {
+    let tree = tree();
+    for _ in 0..2 {
+        run(tree.path(), &format!("  sshKey: {KEY}\n")).expect("installed");
+    }
+    let keys = text(tree.path(), "root/.ssh/authorized_keys");
+    assert_eq!(keys, format!("{KEY}\n"));
+}
+
+#[test]
+fn a_password_changes_the_hash_alone() {
+    let tree = tree();
+    run(tree.path(), "  users: [{username: root, password: b3A=}]\n").expect("installed");
+    let shadow = text(tree.path(), "etc/shadow");
+    let root: Vec<&str> = shadow.lines().next().expect("a line").split(':').collect();
+    assert!(root[1].starts_with("$6$"), "{shadow}");
+    assert_eq!(
+        (root[0], &root[2..]),
+        ("root", &["20000", "0", "99999", "7", "", "", ""][..])
+    );
+    assert!(shadow.contains("\nsvc:!:20000::::::\n"), "{shadow}");
+    run(
+        tree.path(),
+        &format!("  sshKey: {KEY}\n  users: [{{username: root}}]\n"),
+    )
+    .expect("installed");
+    assert_eq!(text(tree.path(), "etc/shadow"), shadow);
+}
+
+#[test]
+fn an_account_without_a_home_or_an_id_is_refused() {
+    for (line, field) in [
+        ("op:x:1000:1000::/:/bin/sh", "home folder"),
+        ("op:x:1000:1000::home:/bin/sh", "home folder"),
+        ("op:x:1000:1000", "home folder"),
+        ("op:x::1000::/home/op:/bin/sh", "user id"),
+        ("op:x:1000:x::/home/op:/bin/sh", "group id"),
+    ] {
+        let tree = tree();
+        let before = text(tree.path(), "etc/passwd");
+        fs::write(tree.path().join("etc/passwd"), format!("{before}{line}\n")).expect("file");
+        let error =
+            run(tree.path(), "  users: [{username: op, password: b3A=}]\n").expect_err(line);
+        assert!(
+            error.contains("/etc/passwd: the line of `op`") && error.contains(field),
+            "{line}: {error}"
+        );
+    }
+    let tree = tree();
+    fs::write(tree.path().join("etc/passwd"), "a:x:1:1::/:\n").expect("file");
+    let error = run(tree.path(), &format!("  sshKey: {KEY}\n")).expect_err("refused");
+    assert!(error.contains("`root` has no valid entry"), "{error}");
+}
+
+#[test]
+fn a_new_home_is_the_skeleton_with_its_folders_links_and_modes() {
+    let tree = tree();
+    let skeleton = tree.path().join("etc/skel");
+    fs::create_dir_all(skeleton.join(".config/meter")).expect("folder");
+    fs::write(skeleton.join(".config/meter/secret"), "s").expect("file");
+    symlink("/etc/motd", skeleton.join("motd")).expect("link");
+    let set = |path: &str, mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(skeleton.join(path), mode).expect("mode");
+    };
+    set(".config", 0o750);
+    set(".config/meter/secret", 0o600);
+    set(".profile", 0o644);
+    run(tree.path(), &user_with_key()).expect("installed");
+    let home = tree.path().join("home/op");
+    assert_eq!(text(&home, ".config/meter/secret"), "s");
+    assert_eq!(
+        fs::read_link(home.join("motd")).expect("a link"),
+        Path::new("/etc/motd")
+    );
+    let modes = ["", ".config", ".config/meter/secret", ".profile"].map(|path| mode(&home, path));
+    assert_eq!(modes, [0o700, 0o750, 0o600, 0o644]);
+    if owners() == Owners::Set {
+        for path in [
+            "",
+            ".config/meter",
+            ".config/meter/secret",
+            "motd",
+            ".profile",
+        ] {
+            let stat = fs::symlink_metadata(home.join(path)).expect("there");
+            assert_eq!((stat.uid(), stat.gid()), (1000, 1000), "{path}");
+        }
+    }
+}
+
+#[test]
+fn the_host_has_its_name_in_every_file_that_says_it() {
+    for (name, hosts) in [
+        ("edge-7", "edge-7"),
+        ("edge-7.example.com", "edge-7.example.com edge-7"),
+    ] {
+        let tree = tree();
+        let old = "127.0.0.1 localhost\n127.0.1.1 old\n::1 localhost\n";
+        fs::write(tree.path().join("etc/hosts"), old).expect("file");
+        let os = format!("  users: [{{username: root, password: b3A=}}]\n  hostname: {name}\n");
+        run(tree.path(), &os).expect("installed");
+        assert_eq!(text(tree.path(), "etc/hostname"), format!("{name}\n"));
+        assert_eq!(
+            text(tree.path(), "etc/hosts"),
+            format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1\t{hosts}\n")
+        );
+        let keep = text(tree.path(), "etc/cloud/cloud.cfg.d/10-emts-hostname.cfg");
+        assert_eq!(keep, "preserve_hostname: true\n");
+    }
 }
 
 #[test]

@@ -292,12 +292,26 @@ fn files_are_written_with_owner_and_mode_and_may_be_units() {
 
 #[test]
 fn a_file_of_an_unknown_owner_is_refused() {
-    let os = "  writeFiles: [{path: /etc/a, owner: 'nobody-here'}]\n";
-    let error = run(tree().path(), os).expect_err("refused");
-    assert!(
-        error.contains("/etc/a") && error.contains("the user `nobody-here`"),
-        "{error}"
-    );
+    for (owner, who) in [
+        ("nobody-here", "the user `nobody-here`"),
+        ("log:nobody-here", "the group `nobody-here`"),
+        ("adm", "the user `adm`"),
+    ] {
+        let os = format!("  writeFiles: [{{path: /etc/a, owner: '{owner}'}}]\n");
+        let error = run(tree().path(), &os).expect_err("refused");
+        assert!(error.contains("/etc/a") && error.contains(who), "{error}");
+    }
+}
+
+#[test]
+fn an_owner_may_be_a_number() {
+    let tree = tree();
+    let own = (rustix::process::geteuid(), rustix::process::getegid());
+    let (uid, gid) = (own.0.as_raw(), own.1.as_raw());
+    let os = format!("  writeFiles: [{{path: /etc/a, owner: '{uid}:{gid}'}}]\n");
+    run(tree.path(), &os).expect("installed");
+    let stat = fs::metadata(tree.path().join("etc/a")).expect("there");
+    assert_eq!((stat.uid(), stat.gid()), (uid, gid));
 }
 
 #[test]

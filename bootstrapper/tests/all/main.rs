@@ -24,3 +24,4 @@ mod shape;
 mod support;
 mod tree;
 mod validate;
+mod values;
