@@ -7,10 +7,11 @@ cd "$(dirname "$0")"
 seconds=${1:-600}
 [ $# -eq 0 ] || shift
 
-flags='--cfg fuzzing -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks -Cpasses=sancov-module'
+flags='--cfg fuzzing -Cpasses=sancov-module'
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
     flags="$flags -Cllvm-args=-sanitizer-coverage-$option"
 done
+flags="$flags -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks"
 # With --target the flags are not those of build scripts and macros.
 target=$(rustc -vV | sed -n 's/^host: //p')
 RUSTFLAGS=$flags cargo build --release --target "$target"

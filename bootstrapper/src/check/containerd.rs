@@ -4,6 +4,7 @@ use super::Meaning;
 use super::go_template::check_template;
 use crate::model::File;
 use crate::yaml::Pointer;
+use std::collections::HashSet;
 
 const FOLDER: &str = "/var/lib/rancher/k3s/agent/etc/containerd";
 /// Name of a template over containerd's configuration version 2.
@@ -83,14 +84,16 @@ impl Meaning<'_> {
 impl Meaning<'_> {
     /// TOML allows a table once; containerd exits on the second, which K3s' base may have already.
     fn containerd_tables(&mut self, tables: &[String], has_base: bool, at: &Pointer) {
-        for (index, table) in tables.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for table in tables {
+            let is_new = seen.insert(table);
             if has_base && BASE_TABLES.contains(&table.as_str()) {
                 let message = format!("the table [{table}] is in K3s' base template already");
                 self.error("containerd-table", at, message).help(
                     "TOML allows a table once: put such settings into a drop-in file below \
                      config-v3.toml.d, or write a template without the base",
                 );
-            } else if tables[..index].contains(table) {
+            } else if !is_new {
                 let message = format!("the table [{table}] occurs twice in the template");
                 self.error("containerd-table", at, message)
                     .help("TOML allows a table once: join the two");

@@ -2,6 +2,7 @@
 
 use super::Meaning;
 use super::k3s_settings::SETTINGS;
+use crate::diagnostic::MAX_FINDINGS;
 use crate::model::File;
 use crate::text::closest;
 use crate::values::{RewriteRule, TextValue as _};
@@ -67,10 +68,15 @@ impl Meaning<'_> {
         let Kind::Mapping(entries) = &tree.node(tree.root()).kind else {
             return;
         };
+        let mut unknown = 0;
         for entry in entries {
             let key = entry.key.as_str();
             let name = key.strip_suffix('+').unwrap_or(key);
             if !SETTINGS.contains(&name) {
+                unknown += 1;
+                if unknown > MAX_FINDINGS {
+                    return;
+                }
                 let message = format!("K3s does not know the setting `{key}` and would ignore it");
                 let near = closest(name, SETTINGS.iter().copied());
                 self.warning("k3s-setting", at, message).help =

@@ -4,6 +4,7 @@ use super::Meaning;
 use crate::model::{ConfigFile, NetworkInterface, OperatingSystem};
 use crate::values::{IpAddress, UnitName};
 use crate::yaml::Pointer;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// Units that the first boot is made of, or that it sets up itself.
@@ -17,17 +18,28 @@ const FIRST_BOOT_UNITS: &[&str] = &[
     "rke2-server.service",
 ];
 
+/// What the interfaces before have.
+#[derive(Default)]
+struct Seen {
+    /// Names and hardware addresses.
+    names: HashSet<String>,
+    addresses: HashSet<IpAddr>,
+    /// Whether they are IPv4, of the default gateways.
+    families: HashSet<bool>,
+}
+
 impl Meaning<'_> {
     pub(super) fn system(&mut self, config: &ConfigFile) {
         let section = Pointer::from("/operatingSystem");
         let os = &config.operating_system;
         let network = section.join("network");
+        let mut seen = Seen::default();
         for (index, interface) in os.network.iter().enumerate() {
             let at = network.join(index);
             self.interface(interface, &at);
             self.gateways(interface, &at);
             self.overlaps(interface, config, &at);
-            self.repeated(&os.network[..index], interface, &at);
+            self.repeated(interface, &mut seen, &at);
         }
         self.services(os, &section.join("services"));
     }
@@ -70,9 +82,10 @@ impl Meaning<'_> {
         let at = at.join("gateway");
         let given = interface.gateway.as_ref();
         let gateways = given.map_or(&[][..], |list| list.addresses());
-        let mut families = vec![];
-        for gateway in gateways.iter().map(IpAddress::address) {
-            if families.contains(&gateway.is_ipv4()) {
+        let mut families = HashSet::new();
+        // Two are one too many of a family at the latest with the third.
+        for gateway in gateways.iter().map(IpAddress::address).take(3) {
+            if !families.insert(gateway.is_ipv4()) {
                 self.error(
                     "network-gateway",
                     &at,
@@ -80,7 +93,6 @@ impl Meaning<'_> {
                 )
                 .help("give one IPv4 gateway, one IPv6 gateway, or one of each");
             }
-            families.push(gateway.is_ipv4());
             // An IPv6 router may be known by its link-local address alone.
             let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
             let mut networks = interface.addresses.iter();
@@ -117,38 +129,28 @@ impl Meaning<'_> {
         }
     }
 
-    fn repeated(&mut self, before: &[NetworkInterface], this: &NetworkInterface, at: &Pointer) {
-        let same = |other: &&NetworkInterface| {
-            let name = this.interface.is_some() && other.interface == this.interface;
-            let mac = this.mac_address.is_some() && other.mac_address == this.mac_address;
-            name || mac
-        };
-        if before.iter().any(|other| same(&other)) {
+    fn repeated(&mut self, this: &NetworkInterface, seen: &mut Seen, at: &Pointer) {
+        let name = this.interface.as_ref().map(ToString::to_string);
+        let mac = this.mac_address.as_ref().map(ToString::to_string);
+        let mut twice = false;
+        for name in [name, mac].into_iter().flatten() {
+            twice |= !seen.names.insert(name);
+        }
+        if twice {
             self.error("network-twice", at, "this interface occurs twice")
                 .help("join the two entries: an interface may have several addresses");
         }
         for (index, address) in this.addresses.iter().enumerate() {
-            let own = this.addresses[..index].iter();
-            let mut others = before.iter().flat_map(|other| &other.addresses).chain(own);
-            if others.any(|other| other.address() == address.address()) {
+            if !seen.addresses.insert(address.address()) {
                 let message = format!("the address {} occurs twice", address.address());
-                self.error(
-                    "network-addresses",
-                    &at.join("addresses").join(index),
-                    message,
-                );
+                let at = at.join("addresses").join(index);
+                self.error("network-addresses", &at, message);
             }
         }
-        let families = |of: &NetworkInterface| -> Vec<bool> {
-            let list = of.gateway.as_ref();
-            let list = list.map_or(&[][..], |list| list.addresses());
-            list.iter().map(|g| g.address().is_ipv4()).collect()
-        };
-        let own = families(this);
-        if before
-            .iter()
-            .any(|other| families(other).iter().any(|family| own.contains(family)))
-        {
+        let gateways = this.gateway.as_ref();
+        let gateways = gateways.map_or(&[][..], |list| list.addresses());
+        let own: HashSet<bool> = gateways.iter().map(|g| g.address().is_ipv4()).collect();
+        if own.iter().any(|family| seen.families.contains(family)) {
             self.error(
                 "network-gateway",
                 &at.join("gateway"),
@@ -156,11 +158,12 @@ impl Meaning<'_> {
             )
             .help("one default gateway is enough: Kubernetes takes the node's address from its interface");
         }
+        seen.families.extend(own);
     }
 
     fn services(&mut self, os: &OperatingSystem, at: &Pointer) {
         let services = &os.services;
-        let mut seen: Vec<&UnitName> = vec![];
+        let mut seen: HashSet<&UnitName> = HashSet::new();
         for (key, units) in [("enable", &services.enable), ("disable", &services.disable)] {
             for (index, unit) in units.iter().enumerate() {
                 let at = at.join(key).join(index);
@@ -175,12 +178,11 @@ impl Meaning<'_> {
                     self.error("service-needed", &at, message)
                         .help(format!("leave it out, or leave `{needed}` out"));
                 }
-                if seen.contains(&unit) {
+                if !seen.insert(unit) {
                     let message = format!("{unit} occurs twice in `services`");
                     self.error("service-twice", &at, message)
                         .help("enable or disable it, and once");
                 }
-                seen.push(unit);
             }
         }
     }

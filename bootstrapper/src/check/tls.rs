@@ -57,6 +57,9 @@ impl Meaning<'_> {
             if known.contains(&name) {
                 continue;
             }
+            if self.found.is_full() {
+                return;
+            }
             let help = match closest(name.trim(), known.iter().copied()) {
                 Some(near) if near == name.trim() => format!("write {near} without spaces"),
                 Some(near) => format!("did you mean {near}?"),

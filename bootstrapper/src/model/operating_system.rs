@@ -6,6 +6,7 @@ use crate::values::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::HashSet;
 
 /// Settings of the node's operating system.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -53,13 +54,8 @@ impl OperatingSystem {
             Some(SshKeySource::Lines(lines)) => lines.keys(),
             Some(SshKeySource::List(keys)) => keys.as_slice(),
         };
-        let mut keys: Vec<&SshKey> = vec![];
-        for key in all {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        keys
+        let mut seen = HashSet::new();
+        all.iter().filter(|key| seen.insert(*key)).collect()
     }
 }
 

@@ -34,14 +34,22 @@ const KEYWORDS: &[&str] = &[
     "block", "break", "continue", "define", "else", "end", "if", "range", "template", "with",
 ];
 
+/// Most actions and deepest nesting that are looked at: more is no template that a person wrote.
+const MAX_ACTIONS: usize = 10_000;
+const MAX_DEPTH: usize = 100;
+
 /// The names of the templates that the text includes, or why Go would not parse it.
 pub(super) fn check_template(text: &str) -> Result<Vec<String>, String> {
     let actions = actions(text)?;
+    if actions.len() > MAX_ACTIONS {
+        return Err(format!("it has more than {MAX_ACTIONS} actions"));
+    }
     let mut parser = Parser {
         actions: actions.iter(),
         action: Action { rest: &[] },
         variables: vec!["$".to_owned()],
         ranges: 0,
+        depth: 0,
         defined: vec!["base".to_owned()],
         used: vec![],
     };
@@ -85,6 +93,8 @@ struct Parser<'a> {
     variables: Vec<String>,
     /// Depth of `range`, in which `break` and `continue` may stand.
     ranges: usize,
+    /// Depth of blocks and parentheses.
+    depth: usize,
     defined: Vec<String>,
     used: Vec<String>,
 }
@@ -95,6 +105,21 @@ type End = &'static str;
 impl Parser<'_> {
     /// Actions up to an `end` or `else`, or to the end of the text, which ends the outermost list only.
     fn list(&mut self, outermost: bool) -> Result<Option<End>, String> {
+        self.deeper()?;
+        let end = self.actions_of_list(outermost);
+        self.depth -= 1;
+        end
+    }
+
+    fn deeper(&mut self) -> Result<(), String> {
+        self.depth += 1;
+        match self.depth > MAX_DEPTH {
+            true => Err(format!("it is nested deeper than {MAX_DEPTH} levels")),
+            false => Ok(()),
+        }
+    }
+
+    fn actions_of_list(&mut self, outermost: bool) -> Result<Option<End>, String> {
         while let Some(tokens) = self.actions.next() {
             self.action = Action { rest: tokens };
             self.action.skip_space();
@@ -312,7 +337,9 @@ impl Parser<'_> {
             }
             Some(Token::Open) => {
                 self.action.next();
+                self.deeper()?;
                 self.pipeline("parenthesis", true)?;
+                self.depth -= 1;
                 return self.fields(true).map(|()| true);
             }
             Some(Token::Word(_) | Token::Variable(_) | Token::Field(_)) => true,

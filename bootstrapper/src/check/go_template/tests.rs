@@ -138,3 +138,17 @@ fn says_what_is_wrong() {
         assert_eq!(check_template(text), Err(complaint.to_owned()), "{text}");
     }
 }
+
+#[test]
+fn nesting_and_length_have_limits() {
+    let nested = |depth: usize| "{{ if . }}".repeat(depth) + &"{{ end }}".repeat(depth);
+    assert!(check_template(&nested(99)).is_ok());
+    assert!(check_template(&nested(100)).is_err());
+    let inside = |depth: usize| format!("{{{{ {}.{} }}}}", "(".repeat(depth), ")".repeat(depth));
+    assert!(check_template(&inside(99)).is_ok());
+    assert!(check_template(&inside(100)).is_err());
+    // Depth is given back.
+    assert!(check_template(&(inside(60) + &inside(60) + &nested(60) + &nested(60))).is_ok());
+    assert!(check_template(&"{{ . }}".repeat(10_000)).is_ok());
+    assert!(check_template(&"{{ . }}".repeat(10_001)).is_err());
+}
