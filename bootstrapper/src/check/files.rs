@@ -4,7 +4,7 @@
 use super::Meaning;
 use crate::k3s::settings;
 use crate::model::{ConfigSpec, Encoding, File, OneOrMany, OperatingSystem, Registries};
-use crate::values::GuestPath;
+use crate::values::{GuestPath, SYSTEM_ACCOUNTS};
 use crate::yaml::{Kind, Pointer, load};
 use std::collections::BTreeMap;
 
@@ -94,6 +94,31 @@ impl Meaning<'_> {
         }
         for (index, file) in files.iter_mut().enumerate() {
             self.file(file, &at(index), format!("files[{index}]"), &mut others);
+            self.owner(file, os, &at(index));
+        }
+    }
+
+    /// cloud-init gives a file to an account by its name, and writes no further file where there is none. Those that K3s
+    /// is installed by come last.
+    fn owner(&mut self, file: &File, os: &OperatingSystem, at: &Pointer) {
+        let Some(owner) = &file.owner else { return };
+        let mut names = owner.as_str().split(':');
+        let is_number = |name: &str| name.chars().all(|c| c.is_ascii_digit());
+        let is_there = |name: &str| {
+            let mut users = os.users.iter().map(|user| user.username.as_str());
+            name == "root" || SYSTEM_ACCOUNTS.contains(&name) || users.any(|user| user == name)
+        };
+        if names.clone().any(is_number) {
+            let message = format!(
+                "`{owner}` has a number, and cloud-init takes names only: it would stop at this file"
+            );
+            self.error("file-owner", &at.join("owner"), message)
+                .help("write the name of an account; or give the file under writeFiles, where a number may stand");
+        } else if let Some(name) = names.find(|name| !is_there(name)) {
+            let message =
+                format!("`{name}` is none of the users here and no common account of the system");
+            self.warning("file-owner-unknown", &at.join("owner"), message)
+                .help("make sure that the OS image has it: cloud-init stops at a file whose owner it does not find");
         }
     }
 
@@ -109,6 +134,17 @@ impl Meaning<'_> {
             self.error("duplicate-path", &path_at, message)
                 .help("keep one of them: the later file would replace the earlier one");
         } else {
+            let twin = [CONTAINERD_TEMPLATES[1], CONTAINERD_TEMPLATES[0]];
+            let which = CONTAINERD_TEMPLATES
+                .iter()
+                .position(|path| *path == file.path.as_str());
+            if which.is_some_and(|which| others.seen.contains_key(twin[which])) {
+                let [ignored, read] = CONTAINERD_TEMPLATES;
+                let message =
+                    format!("K3s reads {read} and would ignore {ignored}, which is here, too");
+                self.error("containerd-template-twice", &path_at, message)
+                    .help("keep one of them");
+            }
             if let Some(other) = others.above_or_below(file.path.as_str()) {
                 let message = format!("{} and {other} cannot both be files", file.path);
                 self.error("path-below-file", &path_at, message)
@@ -203,6 +239,11 @@ impl Meaning<'_> {
     }
 }
 
+/// containerd templates of version 2 and of version 3, of which K3s reads the latter when both are there.
+const CONTAINERD_TEMPLATES: [&str; 2] = [
+    "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl",
+    "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl",
+];
 /// Names of the manifests that K3s brings (K3s, pkg/deploy).
 const PACKAGED: &[&str] = &[
     "ccm",

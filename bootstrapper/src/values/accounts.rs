@@ -18,7 +18,7 @@ impl UserName {
 }
 
 /// Accounts that Debian and EMT images make for services; a login user must not take one over.
-const SYSTEM_ACCOUNTS: &[&str] = &[
+pub(crate) const SYSTEM_ACCOUNTS: &[&str] = &[
     "_apt",
     "adm",
     "audio",

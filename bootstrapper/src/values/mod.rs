@@ -10,6 +10,7 @@ mod registries;
 mod rke2;
 mod system;
 
+pub(crate) use accounts::SYSTEM_ACCOUNTS;
 pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
 pub use disks::{DiskByPath, DiskGlob, DiskId, DiskSize};
 pub use kubernetes::{

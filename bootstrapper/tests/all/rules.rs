@@ -501,6 +501,22 @@ const SPEC_ERRORS: &[(&str, &str, usize)] = &[
         "cloud-config-list",
         73,
     ),
+    ("files: [{path: /etc/a, owner: '1000'}]", "file-owner", 31),
+    (
+        "files: [{path: /etc/a}, {path: /etc/b, owner: 'root:0'}]",
+        "file-owner",
+        47,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl}, {path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl}]",
+        "containerd-template-twice",
+        84,
+    ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl}, {path: /var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl}]",
+        "containerd-template-twice",
+        87,
+    ),
     // The shape.
     (
         "kthreesConfigSpec: {version: v1.33.13+k3s1}, files: []",
@@ -550,6 +566,7 @@ const ACCEPTED: &[&str] = &[
     "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl, content: \"[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.x]\"}]",
     "serverConfig: {kubeAPIServerArg: [tls-min-version=VersionTLS13, 'tls-cipher-suites=TLS_AES_128_GCM_SHA256,TLS_AES_256_GCM_SHA384', feature]}",
     "version: 1.33.13+k3s1",
+    "files: [{path: /etc/a, owner: 'root:adm'}, {path: /etc/b, owner: daemon}, {path: /etc/c, owner: root}]",
     "agentConfig: {kubeletArgs: [foo]}",
     "agentConfig: {kubeletArgs: ['system-reserved=cpu=100m, memory=1Gi', 'a=b c']}",
     "agentConfig: {kubeletArgs: [cloud-provider=external]}",
@@ -698,6 +715,17 @@ fn a_setting_in_a_file_of_k3s_that_has_no_effect_or_another_is_told() {
         9,
         98,
     );
+}
+
+#[test]
+fn warns_of_an_owner_that_the_node_may_not_have() {
+    let owner = |owner: &str| with_spec(&format!("files: [{{path: /etc/a, owner: '{owner}'}}]"));
+    for name in ["plant", "plant:root", "root:plant"] {
+        finds(&owner(name), Severity::Warning, "file-owner-unknown", 9, 31);
+    }
+    let user = "  users: [{username: plant, password: YQ==}]\n";
+    let parsed = crate::support::with(user, "{files: [{path: /etc/a, owner: 'plant:plant'}]}");
+    assert!(parsed.diagnostics.is_empty(), "{:#?}", parsed.diagnostics);
 }
 
 #[test]
