@@ -2,6 +2,7 @@
 //! A value that does not parse is reported by [`check`], with its place, before anything is decoded.
 
 mod accounts;
+mod components;
 mod disks;
 mod kubernetes;
 mod network;
@@ -12,10 +13,11 @@ mod system;
 
 pub(crate) use accounts::SYSTEM_ACCOUNTS;
 pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
+pub use components::{ComponentArg, ComponentName};
 pub use disks::{DiskByPath, DiskGlob, DiskId, DiskSize};
 pub use kubernetes::{
-    ComponentArg, ComponentName, ConfigVersion, DomainName, K3sVersion, NodeLabel, NodeName,
-    NodeTaint, Port, RegistryPrefix, SubjectAltName,
+    ConfigVersion, DomainName, K3sVersion, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix,
+    SubjectAltName,
 };
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
 pub use paths::{Command, FileMode, FileOwner, GENERATED_CONFIG, GuestPath, InstallScriptPath};
