@@ -119,3 +119,89 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{assigned, hide_in_text, joined, looks_secret};
+    use crate::diagnostic::{Diagnostics, Severity};
+    use crate::yaml::{Pointer, Position};
+
+    #[test]
+    fn a_secrets_name_with_a_sign_behind_it_assigns() {
+        for (line, value) in [
+            ("password: x", Some("x")),
+            ("password:x", Some("x")),
+            ("password:", Some("")),
+            ("  \"passwd\" =  'x'", Some("'x'")),
+            ("user: a, Password: b", Some("b")),
+            ("a token=b: c", Some("b: c")),
+            ("my-identity_token: x", Some("x")),
+            ("pasword: x", Some("x")),
+            ("user: a", None),
+            (": x", None),
+            ("password", None),
+            ("http://host:8080/a", None),
+            ("the password is: x", None),
+        ] {
+            assert_eq!(assigned(line).map(|at| &line[at..]), value, "{line}");
+        }
+    }
+
+    #[test]
+    fn keys_users_of_urls_and_assignments_look_secret() {
+        for (text, secret) in [
+            ("-----BEGIN PRIVATE KEY-----", true),
+            ("curl http://u:p@host/a", true),
+            ("http://a/ http://u@b", true),
+            ("TOKEN=x join", true),
+            ("a\ntoken: x\nb", true),
+            ("http://host/a@b", false),
+            ("mail a@b.example", false),
+            ("ssh-ed25519 AAAA a@b", false),
+            ("echo a", false),
+        ] {
+            assert_eq!(looks_secret(text), secret, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_that_touch_are_joined() {
+        let ranges = vec![20..30, 5..7, 0..2, 2..3, 6..9, 21..22, 31..32];
+        assert_eq!(joined(ranges), [0..3, 5..9, 20..30, 31..32]);
+        assert_eq!(joined(vec![]), []);
+    }
+
+    #[test]
+    fn of_a_text_that_is_no_yaml_whole_values_are_hidden() {
+        // The finding is at the last line's beginning; what is hidden of it is behind the bar.
+        for (above, shown, hidden) in [
+            ("", "password: ", "x"),
+            ("a: b\n", "a: b, token: ", "x, c: d"),
+            ("password:\n", "", "  x y"),
+            ("password:\n\n", "", "  x y"),
+            ("password: |\n", "", "x"),
+            ("password: 'a\n", "", "x: y"),
+            ("password: a\n", "b: c", ""),
+            ("a:\n", "b", ""),
+            ("a:\n", "", "http://u:p@h"),
+        ] {
+            let text = format!("{above}{shown}{hidden}\npassword: z\n");
+            let at = above.len();
+            let position = Position { line: 1, column: 1 };
+            let mut found = Diagnostics::default();
+            found.add_at(
+                Severity::Error,
+                "a-code",
+                &Pointer::root(),
+                at..at,
+                position,
+                "wrong",
+            );
+            let mut found = found.into_sorted();
+            hide_in_text(&text, &mut found);
+            let ranges = found[0].hidden.iter().map(|range| &text[range.clone()]);
+            let expected: Vec<&str> = [hidden].into_iter().filter(|h| !h.is_empty()).collect();
+            assert_eq!(ranges.collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+}

@@ -97,6 +97,17 @@ fn what_stands_around_a_secret_is_shown() {
 }
 
 #[test]
+fn of_a_registrys_credential_the_user_is_shown() {
+    let registries = "{configs: {a: {auth: {username: u, pasword: hunter2}}}}";
+    let text = format!("{K3S}  registries: {registries}\n  spec: {{template: {{spec: {{}}}}}}\n");
+    let shown = rendered(&read(&text));
+    assert!(
+        shown.contains("auth: {username: u, pasword: (hidden)}"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_secret_does_not_come_back_at_the_cut_of_a_long_line() {
     let far = " ".repeat(300);
     for os in [
