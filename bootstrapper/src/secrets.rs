@@ -31,7 +31,7 @@ pub(crate) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
         let first = windows.partition_point(|window| window.end <= span.start);
         let after = windows.partition_point(|window| window.start < span.end);
         let (first, last) = (windows.get(first)?, windows[..after].last()?);
-        let start = line_around(source, first.start)?.start.max(span.start);
+        let start = begin_of_line(source, first.start).max(span.start);
         source.get(start..last.end.min(span.end))
     };
     let mut secrets = vec![];
@@ -61,22 +61,38 @@ pub(crate) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
 /// Hides what may be a secret in the lines of a text that is not YAML.
 pub(crate) fn hide_in_text(text: &str, diagnostics: &mut [Diagnostic]) {
     for diagnostic in diagnostics {
-        let Some(line) = line_around(text, diagnostic.span.start) else {
+        let line = line_around(text, diagnostic.span.start);
+        let Some((line, [before, _, after])) = line.zip(diagnostic.shown(text)) else {
             continue;
         };
         let above = text[..line.start].trim_end();
-        let above = line_around(text, above.len()).map_or("", |line| &text[line]);
+        let above = &above[begin_of_line(above, above.len())..];
         let goes_on = assigned(above).is_some_and(|at| {
             let value = above[at..].trim();
             value.is_empty() || value.starts_with(['|', '>', '"', '\''])
         });
-        let start = match assigned(&text[line.clone()]) {
+        let start = begin_of_line(text, before.start);
+        let seen = &text[start..after.end];
+        let start = match assigned(seen) {
             _ if goes_on => Some(line.start),
-            Some(at) => Some(line.start + at),
-            None => looks_secret(&text[line.clone()]).then_some(line.start),
+            Some(at) => Some(start + at),
+            None => looks_secret(seen).then_some(start),
         };
         diagnostic.hidden = start.map(|start| start..line.end).into_iter().collect();
     }
+}
+
+/// How far before the shown part of a line, in bytes, the key of a secret in it is looked for.
+const LOOK_BACK: usize = 4096;
+
+/// Where the line of an offset begins, or a place far enough before the offset.
+fn begin_of_line(text: &str, offset: usize) -> usize {
+    let mut from = offset.saturating_sub(LOOK_BACK);
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    let near = text[from..offset].rfind('\n');
+    near.map_or(from, |at| from + at + 1)
 }
 
 fn is_key(key: &str) -> bool {

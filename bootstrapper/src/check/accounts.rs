@@ -11,17 +11,17 @@ impl Meaning<'_> {
         let users = section.join("users");
         let mut seen = HashSet::new();
         for (index, user) in os.users.iter().enumerate() {
-            let at = users.join(index);
+            let at = || users.join(index);
             if !seen.insert(&user.username) {
                 let message = format!("the user `{}` occurs twice", user.username);
-                self.error("duplicate-user", &at.join("username"), message)
+                self.error("duplicate-user", &at().join("username"), message)
                     .help("keep one of them");
             }
             match &user.password {
                 Some(password) if password.newline_dropped() => {
                     self.note(
                         "password-newline",
-                        &at.join("password"),
+                        &at().join("password"),
                         "the decoded password ends in a line break, which is dropped",
                     )
                     .help("encode without it: printf %s 'the password' | base64");

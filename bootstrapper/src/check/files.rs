@@ -7,6 +7,7 @@ use crate::model::{ConfigSpec, Encoding, File, OneOrMany, OperatingSystem, Regis
 use crate::values::{GuestPath, SYSTEM_ACCOUNTS};
 use crate::yaml::{Kind, Pointer, load};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// What a file is compared with.
 #[derive(Default)]
@@ -39,7 +40,8 @@ impl Others {
         let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
         let mut above = folders.filter_map(|folder| self.seen.get_key_value(folder));
         let inside = format!("{path}/");
-        let below = self.seen.range(inside.clone()..).next();
+        let from = (Bound::Included(inside.as_str()), Bound::Unbounded);
+        let below = self.seen.range::<str, _>(from).next();
         let below = below.filter(|(other, _)| other.starts_with(&inside));
         above.next().or(below).map(|(other, _)| other.as_str())
     }
@@ -128,10 +130,10 @@ impl Meaning<'_> {
         self.k3s_file(file, at, &others.registries, &others.settings);
         self.manifest(file, at, &others.disabled);
         self.cloud_config(file, at);
-        let path_at = at.join("path");
+        let path_at = || at.join("path");
         if let Some(first) = others.seen.get(file.path.as_str()) {
             let message = format!("{} is written by {first} already", file.path);
-            self.error("duplicate-path", &path_at, message)
+            self.error("duplicate-path", &path_at(), message)
                 .help("keep one of them: the later file would replace the earlier one");
         } else {
             let twin = [CONTAINERD_TEMPLATES[1], CONTAINERD_TEMPLATES[0]];
@@ -142,19 +144,19 @@ impl Meaning<'_> {
                 let [ignored, read] = CONTAINERD_TEMPLATES;
                 let message =
                     format!("K3s reads {read} and would ignore {ignored}, which is here, too");
-                self.error("containerd-template-twice", &path_at, message)
+                self.error("containerd-template-twice", &path_at(), message)
                     .help("keep one of them");
             }
             if let Some(other) = others.above_or_below(file.path.as_str()) {
                 let message = format!("{} and {other} cannot both be files", file.path);
-                self.error("path-below-file", &path_at, message)
+                self.error("path-below-file", &path_at(), message)
                     .help("a file cannot be in another file: change one of the paths");
             }
             others.seen.insert(file.path.as_str().to_owned(), name);
         }
         if is_generated(file.path.as_str(), others) {
             let message = format!("{} is written by the conversion itself", file.path);
-            self.error("path-generated", &path_at, message)
+            self.error("path-generated", &path_at(), message)
                 .help("use the key of the config-file that it is made from, or another file name");
         }
     }

@@ -166,21 +166,21 @@ impl Meaning<'_> {
         let mut seen: HashSet<&UnitName> = HashSet::new();
         for (key, units) in [("enable", &services.enable), ("disable", &services.disable)] {
             for (index, unit) in units.iter().enumerate() {
-                let at = at.join(key).join(index);
+                let at = || at.join(key).join(index);
                 if FIRST_BOOT_UNITS.contains(&unit.as_str()) {
                     let message =
                         format!("{unit} is part of the first boot, which sets it up itself");
-                    self.error("service-reserved", &at, message)
+                    self.error("service-reserved", &at(), message)
                         .help("leave it out");
                 }
                 if let Some(needed) = needed_for(os, unit).filter(|_| key == "disable") {
                     let message = format!("{unit} is what `{needed}` needs");
-                    self.error("service-needed", &at, message)
+                    self.error("service-needed", &at(), message)
                         .help(format!("leave it out, or leave `{needed}` out"));
                 }
                 if !seen.insert(unit) {
                     let message = format!("{unit} occurs twice in `services`");
-                    self.error("service-twice", &at, message)
+                    self.error("service-twice", &at(), message)
                         .help("enable or disable it, and once");
                 }
             }

@@ -1,6 +1,7 @@
 //! The tree itself: nodes, look-up by JSON pointer, and byte offsets turned into lines and columns.
 
-use std::fmt;
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -65,8 +66,17 @@ impl Pointer {
 
     /// This pointer with one more step, escaped as RFC 6901 asks.
     pub fn join(&self, step: impl fmt::Display) -> Self {
-        let step = step.to_string().replace('~', "~0").replace('/', "~1");
-        Self(format!("{}/{step}", self.0))
+        // Every value of a document has its pointer made, so that this is to be quick.
+        let mut text = String::with_capacity(self.0.len() + 24);
+        text.push_str(&self.0);
+        text.push('/');
+        let start = text.len();
+        let _ = write!(text, "{step}");
+        if text[start..].contains(['~', '/']) {
+            let escaped = text[start..].replace('~', "~0").replace('/', "~1");
+            text.replace_range(start.., &escaped);
+        }
+        Self(text)
     }
 
     /// The pointer's text.
@@ -107,7 +117,12 @@ pub struct Tree {
     line_starts: OnceLock<Vec<usize>>,
     nodes: Vec<Node>,
     root: NodeId,
+    /// Places of the keys in mappings of more than a [`FEW`], made when such a one is first asked for.
+    large: OnceLock<HashMap<usize, HashMap<String, usize>>>,
 }
+
+/// Most entries of a mapping that are looked through one by one.
+const FEW: usize = 32;
 
 impl Tree {
     pub(super) fn new(source: String, nodes: Vec<Node>, root: NodeId) -> Self {
@@ -116,6 +131,7 @@ impl Tree {
             line_starts: OnceLock::new(),
             nodes,
             root,
+            large: OnceLock::new(),
         }
     }
 
@@ -151,9 +167,33 @@ impl Tree {
         let parent = self.find(&pointer.parent()?)?;
         let step = pointer.steps().last()?;
         match &self.node(parent).kind {
-            Kind::Mapping(entries) => entries.iter().find(|entry| entry.key == step),
+            Kind::Mapping(entries) => self.named(parent, entries, &step),
             _ => None,
         }
+    }
+
+    /// The first entry of a key. In a mapping of many, each is looked up among all.
+    fn named<'t>(&'t self, id: NodeId, entries: &'t [Entry], key: &str) -> Option<&'t Entry> {
+        if entries.len() <= FEW {
+            return entries.iter().find(|entry| entry.key == key);
+        }
+        let index = self.large.get_or_init(|| self.index_of_large());
+        index.get(&id.0)?.get(key).map(|at| &entries[*at])
+    }
+
+    fn index_of_large(&self) -> HashMap<usize, HashMap<String, usize>> {
+        let mut all = HashMap::new();
+        for (id, node) in self.nodes.iter().enumerate() {
+            let Kind::Mapping(entries) = &node.kind else {
+                continue;
+            };
+            if entries.len() > FEW {
+                let places = entries.iter().enumerate().rev();
+                let places = places.map(|(at, entry)| (entry.key.clone(), at));
+                all.insert(id, places.collect());
+            }
+        }
+        all
     }
 
     /// Byte range of the value at a pointer. A value left out has an empty range.
@@ -206,10 +246,7 @@ impl Tree {
 
     fn child(&self, id: NodeId, step: &str) -> Option<NodeId> {
         match &self.node(id).kind {
-            Kind::Mapping(entries) => entries
-                .iter()
-                .find(|entry| entry.key == step)
-                .map(|entry| entry.value),
+            Kind::Mapping(entries) => self.named(id, entries, step).map(|entry| entry.value),
             Kind::Sequence(items) => items.get(step.parse::<usize>().ok()?).copied(),
             Kind::Scalar { .. } => None,
         }

@@ -54,6 +54,11 @@ fn many_of_a_kind_and_deep_nesting_are_checked_to_the_end() {
             None,
         ),
         (
+            format!("proxy: {{{settings} http_proxy: x}}"),
+            "{}".to_owned(),
+            Some("unknown-key"),
+        ),
+        (
             "hostname: a".to_owned(),
             format!("{{agentConfig: {{kubeletArgs: ['tls-cipher-suites={ciphers}']}}}}"),
             Some("tls-name"),

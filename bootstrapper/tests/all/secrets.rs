@@ -74,6 +74,12 @@ fn what_is_no_yaml_shows_no_value_of_a_secrets_key() {
         "users:\n- password:\n hunter2: [\n",
         "users:\n- password: 'a\nhunter2: [\n",
         "passwd=\"hunter2\" [: {\n\t-",
+        &format!(
+            "{{{} password: hunter2, {} [",
+            "a: b, ".repeat(9000),
+            "c: d, ".repeat(600)
+        ),
+        &format!("{{{} password: hunter2, c: [d", "\u{e4}: b, ".repeat(9000)),
         "password: hunter2 \0\n",
     ] {
         tells_nothing(&read(text), text);

@@ -234,3 +234,24 @@ fn the_k3s_configuration_has_a_pointer_in_either_place() {
         assert_eq!(found.map(|at| at.to_string()).as_deref(), pointer, "{text}");
     }
 }
+
+#[test]
+fn a_key_is_found_in_a_mapping_of_any_size() {
+    for count in [31, 32, 33, 1000] {
+        let keys: String = (0..count).map(|n| format!("k{n}: {{v: {n}}}\n")).collect();
+        // Of a key that is there twice the first counts.
+        let text = format!("{keys}k7: {{v: again}}\n");
+        let (tree, _) = load(&text).expect("YAML");
+        for n in [0, 7, count - 1] {
+            let span = tree
+                .span(&format!("/k{n}/v").as_str().into())
+                .expect("there");
+            assert_eq!(text[span], n.to_string());
+            let entry = tree
+                .entry(&format!("/k{n}").as_str().into())
+                .expect("there");
+            assert_eq!(text[entry.key_span.clone()], format!("k{n}"));
+        }
+        assert!(tree.find(&format!("/k{count}").as_str().into()).is_none());
+    }
+}
