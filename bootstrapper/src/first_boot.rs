@@ -128,7 +128,12 @@ fn checked<'a>(key: &'a str, commands: &'a [Command]) -> impl Iterator<Item = St
         .iter()
         .enumerate()
         .flat_map(move |(index, command)| {
-            [command.to_string(), format!("emts_check '{key}[{index}]'")]
+            // A backslash at the end goes on with the next line, which must not be the check.
+            let gap = command.as_str().ends_with('\\').then(String::new);
+            let check = format!("emts_check '{key}[{index}]'");
+            [Some(command.to_string()), gap, Some(check)]
+                .into_iter()
+                .flatten()
         })
 }
 

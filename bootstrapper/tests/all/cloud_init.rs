@@ -134,7 +134,7 @@ fn varied() -> Vec<(&'static str, FirstBoot)> {
         (
             "all settings",
             boot(
-                "{preK3sCommands: [a, \"b\\nc\"], postK3sCommands: [d], agentConfig: {nodeLabels: [a=b], \
+                "{preK3sCommands: [a, \"b\\nc\", 'd \\'], postK3sCommands: [d], agentConfig: {nodeLabels: [a=b], \
                  nodeTaints: ['a=b:NoSchedule'], nodeName: edge}, serverConfig: {tlsSan: [a.example.com], \
                  httpsListenPort: 6443, clusterDomain: a.b, disableComponents: [traefik]}}",
             ),
