@@ -138,7 +138,7 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{assigned, hide_in_text, joined, looks_secret};
+    use super::{LOOK_BACK, assigned, begin_of_line, hide_in_text, joined, looks_secret};
     use crate::diagnostic::{Diagnostics, Severity};
     use crate::yaml::{Pointer, Position};
 
@@ -178,6 +178,19 @@ mod tests {
         ] {
             assert_eq!(looks_secret(text), secret, "{text}");
         }
+    }
+
+    #[test]
+    fn a_line_begins_behind_a_break_or_far_enough_back() {
+        assert_eq!(begin_of_line("ab", 2), 0);
+        assert_eq!(begin_of_line("a\nbc\nd", 4), 2);
+        assert_eq!(begin_of_line("a\nbc\nd", 2), 2);
+        let long = "x".repeat(LOOK_BACK + 9);
+        assert_eq!(begin_of_line(&long, LOOK_BACK), 0);
+        assert_eq!(begin_of_line(&long, LOOK_BACK + 7), 7);
+        // A place within a character is moved to its beginning.
+        let wide = "\u{20ac}".repeat(LOOK_BACK);
+        assert_eq!(begin_of_line(&wide, 4500), 402);
     }
 
     #[test]
