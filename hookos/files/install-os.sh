@@ -200,9 +200,20 @@ configure_os() {
   root=$(root_partition)
   mkdir -p "$TARGET"
   mount "$(partition_path "$root")" "$TARGET" || fail "the root file system of $DISK cannot be mounted"
+  mount_persistent
   "$BOOTSTRAPPER" install --config-file "$CONFIG_FILE" --root "$TARGET" ||
     fail "cluster-bootstrapper could not configure the operating system (exit code $?)"
   make_unique
+}
+
+# An image whose root file system is read-only once it runs has /opt on a partition of its own. All else is
+# written into the root file system, from which the first boot fills that partition: accounts, which are not
+# among what it keeps, and files.
+mount_persistent() {
+  local number
+  number=$(partition_number "" edge_persistent) || return 0
+  mkdir -p "$TARGET/opt"
+  mount "$(partition_path "$number")" "$TARGET/opt" || fail "the partition edge_persistent of $DISK cannot be mounted"
 }
 
 # Replaces what two machines with the same image must not share.
@@ -224,7 +235,8 @@ configure_kubernetes() {
   [[ -s $cfg ]] || fail "cluster-bootstrapper wrote no k8s.cfg"
   chmod 0600 "$cfg"
   sync -f "$TARGET"
-  umount "$TARGET"
+  # From here on the installer writes to the root file system no more.
+  umount --recursive "$TARGET"
 }
 
 # ---------------------------------------------------------------- main

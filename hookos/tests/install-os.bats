@@ -308,6 +308,17 @@ choose_with() { # selector
   [ "$(partition_number "$TYPE_ESP" esp)" = 1 ]
 }
 
+@test "mounts the persistent partition of an image that has one, and only then" {
+  mount() { echo "mount $*"; }
+  mkdir() { :; }
+  DISK="$BATS_TEST_TMPDIR/disk"
+  truncate -s 64M "$DISK"
+  sgdisk --clear --new=1:1M:+8M --typecode=1:EF00 --new=2:0:+8M --typecode=2:8300 --change-name=2:rootfs "$DISK"
+  [ -z "$(mount_persistent)" ]
+  sgdisk --new=3:0:+8M --typecode=3:8300 --change-name=3:edge_persistent "$DISK"
+  [ "$(mount_persistent)" = "mount ${DISK}3 /mnt/target/opt" ]
+}
+
 @test "puts the entry first and keeps the order of the others" {
   [ "$(order_with_first 0003 0001,0003,0002)" = 0003,0001,0002 ]
   [ "$(order_with_first 0003 "")" = 0003 ]

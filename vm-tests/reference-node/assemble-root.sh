@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
 # Makes the node's root file system and its initramfs from the unpacked packages.
 #
-# usage: assemble-root.sh BASE.tar K3S-DIR OUT-DIR
+# usage: assemble-root.sh LAYOUT BASE.tar K3S-DIR OUT-DIR
+# LAYOUT is plain (a root file system that is written to) or immutable (see README.md).
 # Needs root's view of file ownership: run as root or under fakeroot.
-# Environment: ROOT_UUID, UUID of the file system.
-# In OUT-DIR: root.ext4, vmlinuz, initrd.img, kernel-version.
+# Environment: ROOT_UUID, UUID of the root file system.
+# In OUT-DIR: root.ext4, vmlinuz, initrd.img, kernel-version; with LAYOUT immutable persistent.ext4 as well.
 set -Eeuo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-base=$(realpath "$1") k3s=$(realpath "$2") out=$(realpath "$3")
+layout=$1 base=$(realpath "$2") k3s=$(realpath "$3") out=$(realpath "$4")
 # mke2fs and depmod are not in the PATH of an ordinary user.
 export PATH=$PATH:/usr/sbin:/sbin
 
 # Free space besides what the files need, in MiB: enough to boot the image as it is, without
 # the installer having grown the file system.
 readonly slack_mib=256
+# Size of the persistent file system of the layout immutable in MiB; the installer grows it.
+readonly persistent_mib=256
 
 tree=$out/tree
 initramfs=$out/initramfs
@@ -27,7 +30,12 @@ main() {
     forget_identity
     add_k3s
     make_initramfs
-    make_filesystem
+    case $layout in
+        plain) ;;
+        immutable) make_persistent ;;
+        *) echo "assemble-root.sh: no layout is called $layout" >&2 && exit 1 ;;
+    esac
+    make_root
     rm -rf "$tree" "$initramfs"
 }
 
@@ -45,14 +53,20 @@ unpack() {
     rm -rf "${tree:?}"/boot/* "$tree"/vmlinuz* "$tree"/initrd.img*
 }
 
-add_files() {
+# add_folder FOLDER: its files, at their places below it.
+add_folder() {
     local path mode
     while IFS= read -r -d '' path; do
         # Modes of our own: a checkout's umask must not decide who may write on the node.
         mode=644
-        [ ! -x "$here/rootfs/$path" ] || mode=755
-        install -D -o 0 -g 0 -m "$mode" "$here/rootfs/$path" "$tree/$path"
-    done < <(cd "$here/rootfs" && find . -type f -print0)
+        [ ! -x "$1/$path" ] || mode=755
+        install -D -o 0 -g 0 -m "$mode" "$1/$path" "$tree/$path"
+    done < <(cd "$1" && find . -type f -print0)
+}
+
+add_files() {
+    add_folder "$here/rootfs"
+    [ "$layout" != immutable ] || add_folder "$here/immutable/rootfs"
     # What DHCP said, readable for pods too; see rootfs/etc/systemd/resolved.conf.d.
     ln -sfn ../run/systemd/resolve/resolv.conf "$tree/etc/resolv.conf"
     # Debian has runc in /usr/sbin only; the second name is the sample's custom runtime.
@@ -120,6 +134,8 @@ link_units() {
         sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
         systemd-networkd-wait-online@.service keyboard-setup.service \
         console-setup.service
+    # It takes a mounted /etc/machine-id for one that still has to be written to the disk.
+    [ "$layout" != immutable ] || mask systemd-machine-id-commit.service
 }
 
 forget_identity() {
@@ -157,6 +173,9 @@ make_initramfs() {
     mkdir -p "$initramfs"/{bin,dev,proc,sys,root}
     install -m 755 "$here/initramfs/init" "$initramfs/init"
     install -m 755 "$tree/bin/busybox" "$initramfs/bin/busybox"
+    if [ "$layout" = immutable ]; then
+        install -m 644 "$here/immutable/mounts.sh" "$here/immutable/persistent.txt" "$initramfs/"
+    fi
     module_files | while read -r file; do
         install -D -m 644 "$tree/$file" "$initramfs/$file"
     done
@@ -169,20 +188,33 @@ make_initramfs() {
         zstd --quiet -15 > "$out/initrd.img"
 }
 
+# make_filesystem FILE SIZE-IN-MIB LABEL FOLDER OPTION...
 make_filesystem() {
+    local features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg
+    features+=,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
+    truncate --size="$2M" "$out/$1"
+    # Named one by one: e2fsprogs 1.47 turns on features that older kernels and tools refuse.
+    mke2fs -q -F -t ext4 -b 4096 -I 256 -m 1 -L "$3" -O "none,$features" \
+        -E "hash_seed=$ROOT_UUID,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" \
+        -J size=64 -d "$4" "${@:5}" "$out/$1"
+}
+
+make_root() {
     local used_kib files
     used_kib=$(du --summarize --apparent-size --block-size=1K "$tree" | cut -f1)
     files=$(find "$tree" | wc -l)
     # 4 KiB of rounding and 256 bytes of inode per file, 64 MiB of journal, 6 % for block maps.
     local need_mib=$(((used_kib + files * 5) * 106 / 100 / 1024 + 64 + slack_mib))
-    truncate --size="${need_mib}M" "$out/root.ext4"
-    local features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg
-    features+=,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
-    # Named one by one: e2fsprogs 1.47 turns on features that older kernels and tools refuse.
-    mke2fs -q -F -t ext4 -b 4096 -I 256 -m 1 -L rootfs -U "$ROOT_UUID" \
-        -O "none,$features" \
-        -E "hash_seed=$ROOT_UUID,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" \
-        -J size=64 -d "$tree" "$out/root.ext4"
+    make_filesystem root.ext4 "$need_mib" rootfs "$tree" -U "$ROOT_UUID"
+}
+
+# It is mounted at /opt, so it starts with what the root file system would have there.
+make_persistent() {
+    mv "$tree/opt" "$out/opt"
+    mkdir "$tree/opt"
+    # As few inodes as a large disk has: the size when it is made is not the one that it is used with.
+    make_filesystem persistent.ext4 "$persistent_mib" edge_persistent "$out/opt" -i 16384
+    rm -rf "$out/opt"
 }
 
 main

@@ -228,6 +228,8 @@ pub enum OsImage {
     /// The node image.
     #[default]
     Reference,
+    /// The node image with an immutable root.
+    Immutable,
     /// An image of the same layout without an operating system.
     Small,
 }

@@ -13,6 +13,7 @@ use super::budgets::Budgets;
 use super::definition::Step;
 use super::failure::Failure;
 use super::guard::Guard;
+use super::immutable;
 use super::machine::Hardware;
 use super::run::{Context, Cycle, RunOptions};
 use super::verify;
@@ -129,12 +130,16 @@ impl<'a> Flow<'a> {
     /// From the reset to the end of cloud-init.
     async fn first_boot(&mut self) -> Result<()> {
         self.login().await?;
+        self.wait_for_cloud_init().await
+    }
+
+    async fn wait_for_cloud_init(&self) -> Result<()> {
         self.output.doing("waiting for cloud-init");
         let ssh = self.ssh()?;
         let asking = self.ask_until(|| async { verify::cloud_init(&ssh).await });
         self.guard
             .race(
-                "waiting for cloud-init, which installs K3s",
+                "waiting for the end of cloud-init",
                 self.budgets().cloud_init,
                 asking,
             )
@@ -176,6 +181,9 @@ impl<'a> Flow<'a> {
     /// Restarts the node; it must come back as the same node.
     async fn reboot(&mut self) -> Result<()> {
         let before = verify::identity(self).await?;
+        if immutable::applies(&self.options.scenario) {
+            immutable::mark(self).await?;
+        }
         self.output.doing("rebooting the node");
         let mut events = self.events.resubscribe();
         // The connection breaks while the command runs: its result says nothing.
@@ -194,6 +202,7 @@ impl<'a> Flow<'a> {
         self.after_reset().await;
         self.login().await?;
         self.wait_until_ready().await?;
+        self.wait_for_cloud_init().await?;
         verify::after_reboot(self, &before).await
     }
 

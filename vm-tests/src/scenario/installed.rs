@@ -42,6 +42,16 @@ pub(super) fn file_system_check(label: &str, disk: &Path) -> Result<Check> {
     })
 }
 
+/// The SHA-256 of a disk's root partition in hexadecimal.
+///
+/// # Errors
+/// The disk has no root partition, or cannot be read.
+pub(super) fn root_digest(disk: &Path) -> Result<String> {
+    let place = place_of(disk, ROOT)?;
+    let sum = range(disk, place.start, place.length)?;
+    Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// The check that two disks have the same content, but for what is unique to a machine.
 ///
 /// # Errors

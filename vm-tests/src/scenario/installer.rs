@@ -6,6 +6,7 @@ use super::collect::{self, BOOT_LABEL};
 use super::definition::Refusal;
 use super::failure::Failure;
 use super::flow::{Flow, wait_for_reset};
+use super::immutable;
 use super::machine::STICK;
 use crate::console::{Console, Marker, MarkerState};
 use crate::evidence::{Check, Installation, StepRecord};
@@ -76,6 +77,9 @@ impl Flow<'_> {
         self.boots = 1;
         self.installation = self.cost(&markers).await;
         collect::save_vars(self.hardware, self.evidence, collect::INSTALLED_VARS);
+        if immutable::applies(&self.options.scenario) {
+            immutable::seal(self)?;
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod definition;
 mod failure;
 mod flow;
 mod guard;
+mod immutable;
 mod installed;
 mod installer;
 mod machine;

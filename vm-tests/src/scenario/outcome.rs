@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::collect;
 use super::definition::{Refusal, Scenario, Step};
+use super::immutable;
 use super::installed;
 use super::machine::{FIRST_FOREIGN, Hardware};
 use super::stick::{CONFIG_PARTITION, Damage};
@@ -54,6 +55,9 @@ pub(super) fn checks(
         .filter(|_| whole)
     {
         checks.push(installed::file_system_check("", &disk.file)?);
+    }
+    if immutable::applies(scenario) {
+        checks.push(immutable::unwritten(scenario, hardware, evidence)?);
     }
     if let Some(Step::Refuse(refusal)) = last
         && leaves_summary(scenario, refusal)

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::json;
 
 use super::flow::Flow;
+use super::immutable;
 use crate::evidence::Check;
 use crate::expectation::{self, Workload};
 use crate::node::{Boot, Facts, Objects, Probe, gather};
@@ -143,10 +144,14 @@ pub(super) async fn verify(flow: &mut Flow<'_>) -> Result<()> {
             .map(|expectation| expectation.check(&facts)),
     );
     machine_checks(flow, &facts, "");
+    if immutable::applies(&flow.options.scenario) {
+        immutable::verify(flow, false).await?;
+    }
     Ok(())
 }
 
-async fn ask(flow: &Flow<'_>, name: &str, probes: &[Probe]) -> Result<Facts> {
+/// The answers to `probes`, in the time that one round of checks may take.
+pub(super) async fn ask(flow: &Flow<'_>, name: &str, probes: &[Probe]) -> Result<Facts> {
     let ssh = flow.ssh()?;
     let asking = gather(&ssh, name, probes, SILENCE);
     Ok(flow
@@ -264,6 +269,9 @@ pub(super) async fn after_reboot(flow: &mut Flow<'_>, before: &Identity) -> Resu
         expected,
         actual: errors,
     });
+    if immutable::applies(&flow.options.scenario) {
+        immutable::verify(flow, true).await?;
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use crate::host;
 use crate::process::{self, Group};
 use crate::profile::{self, Profile};
 use crate::progress::Progress;
+use crate::stages::node_image::Layout;
 use crate::stages::small_image;
 use crate::store::{Store, cache_dir};
 
@@ -109,6 +110,9 @@ fn run_one(
         let outputs = build::produce(root, &store, &options, &["small-image"])?;
         options.os_image = Some(outputs.folder("small-image")?.join(small_image::IMAGE));
         runs = outputs.runs;
+    }
+    if scenario.os_image == OsImage::Immutable {
+        options.layout = Layout::Immutable;
     }
     let outputs = build::produce(root, &store, &options, &["usb", "node-image"])?;
     runs.extend(outputs.runs.iter().cloned());

@@ -32,6 +32,8 @@ pub enum OsImage {
     /// The node image.
     #[default]
     Reference,
+    /// The node image with an immutable root.
+    Immutable,
     /// The stage `small-image`.
     Small,
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use crate::build;
 use crate::host;
 use crate::progress;
+use crate::stages::node_image::Layout;
 use crate::stages::{self, Options, Stage};
 use crate::store::{Entry, Key, Store};
 
@@ -22,6 +23,9 @@ pub struct Parts {
     /// OS image to install: raw, or raw compressed by zstd, gzip or xz
     #[arg(long, value_name = "FILE")]
     pub os_image: Option<PathBuf>,
+    /// Layout of the reference OS image [default: plain]
+    #[arg(long, value_enum, conflicts_with = "os_image")]
+    pub layout: Option<Layout>,
 }
 
 impl Parts {
@@ -35,6 +39,7 @@ impl Parts {
         Ok(Options {
             k3s_dir: absolute(&self.k3s_dir)?,
             os_image: absolute(&self.os_image)?,
+            layout: self.layout.unwrap_or_default(),
             config_file,
         })
     }

@@ -4,7 +4,7 @@ mod bootstrapper_image;
 mod bundle;
 pub mod hookos;
 mod k3s;
-mod node_image;
+pub mod node_image;
 mod reference_images;
 pub mod small_image;
 mod static_binary;
@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
+use node_image::Layout;
 
 /// The parts that a user may choose instead of the profile's own.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Options {
     pub k3s_dir: Option<PathBuf>,
     /// OS image (raw, or raw compressed by zstd, gzip or xz) instead of the reference one.
     pub os_image: Option<PathBuf>,
+    /// Which of the two reference OS images, where `os_image` names none.
+    #[serde(default)]
+    pub layout: Layout,
     /// The config-file that the USB stick carries.
     pub config_file: Option<PathBuf>,
 }

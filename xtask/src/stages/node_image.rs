@@ -2,6 +2,7 @@
 //!
 //! Its content is defined in `vm-tests/reference-node/`; the packages come from the stage
 //! `node-root`. No loop device is used, and nothing but `node-root` needs root rights.
+//! There are two layouts of one content, [`Layout`].
 
 mod apt_sources;
 pub(super) mod disk;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Input, Options, Stage, sources};
 use crate::process;
@@ -28,6 +31,35 @@ const K3S_FILES: [&str; 4] = [
     "k3s-airgap-images-amd64.tar.zst",
     "version",
 ];
+
+/// What of the node outlives a reboot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// One root file system that everything is written to
+    #[default]
+    Plain,
+    /// A root file system that is never written to, /etc and /var in memory, a partition for what has to last
+    Immutable,
+}
+
+impl Layout {
+    /// Its name for `assemble-root.sh` and the stage's inputs.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Immutable => "immutable",
+        }
+    }
+
+    /// What `os-image.json` calls the image.
+    fn image_name(self) -> &'static str {
+        match self {
+            Self::Plain => "emts-reference-node",
+            Self::Immutable => "emts-reference-node-immutable",
+        }
+    }
+}
 
 /// The stage.
 pub const STAGE: Stage = Stage {
@@ -53,6 +85,10 @@ fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
             "vm-tests/reference-node/rootfs",
         ],
     );
+    inputs.push(Input::Value("layout", options.layout.name().into()));
+    if options.layout == Layout::Immutable {
+        inputs.extend(sources(root, &["vm-tests/reference-node/immutable"]));
+    }
     inputs.extend(options.os_image.clone().map(Input::Path));
     Ok(inputs)
 }
@@ -63,6 +99,7 @@ fn build_stage(context: &Context) -> Result<()> {
         return inspect::accept(image, k3s_version(k3s).ok().as_deref(), &context.out);
     }
     let inputs = NodeImageInputs {
+        layout: context.options.layout,
         source: context.root.join(SOURCE),
         base: context.need("node-root")?.join(root::ARCHIVE),
         k3s: k3s.to_owned(),
@@ -74,6 +111,8 @@ fn build_stage(context: &Context) -> Result<()> {
 /// What the image is made of.
 #[derive(Debug)]
 pub struct NodeImageInputs {
+    /// Which of the two images.
+    pub layout: Layout,
     /// The folder `vm-tests/reference-node`.
     pub source: PathBuf,
     /// The archive that the stage `node-root` made.
@@ -91,12 +130,12 @@ pub fn build(inputs: &NodeImageInputs, out: &Path) -> Result<()> {
     let work = tempfile::tempdir_in(&inputs.scratch)?;
     assemble_root(inputs, work.path())?;
     let raw = work.path().join("os-image.raw");
-    disk::make(&inputs.source, work.path(), &raw)?;
+    disk::make(inputs.layout, &inputs.source, work.path(), &raw)?;
     manifest::write(
         &mut fs_err::File::open(&raw)?,
         Some(fs_err::metadata(&raw)?.len()),
         &manifest::Description {
-            name: "emts-reference-node",
+            name: inputs.layout.image_name(),
             k3s_version: Some(&version),
             reference: true,
         },
@@ -149,6 +188,7 @@ fn assemble_root(inputs: &NodeImageInputs, work: &Path) -> Result<()> {
         command
     };
     command
+        .arg(inputs.layout.name())
         .arg(&inputs.base)
         .arg(&inputs.k3s)
         .arg(work)

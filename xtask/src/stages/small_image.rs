@@ -89,7 +89,8 @@ fn build(scratch: &Path, out: &Path) -> Result<()> {
         .arg(&root)
         .arg(format!("{ROOT_MIB}m"));
     process::run(&mut command)?;
-    disk::compose(work.path(), &[EspFile::boot_loader()], ESP_SIZE, out)
+    let files = [EspFile::boot_loader()];
+    disk::compose(work.path(), &files, ESP_SIZE, &[disk::ROOT], out)
 }
 
 fn fill(tree: &Path) -> Result<()> {

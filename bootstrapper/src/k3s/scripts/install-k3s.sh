@@ -23,6 +23,9 @@ if [ "$installed" != "$wanted" ] || ! systemctl is-enabled --quiet "$unit"; then
         # install.sh compares only its own files; K3s reads its configuration at start.
         export INSTALL_K3S_FORCE_RESTART=true
     fi
+    # On a read-only root file system install.sh cannot put its links and helpers beside k3s, and need not.
+    bin=$(dirname "$(command -v k3s)")
+    [ -w "$bin" ] || export INSTALL_K3S_BIN_DIR="$bin" INSTALL_K3S_BIN_DIR_READ_ONLY=true
     INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC='server' timeout "$deadline" sh /opt/install.sh
     status=$?
     [ "$status" -ne 124 ] || fail "K3s did not become ready within $deadline s"

@@ -1,4 +1,5 @@
-//! The raw disk: GPT with an ESP, which boots a unified kernel image, and the root file system.
+//! The raw disk: GPT with an ESP, which boots a unified kernel image, the root file system and, in the layout
+//! with an immutable root, the file system of what outlives a reboot.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -7,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::Layout;
 use crate::process;
 
 /// UUID of the root file system, by which the kernel command line names it.
@@ -14,6 +16,7 @@ pub const ROOT_UUID: &str = "1f6e2c4a-5b0d-4e7a-9c38-e0575f6d7402";
 const DISK_GUID: &str = "8d3c2f0e-6a51-4b7f-8e19-e0575f6d7400";
 const ESP_GUID: &str = "5a9b7e31-0c4d-4f26-b8d2-e0575f6d7401";
 const ROOT_GUID: &str = "c2e84d17-93fa-4a60-a1b5-e0575f6d7402";
+const PERSISTENT_GUID: &str = "2d57a9c4-e816-4b03-8fd7-e0575f6d7403";
 /// FAT volume serial number of the ESP.
 const ESP_SERIAL: &str = "e0575f01";
 
@@ -49,10 +52,47 @@ impl EspFile {
     }
 }
 
-/// Makes the disk image `raw` from the `root.ext4`, `vmlinuz`, `initrd.img` and `kernel-version` in
+/// A partition with a file system, after the ESP.
+#[derive(Debug)]
+pub struct Partition {
+    /// File in the working folder with its content, a multiple of 1 MiB.
+    image: &'static str,
+    /// GPT name.
+    name: &'static str,
+    /// GPT type, as sgdisk takes it.
+    kind: &'static str,
+    guid: &'static str,
+}
+
+/// The root file system, found by its type: 8304 is Linux root x86-64, 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709.
+pub const ROOT: Partition = Partition {
+    image: "root.ext4",
+    name: "rootfs",
+    kind: "8304",
+    guid: ROOT_GUID,
+};
+
+/// The same under a type that says nothing (Linux file system): it is found by its name.
+const ROOT_BY_NAME: Partition = Partition {
+    kind: "8300",
+    ..ROOT
+};
+
+const PERSISTENT: Partition = Partition {
+    image: "persistent.ext4",
+    name: "edge_persistent",
+    kind: "8300",
+    guid: PERSISTENT_GUID,
+};
+
+/// Makes the disk image `raw` from the file systems, `vmlinuz`, `initrd.img` and `kernel-version` in
 /// `work`, and from the boot settings in the folder `source`.
-pub fn make(source: &Path, work: &Path, raw: &Path) -> Result<()> {
-    let (uki, version) = make_uki(source, work)?;
+pub fn make(layout: Layout, source: &Path, work: &Path, raw: &Path) -> Result<()> {
+    let (access, partitions): (_, &[Partition]) = match layout {
+        Layout::Plain => ("rw", &[ROOT]),
+        Layout::Immutable => ("ro", &[ROOT_BY_NAME, PERSISTENT]),
+    };
+    let (uki, version) = make_uki(access, source, work)?;
     let files = [
         EspFile::boot_loader(),
         EspFile {
@@ -64,25 +104,36 @@ pub fn make(source: &Path, work: &Path, raw: &Path) -> Result<()> {
             to: "loader/loader.conf".to_owned(),
         },
     ];
-    compose(work, &files, ESP_SIZE, raw)
+    compose(work, &files, ESP_SIZE, partitions, raw)
 }
 
 /// Makes the disk image `raw` with an ESP of `esp_size` bytes, a multiple of 1 MiB, that holds `files`,
-/// and with the file system `root.ext4` of `work`.
-pub fn compose(work: &Path, files: &[EspFile], esp_size: u64, raw: &Path) -> Result<()> {
-    let root = work.join("root.ext4");
-    let root_size = fs_err::metadata(&root)?.len();
-    let root_start = ESP_START + esp_size;
+/// and with `partitions` after it, whose content is in `work`.
+pub fn compose(
+    work: &Path,
+    files: &[EspFile],
+    esp_size: u64,
+    partitions: &[Partition],
+    raw: &Path,
+) -> Result<()> {
+    let mut places = Vec::new();
+    let mut end = ESP_START + esp_size;
+    for partition in partitions {
+        let size = fs_err::metadata(work.join(partition.image))?.len();
+        places.push((partition, end, size));
+        end += size;
+    }
     // As much again at the end as at the beginning, for the second GPT.
-    let file = fs_err::File::create(raw)?;
-    file.set_len(root_start + root_size + MIB)?;
-    drop(file);
-    partition(raw, esp_size, root_size)?;
+    fs_err::File::create(raw)?.set_len(end + MIB)?;
+    write_table(raw, esp_size, &places)?;
     let esp = make_esp(work, files, esp_size)?;
     copy_sparse(&esp, raw, ESP_START)
         .with_context(|| format!("copying the ESP into {}", raw.display()))?;
-    copy_sparse(&root, raw, root_start)
-        .with_context(|| format!("copying the root file system into {}", raw.display()))
+    for (partition, start, _) in places {
+        copy_sparse(&work.join(partition.image), raw, start)
+            .with_context(|| format!("copying {} into {}", partition.image, raw.display()))?;
+    }
+    Ok(())
 }
 
 /// A tool of `/usr/sbin`, which is not in the PATH of ordinary users.
@@ -93,27 +144,26 @@ fn tool(name: &str) -> Command {
     command
 }
 
-fn partition(raw: &Path, esp_size: u64, root_size: u64) -> Result<()> {
-    let last = |start: u64, size: u64| (start + size) / SECTOR - 1;
+/// Writes the partition table: the ESP, and the partitions from their first byte on with their size in bytes.
+fn write_table(raw: &Path, esp_size: u64, places: &[(&Partition, u64, u64)]) -> Result<()> {
+    let esp = Partition {
+        image: "esp.img",
+        name: "esp",
+        kind: "ef00",
+        guid: ESP_GUID,
+    };
     let mut sgdisk = tool("sgdisk");
-    sgdisk
-        .args(["--set-alignment=2048", &format!("--disk-guid={DISK_GUID}")])
-        .arg(format!(
-            "--new=1:{}:{}",
-            ESP_START / SECTOR,
-            last(ESP_START, esp_size)
-        ))
-        .args(["--typecode=1:ef00", "--change-name=1:esp"])
-        .arg(format!("--partition-guid=1:{ESP_GUID}"))
-        .arg(format!(
-            "--new=2:{}:{}",
-            (ESP_START + esp_size) / SECTOR,
-            last(ESP_START + esp_size, root_size)
-        ))
-        // 8304: Linux root x86-64, 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
-        .args(["--typecode=2:8304", "--change-name=2:rootfs"])
-        .arg(format!("--partition-guid=2:{ROOT_GUID}"))
-        .arg(raw);
+    sgdisk.args(["--set-alignment=2048", &format!("--disk-guid={DISK_GUID}")]);
+    let all = std::iter::once((&esp, ESP_START, esp_size)).chain(places.iter().copied());
+    for (number, (partition, start, size)) in (1..).zip(all) {
+        let (first, last) = (start / SECTOR, (start + size) / SECTOR - 1);
+        sgdisk
+            .arg(format!("--new={number}:{first}:{last}"))
+            .arg(format!("--typecode={number}:{}", partition.kind))
+            .arg(format!("--change-name={number}:{}", partition.name))
+            .arg(format!("--partition-guid={number}:{}", partition.guid));
+    }
+    sgdisk.arg(raw);
     process::run(&mut sgdisk)
 }
 
@@ -157,7 +207,8 @@ fn make_esp(work: &Path, files: &[EspFile], size: u64) -> Result<PathBuf> {
 }
 
 /// The kernel, initramfs and command line as one EFI executable; returns it and the kernel's version.
-fn make_uki(source: &Path, work: &Path) -> Result<(PathBuf, String)> {
+/// `access` is the kernel's word for how the root file system is mounted.
+fn make_uki(access: &str, source: &Path, work: &Path) -> Result<(PathBuf, String)> {
     let version = fs_err::read_to_string(work.join("kernel-version"))?
         .trim()
         .to_owned();
@@ -167,7 +218,7 @@ fn make_uki(source: &Path, work: &Path) -> Result<(PathBuf, String)> {
         &Path::new(EFI).join("linuxx64.efi.stub"),
         &work.join("vmlinuz"),
         &work.join("initrd.img"),
-        &format!("root=UUID={ROOT_UUID} {}", arguments.trim()),
+        &format!("root=UUID={ROOT_UUID} {access} {}", arguments.trim()),
         OS_RELEASE,
         &uki,
     )?;

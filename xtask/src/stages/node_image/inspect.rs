@@ -16,7 +16,12 @@ const HEAD: usize = 34 * SECTOR;
 const ESP_TYPE: [u8; 16] = [
     0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b,
 ];
-/// GPT name of the partition that the installer grows and configures.
+/// GPT type of a Linux root on x86-64, 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, as stored: by it the installer
+/// finds the partition that it configures.
+const ROOT_TYPE: [u8; 16] = [
+    0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09,
+];
+/// GPT name by which it finds the partition where none has the type.
 const ROOT_NAME: &str = "rootfs";
 
 /// Writes `os-image.raw.zst` and `os-image.json` for the raw disk image `image`, which may be
@@ -96,28 +101,33 @@ impl Decoder {
     }
 }
 
-/// What the installer relies on: a GPT with an ESP and a partition called `rootfs`.
+/// What the installer relies on: a GPT with an ESP and a root partition, told by its type or its name.
 fn check_partitions(head: &[u8]) -> Result<()> {
     let header = &head[SECTOR..2 * SECTOR];
     if &header[..8] != b"EFI PART" {
         bail!("it is not a raw disk image with a GPT in sectors of {SECTOR} bytes");
     }
-    let names: Vec<(bool, String)> = entries(head)?;
-    if !names.iter().any(|(esp, _)| *esp) {
+    let partitions = entries(head)?;
+    if !partitions.iter().any(|(kind, _)| *kind == ESP_TYPE) {
         bail!("its partition table has no EFI system partition");
     }
-    if !names.iter().any(|(_, name)| name == ROOT_NAME) {
-        let seen: Vec<_> = names.iter().map(|(_, name)| format!("{name:?}")).collect();
+    let is_root = |(kind, name): &([u8; 16], String)| *kind == ROOT_TYPE || name == ROOT_NAME;
+    if !partitions.iter().any(is_root) {
+        let seen: Vec<_> = partitions
+            .iter()
+            .map(|(_, name)| format!("{name:?}"))
+            .collect();
         bail!(
-            "no partition is called {ROOT_NAME:?}; the partitions are called {}",
+            "no partition has the type of a root file system (4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709) or is \
+             called {ROOT_NAME:?}; the partitions are called {}",
             seen.join(", ")
         );
     }
     Ok(())
 }
 
-/// Whether it is an ESP, and the name, of each partition in the table's first 128 entries.
-fn entries(head: &[u8]) -> Result<Vec<(bool, String)>> {
+/// Type, as stored, and name of each partition in the table's first 128 entries.
+fn entries(head: &[u8]) -> Result<Vec<([u8; 16], String)>> {
     let number = |at: usize| {
         u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
     };
@@ -139,8 +149,10 @@ fn entries(head: &[u8]) -> Result<Vec<(bool, String)>> {
                 .chunks_exact(2)
                 .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
                 .collect();
+            let mut kind = [0; 16];
+            kind.copy_from_slice(&entry[..16]);
             (
-                entry[..16] == ESP_TYPE,
+                kind,
                 String::from_utf16_lossy(&name)
                     .trim_end_matches('\0')
                     .to_owned(),
@@ -213,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_a_rootfs_partition_is_refused_with_the_names_seen() -> Result<()> {
+    fn an_image_without_a_root_partition_is_refused_with_the_names_seen() -> Result<()> {
         let (dir, raw) = image(&[
             "--set-alignment=1",
             "-n1:0:+64K",
@@ -230,6 +242,19 @@ mod tests {
             error.contains(r#"the partitions are called "esp", "data""#),
             "{error}"
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_root_partition_is_told_by_its_type_or_by_its_name() -> Result<()> {
+        let mut by_type = GOOD;
+        by_type[5] = "-c2:system";
+        let mut by_name = GOOD;
+        by_name[4] = "-t2:8300";
+        for arguments in [by_type, by_name] {
+            let (dir, raw) = image(&arguments)?;
+            accept(&raw, None, dir.path())?;
+        }
         Ok(())
     }
 
