@@ -272,6 +272,13 @@ fn every_fault_is_found_at_its_place() {
 }
 
 #[test]
+fn a_disk_may_be_asked_for_by_its_very_size() {
+    let os = format!("{USERS}  installDisk: {{minSize: 1000GB, maxSize: 1TB}}\n");
+    let parsed = with(&os, "{}");
+    assert!(parsed.diagnostics.is_empty(), "{:#?}", parsed.diagnostics);
+}
+
+#[test]
 fn a_static_network_may_not_overlap_the_clusters_networks() {
     let os = format!("{USERS}  network: [{{interface: e0, addresses: [192.168.7.2/24]}}]\n");
     assert!(with(&os, "{}").config.is_some());
