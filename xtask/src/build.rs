@@ -25,6 +25,9 @@ pub struct StageRun {
     pub seconds: f64,
     /// Whether it came from the store.
     pub cached: bool,
+    /// What people should know of its output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The outputs of a run.
@@ -70,15 +73,29 @@ pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -
                 (folder, entry, false)
             }
         };
+        let notes = notes(&folder)?;
+        for note in &notes {
+            println!("{}: {note}", stage.name);
+        }
         outputs.folders.insert(stage.name.into(), folder);
         outputs.digests.insert(stage.name.into(), entry.output);
         outputs.runs.push(StageRun {
             name: stage.name.into(),
             seconds: begun.elapsed().as_secs_f64(),
             cached,
+            notes,
         });
     }
     Ok(outputs)
+}
+
+fn notes(folder: &Path) -> Result<Vec<String>> {
+    let path = folder.join(stages::NOTES);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs_err::read_to_string(path)?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// `wanted` and everything below it.

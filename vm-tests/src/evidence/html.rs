@@ -58,12 +58,15 @@ pub fn to_html(report: &Report, files: &[String]) -> String {
         (
             stage.name.clone(),
             stage.seconds,
-            if stage.cached {
+            [if stage.cached {
                 "from the store"
             } else {
                 "built"
-            }
-            .to_owned(),
+            }]
+            .into_iter()
+            .chain(stage.notes.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join("; "),
         )
     });
     write_times(&mut out, "Stages", &stages.collect::<Vec<_>>());

@@ -11,6 +11,9 @@ pub struct StageRecord {
     pub seconds: f64,
     /// True when its output was in the store already.
     pub cached: bool,
+    /// What the builder says of its output, such as packages that are not the pinned ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A step of the scenario or of the installer.
@@ -126,6 +129,7 @@ pub(super) mod tests {
                 name: "usb".into(),
                 seconds: 1.0,
                 cached: true,
+                notes: Vec::new(),
             }],
             steps: vec![StepRecord {
                 name: "install".into(),

@@ -3,17 +3,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ::hookos::compare::{BootFiles, Comparison, compare};
 use ::hookos::lock::Lock;
 use ::hookos::oci::{ImageSource, Layout};
 use ::hookos::{Request, assemble, opaque_folders, uki};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::linuxkit::LinuxKit;
-use crate::stages::{self, Options};
+use crate::stages::{self, Options, reference_images};
 use crate::store::{Store, cache_dir};
 use crate::{build, host, process, progress};
 
@@ -50,9 +50,13 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     sign_cert: Option<PathBuf>,
     /// Resolve the tags of images from registries anew and write the lock file beside the
-    /// LinuxKit file
+    /// LinuxKit file; without --images also take the newest Debian packages for the reference
+    /// images and write hookos/images.lock
     #[arg(long)]
     update_lock: bool,
+    /// Fail where an image from a registry or a Debian package is not the one in its lock file
+    #[arg(long, conflicts_with = "update_lock")]
+    locked: bool,
     #[command(flatten)]
     reach: Reach,
 }
@@ -148,16 +152,14 @@ fn carry_out(root: &Path, arguments: &Arguments) -> Result<Outcome> {
 fn images(root: &Path, definitions: &[PathBuf], arguments: &Arguments) -> Result<ImageSource> {
     let mut folders = arguments.images.clone();
     if folders.is_empty() {
-        host::ensure()?;
-        let stages = stages::hookos::STAGE.needs;
-        let outputs = build::produce(root, &Store::of_user()?, &Options::default(), stages)?;
-        for stage in stages {
-            folders.push(outputs.folder(stage)?.to_owned());
-        }
+        folders = of_stages(root, arguments)?;
     }
     let mut images = ImageSource::open(&folders)?;
     let mut missing = ::hookos::references(definitions)?;
     missing.retain(|reference| !images.has(reference));
+    if arguments.locked {
+        check_locked(definitions, &missing)?;
+    }
     if missing.is_empty() && !arguments.update_lock {
         return Ok(images);
     }
@@ -167,6 +169,54 @@ fn images(root: &Path, definitions: &[PathBuf], arguments: &Arguments) -> Result
     }
     images.add(Layout::open(&pulled)?);
     Ok(images)
+}
+
+/// The images that the stages make. Their Debian packages are locked, or the lock is renewed.
+fn of_stages(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>> {
+    host::ensure()?;
+    let mut options = Options::default();
+    if arguments.update_lock {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        options.newest_packages = Some(format!("newest at {} s", now.as_secs()));
+    }
+    let stages = stages::hookos::STAGE.needs;
+    let outputs = build::produce(root, &Store::of_user()?, &options, stages)?;
+    if arguments.update_lock {
+        let packages = outputs
+            .folder(reference_images::STAGE.name)?
+            .join(reference_images::PACKAGES);
+        let lock = root.join(reference_images::lock::FILE);
+        fs_err::write(&lock, fs_err::read(packages)?)?;
+        println!("wrote {}", lock.display());
+    }
+    let notes: Vec<&str> = outputs
+        .runs
+        .iter()
+        .flat_map(|run| run.notes.iter().map(String::as_str))
+        .collect();
+    ensure!(
+        !arguments.locked || notes.is_empty(),
+        "not everything is as locked, and --locked was given:\n{}\n`cargo xtask hookos --update-lock` renews the lock",
+        notes.join("\n")
+    );
+    stages
+        .iter()
+        .map(|stage| Ok(outputs.folder(stage)?.to_owned()))
+        .collect()
+}
+
+/// With `--locked` no tag is resolved.
+fn check_locked(definitions: &[PathBuf], references: &[String]) -> Result<()> {
+    let path = Lock::path_of(&definitions[0]);
+    let lock = Lock::read(&path)?;
+    let unlocked = references.iter().find(|it| lock.get(it).is_none());
+    match unlocked {
+        Some(reference) => bail!(
+            "{} has no digest of {reference}, and --locked was given; --update-lock writes one",
+            path.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Whether every image is there with the digest that the lock file has for it.

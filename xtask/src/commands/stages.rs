@@ -41,6 +41,7 @@ impl Parts {
             os_image: absolute(&self.os_image)?,
             layout: self.layout.unwrap_or_default(),
             config_file,
+            newest_packages: None,
         })
     }
 }

@@ -5,7 +5,7 @@ mod bundle;
 pub mod hookos;
 mod k3s;
 pub mod node_image;
-mod reference_images;
+pub mod reference_images;
 pub mod small_image;
 mod static_binary;
 mod usb;
@@ -31,7 +31,12 @@ pub struct Options {
     pub layout: Layout,
     /// The config-file that the USB stick carries.
     pub config_file: Option<PathBuf>,
+    /// The reference images take the packages that the archive has at this moment, not the locked ones.
+    pub newest_packages: Option<String>,
 }
+
+/// The file in a stage's output with what people should know of it, one note a line.
+pub const NOTES: &str = "notes";
 
 /// One named input of a stage.
 #[derive(Debug)]

@@ -2,11 +2,12 @@
 
 mod definition;
 mod kernel;
+pub mod lock;
 mod packages;
 mod root;
 mod selection;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -17,13 +18,16 @@ use hookos::oci::{Compression, ImageConfig, ImageSpec, LayerInput, LayoutWriter}
 use tempfile::TempDir;
 
 use self::definition::{Definition, Image};
+use self::lock::{Lock, Package};
 use self::root::RootTar;
-use super::{Context, Input, Options, Stage, sources};
+use super::{Context, Input, NOTES, Options, Stage, sources};
 
 /// Fast, and small enough for a layout that is read from the local disk.
 const COMPRESSION: Compression = Compression::Zstd(3);
 /// How many images are made at the same time.
 const AT_ONCE: usize = 3;
+/// The stage's list of packages, in the form of the lock file.
+pub const PACKAGES: &str = "packages.lock";
 /// Where an image says which packages it is made of.
 const PACKAGE_LIST: &str = "usr/share/doc/emts/packages";
 
@@ -31,68 +35,93 @@ pub const STAGE: Stage = Stage {
     name: "reference-images",
     summary: "kernel, init, runc and tools of HookOS, made of Debian packages",
     needs: &["hookos-init"],
-    inputs: |root, _: &Options| {
+    inputs: |root, options: &Options| {
         let files = [
             "hookos/images.yaml",
             "xtask/src/stages/reference_images.rs",
             "xtask/src/stages/reference_images",
         ];
-        Ok::<Vec<Input>, _>(sources(root, &files))
+        let mut inputs = sources(root, &files);
+        inputs.push(match &options.newest_packages {
+            Some(moment) => Input::Value("packages", moment.clone()),
+            None => Input::Path(root.join(lock::FILE)),
+        });
+        Ok(inputs)
     },
     build: |context: &Context| {
         let init = context.need("hookos-init")?.join("hookos-init");
-        build(
-            &context.root.join("hookos/images.yaml"),
-            &init,
-            &context.out,
-        )
+        let lock = match context.options.newest_packages {
+            Some(_) => None,
+            None => Some(Lock::read(&context.root.join(lock::FILE))?),
+        };
+        let definition = context.root.join("hookos/images.yaml");
+        build(&definition, lock.as_ref(), &init, &context.out)
     },
 };
 
 /// Makes every image of `definition` and adds it to the image layout in `out`.
 ///
 /// `init_binary` becomes /init where the definition asks for it. Packages come from the mirrors of
-/// the definition's suite. `packages.lock` beside the layout lists the versions. Fails without a usable layout when a package, a file or a module is not there.
-pub fn build(definition: &Path, init_binary: &Path, out: &Path) -> Result<()> {
+/// the definition's suite, in the locked versions where these have them. The file [`PACKAGES`]
+/// beside the layout lists what was taken, and [`NOTES`] which of it is not what was locked. Fails
+/// without a usable layout when a package, a file or a module is not there, or when a package of
+/// the locked version is another one.
+pub fn build(definition: &Path, lock: Option<&Lock>, init_binary: &Path, out: &Path) -> Result<()> {
     let definition = Definition::read(definition)?;
     ensure!(
         init_binary.is_file(),
         "{} is missing; build the stage hookos-init first",
         init_binary.display()
     );
-    let prepared = prepare_all(&definition, init_binary)?;
+    let pins = Lock::default();
+    let prepared = prepare_all(&definition, lock.unwrap_or(&pins), init_binary)?;
+    let taken: BTreeSet<Package> = prepared
+        .iter()
+        .flat_map(|image| image.packages.clone())
+        .collect();
+    let notes = lock.map_or(Ok(Vec::new()), |lock| lock.differences(&taken))?;
     let mut layout = LayoutWriter::create(out)?;
     for (image, prepared) in definition.images.iter().zip(&prepared) {
         layout
             .add_image(spec(image, prepared))
             .with_context(|| format!("adding the image {}", image.reference))?;
     }
-    fs_err::write(out.join("packages.lock"), lock(&definition, &prepared))?;
+    fs_err::write(out.join(PACKAGES), lock::write(&taken))?;
+    if !notes.is_empty() {
+        fs_err::write(out.join(NOTES), notes.join("\n") + "\n")?;
+    }
     Ok(())
 }
 
 /// An image's layer, and what it is made of.
 struct Prepared {
     scratch: TempDir,
-    /// One `name=version` a line.
-    packages: String,
+    packages: Vec<Package>,
 }
 
 impl Prepared {
     fn layer(&self) -> PathBuf {
         self.scratch.path().join("layer.tar")
     }
+
+    /// `name=version` of each package.
+    fn versions(&self) -> Vec<String> {
+        let packages = self.packages.iter();
+        packages
+            .map(|package| format!("{}={}", package.name, package.version))
+            .collect()
+    }
 }
 
 /// Makes all layers, a few at a time: much of it is waiting for the network.
-fn prepare_all(definition: &Definition, init_binary: &Path) -> Result<Vec<Prepared>> {
+fn prepare_all(definition: &Definition, lock: &Lock, init_binary: &Path) -> Result<Vec<Prepared>> {
     let queue = Mutex::new(definition.images.iter().enumerate());
     let work = || {
         let mut done = Vec::new();
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((at, image)) = next else { return done };
-            let prepared = prepare(definition, image, init_binary)
+            let prepared = prepare(definition, lock, image, init_binary)
                 .with_context(|| format!("making the image {}", image.reference));
             let failed = prepared.is_err();
             done.push((at, prepared));
@@ -120,10 +149,15 @@ fn prepare_all(definition: &Definition, init_binary: &Path) -> Result<Vec<Prepar
     all.into_iter().map(|(_, prepared)| prepared).collect()
 }
 
-fn prepare(definition: &Definition, image: &Image, init_binary: &Path) -> Result<Prepared> {
+fn prepare(
+    definition: &Definition,
+    lock: &Lock,
+    image: &Image,
+    init_binary: &Path,
+) -> Result<Prepared> {
     let scratch = tempfile::tempdir()?;
     let debian = scratch.path().join("debian.tar");
-    packages::install(&definition.suite, image, &debian)?;
+    packages::install(&definition.suite, image, lock, scratch.path(), &debian)?;
     let prepared = Prepared {
         packages: packages::list(&debian)?,
         scratch,
@@ -133,22 +167,12 @@ fn prepare(definition: &Definition, image: &Image, init_binary: &Path) -> Result
         kernel::write(&debian, kernel, prepared.scratch.path(), &mut tar)?;
     }
     tar.copy_selected(&debian, &image.selection(definition)?)?;
-    write_extras(&mut tar, image, &prepared.packages, init_binary)?;
+    let packages = prepared.versions().join("\n") + "\n";
+    write_extras(&mut tar, image, &packages, init_binary)?;
     tar.finish()?;
     // All layers are kept until the layout is written; what they came from is not.
     fs_err::remove_file(debian)?;
     Ok(prepared)
-}
-
-/// The versions that went into the images, for people and for comparisons between builds.
-fn lock(definition: &Definition, prepared: &[Prepared]) -> String {
-    let mut lock = String::new();
-    for (image, prepared) in definition.images.iter().zip(prepared) {
-        for package in prepared.packages.lines() {
-            lock.push_str(&format!("{}\t{package}\n", image.reference));
-        }
-    }
-    lock
 }
 
 fn write_extras(
@@ -162,6 +186,9 @@ fn write_extras(
     }
     for (path, target) in &image.links {
         tar.symlink(path, target)?;
+    }
+    for (path, content) in &image.files {
+        tar.file(path, 0o644, content.as_bytes())?;
     }
     if image.init_binary {
         tar.file_from("init", 0o755, init_binary)?;
@@ -184,10 +211,7 @@ fn spec(image: &Image, prepared: &Prepared) -> ImageSpec<'static> {
             "org.opencontainers.image.vendor".to_owned(),
             "Debian packages, put together by emts".to_owned(),
         ),
-        (
-            "emts.packages".to_owned(),
-            prepared.packages.lines().collect::<Vec<_>>().join(","),
-        ),
+        ("emts.packages".to_owned(), prepared.versions().join(",")),
     ]);
     if let Some(linuxkit) = &image.linuxkit {
         labels.insert("org.mobyproject.config".to_owned(), linuxkit.to_string());

@@ -51,6 +51,9 @@ pub struct Image {
     /// Symbolic links to be made: path and target.
     #[serde(default)]
     pub links: BTreeMap<String, String>,
+    /// Text files to be made: path and content.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
     /// `Entrypoint` of the image.
     #[serde(default)]
     pub entrypoint: Vec<String>,
@@ -81,6 +84,9 @@ pub enum Variant {
 pub struct Kernel {
     /// Patterns of modules, relative to lib/modules/VERSION/kernel.
     pub modules: Vec<String>,
+    /// Patterns of firmware, relative to lib/firmware.
+    #[serde(default)]
+    pub firmware: Vec<String>,
 }
 
 impl Definition {

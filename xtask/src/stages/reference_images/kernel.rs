@@ -23,8 +23,12 @@ pub fn write(debian: &Path, kernel: &Kernel, scratch: &Path, image: &mut RootTar
     let chosen = modules.chosen(&Pattern::list(&kernel.modules)?)?;
     modules.remove_others(&chosen)?;
     modules.depmod(&root)?;
+    remove_other_firmware(
+        &root.join("lib/firmware"),
+        &Pattern::list(&kernel.firmware)?,
+    )?;
     let tar = scratch.join("kernel.tar");
-    pack(&root, &modules.dir, &tar)?;
+    pack(&root, &tar)?;
     image.file_from(
         "kernel",
         0o644,
@@ -38,7 +42,7 @@ pub fn write(debian: &Path, kernel: &Kernel, scratch: &Path, image: &mut RootTar
     Ok(())
 }
 
-/// Unpacks kernel and modules only.
+/// Unpacks kernel, modules and firmware only.
 fn unpack(debian: &Path, root: &Path) -> Result<()> {
     fs_err::create_dir_all(root)?;
     let mut archive = tar::Archive::new(File::open(debian)?);
@@ -46,7 +50,8 @@ fn unpack(debian: &Path, root: &Path) -> Result<()> {
         let mut entry = entry?;
         let path = entry.path()?.to_string_lossy().into_owned();
         let path = path.trim_start_matches("./");
-        if path.starts_with("boot/vmlinuz-") || path.starts_with("lib/modules/") {
+        let wanted = ["boot/vmlinuz-", "lib/modules/", "lib/firmware/"];
+        if wanted.iter().any(|start| path.starts_with(start)) {
             entry
                 .unpack_in(root)
                 .with_context(|| format!("unpacking {path}"))?;
@@ -139,11 +144,40 @@ fn closure(needs: &BTreeMap<&str, Vec<&str>>, wanted: impl Fn(&str) -> bool) -> 
     closed
 }
 
-/// Packs lib/modules, in order, uncompressed as LinuxKit wants it.
-fn pack(root: &Path, modules: &Path, out: &Path) -> Result<()> {
+/// Leaves only the firmware that matches; each pattern has to match some.
+fn remove_other_firmware(dir: &Path, patterns: &[Pattern]) -> Result<()> {
+    let files = if dir.exists() {
+        files_below(dir)?
+    } else {
+        Vec::new()
+    };
+    let name = |path: &Path| -> Result<String> {
+        Ok(path.strip_prefix(dir)?.to_string_lossy().into_owned())
+    };
+    let names = files
+        .iter()
+        .map(|path| name(path))
+        .collect::<Result<Vec<_>>>()?;
+    for pattern in patterns {
+        let found = names.iter().any(|name| pattern.matches(name));
+        ensure!(
+            found,
+            "the packages have no firmware that matches {pattern}"
+        );
+    }
+    for (path, name) in files.iter().zip(&names) {
+        if !patterns.iter().any(|pattern| pattern.matches(name)) {
+            fs_err::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Packs lib, where modules and firmware are, in order, uncompressed as LinuxKit wants it.
+fn pack(root: &Path, out: &Path) -> Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(File::create(out)?));
     let mut folders = BTreeSet::new();
-    for path in files_below(modules)? {
+    for path in files_below(&root.join("lib"))? {
         let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
         for (at, _) in name.match_indices('/') {
             if folders.insert(name[..at].to_owned()) {
@@ -191,6 +225,28 @@ mod tests {
                 "kernel/fs/jbd2/jbd2.ko",
                 "kernel/lib/crc16.ko"
             ]
+        );
+    }
+
+    #[test]
+    fn only_chosen_firmware_stays_and_what_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["isci/isci_firmware.bin", "carl9170-1.fw"] {
+            let path = dir.path().join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, name).unwrap();
+        }
+        let patterns = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Pattern::list(&names).unwrap()
+        };
+        let error = remove_other_firmware(dir.path(), &patterns(&["isci/", "other/"]));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("other/"), "{error}");
+        remove_other_firmware(dir.path(), &patterns(&["isci/"])).unwrap();
+        assert_eq!(
+            files_below(dir.path()).unwrap(),
+            [dir.path().join("isci/isci_firmware.bin")]
         );
     }
 

@@ -2,25 +2,47 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::definition::{Image, Variant};
+use super::lock::{Lock, Package};
 use crate::process;
 
-/// Where the hook writes the list of unpacked packages; `essential` has dpkg's status instead.
+/// Where the hook writes the list of packages, inside the root folder.
 const LIST: &str = "emts-packages";
 const STATUS: &str = "var/lib/dpkg/status";
 
 /// Runs in a shell while the downloaded packages are still there; `$1` is the root folder.
 const LIST_HOOK: &str = r#"for deb in "$1"/var/cache/apt/archives/*.deb; do
-    dpkg-deb --show --showformat='${Package}=${Version}\n' "$deb"
-done | sort >"$1/emts-packages""#;
+    package=$(dpkg-deb --show --showformat='${Package} ${Version} ${Architecture}' "$deb")
+    sum=$(sha256sum <"$deb")
+    echo "$package ${sum%% *}"
+done | LC_ALL=C sort >"$1/emts-packages""#;
 
-/// Downloads and unpacks or installs the image's packages into the tar file `out`.
-pub fn install(suite: &str, image: &Image, out: &Path) -> Result<()> {
+/// Downloads and unpacks or installs the image's packages into the tar file `out`, in the locked
+/// versions where the archive has them. `scratch` is for temporary files.
+pub fn install(suite: &str, image: &Image, lock: &Lock, scratch: &Path, out: &Path) -> Result<()> {
+    let pins = scratch.join("pins");
+    fs_err::write(&pins, lock.preferences())?;
+    let Err(error) = process::run(&mut mmdebstrap(suite, image, Some(&pins), out)) else {
+        return Ok(());
+    };
+    // Locked and newer versions need not fit together when the archive has only some of the locked.
+    eprintln!("with the locked versions: {error:#}; once more with those that the archive prefers");
+    process::run(&mut mmdebstrap(suite, image, None, out))
+}
+
+fn mmdebstrap(suite: &str, image: &Image, pins: Option<&Path>, out: &Path) -> Command {
     let mut command = process::privileged("mmdebstrap");
     command.args(["--quiet", "--mode=auto", "--format=tar"]);
+    if let Some(pins) = pins {
+        command.arg(format!(
+            "--setup-hook=mkdir -p \"$1/etc/apt/preferences.d\" && cp {} \"$1/etc/apt/preferences.d/emts\"",
+            pins.display()
+        ));
+    }
     match image.variant {
         Variant::Extract => {
             command
@@ -28,7 +50,9 @@ pub fn install(suite: &str, image: &Image, out: &Path) -> Result<()> {
                 .arg(format!("--extract-hook={LIST_HOOK}"));
         }
         Variant::Essential => {
-            command.arg("--variant=essential");
+            command
+                .args(["--variant=essential", "--skip=essential/unlink"])
+                .arg(format!("--customize-hook={LIST_HOOK}"));
             // Unpacking less is faster; what stays is chosen by the definition.
             for path in [
                 "/usr/share/man/*",
@@ -43,12 +67,13 @@ pub fn install(suite: &str, image: &Image, out: &Path) -> Result<()> {
         .arg(format!("--include={}", image.packages.join(",")))
         .arg(suite)
         .arg(out);
-    process::run(&mut command)
+    command
 }
 
-/// The packages of a tar that `install` made, one `name=version` a line, in order.
-pub fn list(tar: &Path) -> Result<String> {
+/// The packages of a tar that `install` made, in order.
+pub fn list(tar: &Path) -> Result<Vec<Package>> {
     let mut archive = tar::Archive::new(fs_err::File::open(tar)?);
+    let (mut packages, mut status) = (Vec::new(), String::new());
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry
@@ -56,27 +81,37 @@ pub fn list(tar: &Path) -> Result<String> {
             .to_string_lossy()
             .trim_start_matches("./")
             .to_owned();
+        let mut text = String::new();
         if path == LIST || path == STATUS {
-            let mut text = String::new();
             entry
                 .read_to_string(&mut text)
                 .with_context(|| format!("reading {path} of {}", tar.display()))?;
-            let packages = if path == LIST {
-                text
-            } else {
-                installed(&text)?
-            };
-            // An unpacked root has an empty status file beside the list.
-            if !packages.is_empty() {
-                return Ok(packages);
-            }
+        }
+        match path.as_str() {
+            LIST => packages = Package::list(&text)?,
+            STATUS => status = text,
+            _ => {}
         }
     }
-    bail!("mmdebstrap left no list of packages in {}", tar.display())
+    ensure!(
+        !packages.is_empty(),
+        "mmdebstrap left no list of packages in {}",
+        tar.display()
+    );
+    // An unpacked root has an empty status file beside the list.
+    for (name, version) in installed(&status)? {
+        ensure!(
+            packages
+                .iter()
+                .any(|it| it.name == name && it.version == version),
+            "{name} {version} is installed, but its .deb file was gone before it could be listed"
+        );
+    }
+    Ok(packages)
 }
 
 /// Names and versions out of dpkg's status file.
-fn installed(status: &str) -> Result<String> {
+fn installed(status: &str) -> Result<Vec<(&str, &str)>> {
     let mut packages = Vec::new();
     for paragraph in status
         .split("\n\n")
@@ -95,10 +130,9 @@ fn installed(status: &str) -> Result<String> {
             state.ends_with(" installed"),
             "the package {name} is {state:?}, not installed"
         );
-        packages.push(format!("{name}={version}\n"));
+        packages.push((name, version));
     }
-    packages.sort();
-    Ok(packages.concat())
+    Ok(packages)
 }
 
 /// Whether a path is only there for `list`.
@@ -111,9 +145,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn installed_packages_are_listed_in_order() {
+    fn installed_packages_have_versions() {
         let status = "Package: b\nStatus: install ok installed\nVersion: 2\n\nPackage: a\nStatus: install ok installed\nVersion: 1:1\n\n";
-        assert_eq!(installed(status).unwrap(), "a=1:1\nb=2\n");
+        assert_eq!(installed(status).unwrap(), [("b", "2"), ("a", "1:1")]);
     }
 
     #[test]
