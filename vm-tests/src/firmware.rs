@@ -13,27 +13,61 @@ pub struct Firmware {
     pub code: PathBuf,
     /// The variable store, written by the machine.
     pub vars: PathBuf,
+    /// It verifies what it starts. Its code then needs system management mode, and lets nothing else write the
+    /// variable store.
+    pub secure_boot: bool,
+}
+
+/// OVMF's files of 4 MiB flash size for one kind of machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Without Secure Boot; the variable store is empty.
+    Plain,
+    /// With Secure Boot on. The variable store trusts Debian's test key ("snakeoil") and nothing else.
+    SecureBoot,
+}
+
+impl Kind {
+    /// Names of the code and of the variable store that a new machine begins with.
+    fn files(self) -> [&'static str; 2] {
+        match self {
+            Self::Plain => ["OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"],
+            Self::SecureBoot => ["OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd"],
+        }
+    }
+
+    /// Code and variable store, in Debian's folder or the one that `EMTS_OVMF_DIR` names.
+    fn paths(self) -> [PathBuf; 2] {
+        let folder = std::env::var_os("EMTS_OVMF_DIR")
+            .map_or_else(|| PathBuf::from(OVMF_FOLDER), PathBuf::from);
+        self.files().map(|name| folder.join(name))
+    }
+
+    /// The content of the variable store that a new machine begins with.
+    ///
+    /// # Errors
+    /// The package is not installed.
+    pub fn initial_vars(self) -> std::io::Result<Vec<u8>> {
+        let [_, template] = self.paths();
+        fs_err::read(template)
+    }
 }
 
 impl Firmware {
-    /// OVMF of 4 MiB flash size without Secure Boot; its empty variable store
-    /// is copied to `vars`. `EMTS_OVMF_DIR` names another folder than Debian's.
+    /// OVMF; the variable store of a new machine is copied to `vars`. `EMTS_OVMF_DIR` names another folder than
+    /// Debian's.
     ///
     /// # Errors
     /// The package is not installed, or the copy cannot be written.
-    pub fn new_machine(vars: &Path) -> std::io::Result<Self> {
-        let folder = std::env::var_os("EMTS_OVMF_DIR")
-            .map_or_else(|| PathBuf::from(OVMF_FOLDER), PathBuf::from);
-        Self::from_folder(&folder, vars)
+    pub fn new_machine(kind: Kind, vars: &Path) -> std::io::Result<Self> {
+        Self::from_files(kind, kind.paths(), vars)
     }
 
-    /// As [`Firmware::new_machine`], from a named folder.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn from_folder(folder: &Path, vars: &Path) -> std::io::Result<Self> {
-        let code = folder.join("OVMF_CODE_4M.fd");
-        let template = folder.join("OVMF_VARS_4M.fd");
+    fn from_files(
+        kind: Kind,
+        [code, template]: [PathBuf; 2],
+        vars: &Path,
+    ) -> std::io::Result<Self> {
         for path in [&code, &template] {
             if !path.is_file() {
                 let message = format!(
@@ -48,6 +82,7 @@ impl Firmware {
         Ok(Self {
             code,
             vars: vars.to_owned(),
+            secure_boot: kind == Kind::SecureBoot,
         })
     }
 }
@@ -59,7 +94,8 @@ mod tests {
     #[test]
     fn a_missing_package_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Firmware::from_folder(folder.path(), &folder.path().join("vars.fd"))
+        let files = Kind::Plain.files().map(|name| folder.path().join(name));
+        let error = Firmware::from_files(Kind::Plain, files, &folder.path().join("vars.fd"))
             .unwrap_err()
             .to_string();
         assert!(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vm_tests::console::Console;
-use vm_tests::firmware::Firmware;
+use vm_tests::firmware::{Firmware, Kind};
 use vm_tests::machine::{
     Bus, Disk, DiskFormat, MachineError, Mebibytes, RunningVm, VmConfig, VmPlan, create_empty_disk,
 };
@@ -14,7 +14,8 @@ use vm_tests::nvram::BootVariables;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 fn config(folder: &Path) -> (VmConfig, Firmware) {
-    let firmware = Firmware::new_machine(&folder.join("vars.fd")).expect("package ovmf");
+    let firmware =
+        Firmware::new_machine(Kind::Plain, &folder.join("vars.fd")).expect("package ovmf");
     let disk = folder.join("disk.raw");
     create_empty_disk(&disk, 64 << 20).unwrap();
     let disk = Disk::new("target", &disk, DiskFormat::Raw, Bus::Nvme, "EMTS-TEST-7");

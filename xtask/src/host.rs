@@ -82,7 +82,7 @@ pub const NEEDS: &[Need] = &[
         "docker-registry",
         "tests that pull images",
     ),
-    need("sbsigntool", "sbsign", "tests of signed boot files"),
+    need("sbsigntool", "sbsign", "signed boot files"),
     need("cpio", "cpio", "tests that unpack an initrd"),
     need("shellcheck", "shellcheck", "checks of shell scripts"),
     need("bats", "bats", "tests of shell scripts"),

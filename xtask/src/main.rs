@@ -8,6 +8,7 @@ mod linuxkit;
 mod process;
 mod profile;
 mod progress;
+mod signing;
 mod stages;
 mod store;
 

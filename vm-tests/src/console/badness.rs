@@ -7,6 +7,9 @@ pub const DISK_ERROR: &str = "disk error";
 /// The name of a file system's errors among them.
 pub const FILE_SYSTEM_ERROR: &str = "file system error";
 
+/// The name of a firmware's giving up among them.
+pub const NOTHING_TO_START: &str = "firmware found nothing to start";
+
 /// What a sign means for the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,7 +53,7 @@ pub const BADNESS: &[BadnessPattern] = &[
         ],
     },
     BadnessPattern {
-        name: "firmware found nothing to start",
+        name: NOTHING_TO_START,
         gravity: Gravity::Fatal,
         any: &[
             "UEFI Interactive Shell",

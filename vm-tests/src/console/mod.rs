@@ -6,7 +6,8 @@ mod marker;
 mod watch;
 
 pub use badness::{
-    BADNESS, Badness, BadnessPattern, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, find_badness,
+    BADNESS, Badness, BadnessPattern, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START,
+    find_badness,
 };
 pub use marker::{Marker, MarkerState, STEPS};
-pub use watch::{Console, ConsoleState};
+pub use watch::{Console, ConsoleState, RefusedEntry};

@@ -29,6 +29,21 @@ pub struct ConsoleState {
     pub badness: Vec<Badness>,
     /// The names of the boot entries that the firmware has started, in order.
     pub boots: Vec<String>,
+    /// The boot entries that the firmware could not load or start, in order.
+    pub refused: Vec<RefusedEntry>,
+    /// How many Linux kernels have said that they start with Secure Boot on.
+    pub secure_starts: usize,
+}
+
+/// A boot entry that the firmware could not load or start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedEntry {
+    /// Its number.
+    pub number: u16,
+    /// Its name.
+    pub name: String,
+    /// The firmware's reason, such as `Access Denied`.
+    pub status: String,
 }
 
 impl ConsoleState {
@@ -43,12 +58,12 @@ impl ConsoleState {
             .collect()
     }
 
-    /// The first sign after which nothing good can follow.
+    /// The first sign after which nothing good can follow, but for those of the name `expected`.
     #[must_use]
-    pub fn fatal(&self) -> Option<&Badness> {
+    pub fn fatal_but(&self, expected: Option<&str>) -> Option<&Badness> {
         self.badness
             .iter()
-            .find(|badness| badness.gravity == Gravity::Fatal)
+            .find(|badness| badness.gravity == Gravity::Fatal && Some(badness.name) != expected)
     }
 
     /// The installer's failure, if it told one.
@@ -74,6 +89,8 @@ impl ConsoleState {
         // The firmware writes to every serial port; one of them is enough.
         if port == "ttyS0" {
             self.boots.extend(started_entry(&line));
+            self.refused.extend(refused_entry(&line));
+            self.secure_starts += usize::from(line.contains("UEFI Secure Boot is enabled"));
         }
         self.lines.push_back((port, line));
         if self.lines.len() > KEPT_LINES {
@@ -89,6 +106,21 @@ fn started_entry(line: &str) -> Option<String> {
     let (_, name) = rest.split_once(" \"")?;
     let (name, _) = name.split_once("\" from ")?;
     Some(name.to_owned())
+}
+
+/// The entry in the line that BdsDxe prints when one does not start:
+/// `BdsDxe: failed to load Boot0001 "UEFI QEMU USB" from PciRoot(0x0)/...: Access Denied`.
+fn refused_entry(line: &str) -> Option<RefusedEntry> {
+    let (_, rest) = line.split_once("BdsDxe: failed to ")?;
+    let (_, rest) = rest.split_once(" Boot")?;
+    let (number, rest) = rest.split_once(" \"")?;
+    let (name, rest) = rest.split_once("\" from ")?;
+    let (_, status) = rest.rsplit_once(": ")?;
+    Some(RefusedEntry {
+        number: u16::from_str_radix(number, 16).ok()?,
+        name: name.to_owned(),
+        status: status.trim().to_owned(),
+    })
 }
 
 /// A line without terminal control sequences and carriage returns.
@@ -257,6 +289,24 @@ mod tests {
             state.take("ttyS0", line);
         }
         assert_eq!(state.boots, ["UEFI QEMU USB HARDDRIVE 1-0", "EMTS"]);
+    }
+
+    #[test]
+    fn notes_which_boot_entries_the_firmware_refuses_and_why() {
+        let mut state = ConsoleState::default();
+        state.take(
+            "ttyS0",
+            "BdsDxe: failed to load Boot0001 \"UEFI QEMU USB 1-0000:00:03.0-1\" from PciRoot(0x0)/USB(0x0,0x0): Access Denied",
+        );
+        state.take("ttyS0", "BdsDxe: No bootable option or device was found.");
+        assert_eq!(
+            state.refused,
+            [RefusedEntry {
+                number: 1,
+                name: "UEFI QEMU USB 1-0000:00:03.0-1".into(),
+                status: "Access Denied".into(),
+            }]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A virtual machine: described (`VmConfig`), resolved to QEMU's command line
 //! (`VmPlan`), running (`RunningVm`). What the guest does is not its business.
 
+mod block_node;
 mod code_cache;
 mod config;
 mod disk;

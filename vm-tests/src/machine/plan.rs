@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::config::{Bus, Disk, DiskFault, Network, VmConfig};
+use super::block_node::block_node;
+use super::config::{Bus, Disk, Network, VmConfig};
 use crate::accel::Accelerator;
 use crate::shell::quote;
 
@@ -157,7 +158,14 @@ impl VmConfig {
             args.flag(flag);
         }
         args.pair("-name", &self.name);
-        args.pair("-machine", "q35");
+        args.pair(
+            "-machine",
+            if self.firmware.secure_boot {
+                "q35,smm=on"
+            } else {
+                "q35"
+            },
+        );
         let (accel, cpu) = match self.accelerator {
             Accelerator::Kvm => ("kvm", "host"),
             Accelerator::Tcg => ("tcg,thread=multi", "max"),
@@ -174,6 +182,11 @@ impl VmConfig {
     }
 
     fn push_firmware(&self, args: &mut Args) {
+        if self.firmware.secure_boot {
+            // Only code in system management mode writes the variable store; OVMF refuses to sleep (S3) then.
+            args.pair("-global", "driver=cfi.pflash01,property=secure,value=on");
+            args.pair("-global", "ICH9-LPC.disable_s3=1");
+        }
         args.pair(
             "-drive",
             format!(
@@ -228,45 +241,6 @@ fn push_disk(args: &mut Args, disk: &Disk) {
     args.pair("-device", device);
 }
 
-/// The disk's block node: the format over the file, between them what notes or disturbs requests.
-fn block_node(disk: &Disk) -> String {
-    const SECTORS_PER_MIB: u64 = 2048;
-    let mut node = format!(
-        "driver={},node-name={},discard=unmap,read-only={}",
-        disk.format.driver(),
-        disk.name,
-        if disk.read_only { "on" } else { "off" }
-    );
-    let mut below = "file".to_owned();
-    if let Some(log) = &disk.write_log {
-        node += &format!(
-            ",{below}.driver=blklogwrites,{below}.log.driver=file,{below}.log.filename={}",
-            escape(log)
-        );
-        below += ".file";
-    }
-    if let Some(fault) = disk.fault {
-        let request = match fault {
-            DiskFault::WriteErrorAtMiB(place) => {
-                format!(
-                    "iotype=write,{below}.inject-error.0.sector={}",
-                    u64::from(place) * SECTORS_PER_MIB
-                )
-            }
-            DiskFault::FlushError => "iotype=flush".to_owned(),
-        };
-        // 5: EIO
-        node += &format!(
-            ",{below}.driver=blkdebug,{below}.inject-error.0.event=none,{below}.inject-error.0.errno=5,{below}.inject-error.0.{request}"
-        );
-        below += ".image";
-    }
-    node + &format!(
-        ",{below}.driver=file,{below}.filename={}",
-        escape(&disk.file)
-    )
-}
-
 fn push_consoles(args: &mut Args, logs: &[SerialLog]) {
     for SerialLog { port, path } in logs {
         args.pair(
@@ -304,7 +278,7 @@ impl VmPlan {
 }
 
 /// A path inside a QEMU option list, where a comma is written twice.
-fn escape(path: &Path) -> String {
+pub(super) fn escape(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
@@ -333,7 +307,16 @@ mod tests {
         let vars = folder.join("vars.fd");
         fs_err::write(&code, "").unwrap();
         fs_err::write(&vars, "").unwrap();
-        VmConfig::new("test", Firmware { code, vars }, folder, folder)
+        VmConfig::new(
+            "test",
+            Firmware {
+                code,
+                vars,
+                secure_boot: false,
+            },
+            folder,
+            folder,
+        )
     }
 
     fn disk(folder: &Path, name: &str, bus: Bus) -> Disk {
@@ -379,30 +362,6 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_disk_and_a_noted_one_have_their_filter_below_the_format() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut faulty = disk(folder.path(), "a", Bus::Sata);
-        faulty.fault = Some(DiskFault::WriteErrorAtMiB(2));
-        let node = block_node(&faulty);
-        assert!(
-            node.contains("file.driver=blkdebug")
-                && node.contains("file.inject-error.0.sector=4096")
-                && node.contains("file.image.driver=file"),
-            "{node}"
-        );
-        faulty.write_log = Some(PathBuf::from("log"));
-        faulty.fault = Some(DiskFault::FlushError);
-        let node = block_node(&faulty);
-        assert!(
-            node.contains("file.driver=blklogwrites,file.log.driver=file,file.log.filename=log")
-                && node.contains("file.file.driver=blkdebug")
-                && node.contains("file.file.inject-error.0.iotype=flush")
-                && node.contains("file.file.image.filename="),
-            "{node}"
-        );
-    }
-
-    #[test]
     fn commas_in_paths_are_written_twice() {
         let folder = tempfile::tempdir().unwrap();
         let plan = config(folder.path())
@@ -426,6 +385,21 @@ mod tests {
         );
         let plan = config(folder.path()).network(Network::None).plan().unwrap();
         assert!(!plan.args.contains(&"-netdev".to_owned()) && !plan.forwards_ssh);
+    }
+
+    #[test]
+    fn with_secure_boot_only_system_management_mode_writes_the_variable_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        let line = config.plan().unwrap().args.join(" ");
+        assert!(!line.contains("smm") && !line.contains("-global"), "{line}");
+        config.firmware.secure_boot = true;
+        let line = config.plan().unwrap().args.join(" ");
+        assert!(
+            line.contains("-machine q35,smm=on")
+                && line.contains("-global driver=cfi.pflash01,property=secure,value=on"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -462,6 +436,7 @@ mod tests {
         let firmware = Firmware {
             code: "/nowhere/OVMF_CODE_4M.fd".into(),
             vars: "/nowhere/vars.fd".into(),
+            secure_boot: false,
         };
         let error = VmConfig::new("test", firmware, folder.path(), folder.path())
             .plan()

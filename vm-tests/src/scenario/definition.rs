@@ -107,6 +107,9 @@ pub struct MachineDefinition {
     /// The stick.
     #[serde(default)]
     pub stick: StickDefinition,
+    /// Its firmware starts only what is signed with the test key.
+    #[serde(default)]
+    pub secure_boot: bool,
     /// Entries that the firmware has already.
     #[serde(default)]
     pub boot_entries: Vec<ForeignEntry>,
@@ -160,6 +163,8 @@ pub enum Step {
     InstallUntil(String),
     /// The installer ends with a failure that it explains.
     Refuse(Refusal),
+    /// The firmware does not start the stick, because it does not trust it.
+    FirmwareRefuses,
     /// After the reset the firmware starts the installed disk.
     StartDisk,
     /// The firmware starts the disk; SSH answers, cloud-init ends.
@@ -191,6 +196,7 @@ impl Step {
             Self::Install => "install",
             Self::InstallUntil(_) => "install-until",
             Self::Refuse(_) => "refuse",
+            Self::FirmwareRefuses => "firmware-refuses",
             Self::StartDisk => "start-disk",
             Self::FirstBoot => "first-boot",
             Self::Ready => "ready",
@@ -251,6 +257,9 @@ pub struct Scenario {
     /// What is installed.
     #[serde(default)]
     pub os_image: OsImage,
+    /// The boot files of the stick and of the OS image are signed with the test key.
+    #[serde(default)]
+    pub signed: bool,
     /// The disk that the installer writes to; the only one when left out. Every other disk must keep its bytes.
     #[serde(default)]
     pub installs_to: Option<String>,
@@ -298,7 +307,11 @@ impl Scenario {
         let begins = |step: &Step| {
             matches!(
                 step,
-                Step::Install | Step::InstallUntil(_) | Step::Refuse(_) | Step::PowerCuts(_)
+                Step::Install
+                    | Step::InstallUntil(_)
+                    | Step::Refuse(_)
+                    | Step::FirmwareRefuses
+                    | Step::PowerCuts(_)
             )
         };
         if !self.steps.first().is_some_and(begins) {
@@ -342,6 +355,7 @@ impl Scenario {
                 "choose-disk",
             ]
             .contains(&refusal.step.as_str()),
+            Step::FirmwareRefuses => false,
             step => !step.ends_cycle(),
         };
         if !self.steps.iter().any(writes) {

@@ -109,6 +109,7 @@ impl<'a> Flow<'a> {
             Step::Install => self.install().await,
             Step::InstallUntil(step) => self.install_until(step).await,
             Step::Refuse(refusal) => self.refuse(refusal).await,
+            Step::FirmwareRefuses => self.firmware_refuses().await,
             Step::StartDisk => self.start_disk().await,
             Step::Recover => self.recover().await,
             Step::FirstBoot => self.first_boot().await,
@@ -226,7 +227,7 @@ impl<'a> Flow<'a> {
             .race("waiting for a login by SSH", self.budgets().boot, attempt)
             .await?;
         self.ssh = Some(ssh);
-        Ok(())
+        self.secure_boot_in_guest().await
     }
 
     /// Whom to log in as, and where.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::failure::{Failure, Seen};
-use crate::console::Console;
+use crate::console::{Console, ConsoleState, NOTHING_TO_START};
 use crate::machine::RunningVm;
 
 /// The watch over a running machine.
@@ -85,7 +85,10 @@ impl<'a> Guard<'a> {
         budget: Duration,
         wanted: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
-        self.race_with(doing, budget, wanted, true).await
+        self.race_with(doing, budget, wanted, |state| {
+            installer_failed(state).or_else(|| fatal(state, None))
+        })
+        .await
     }
 
     /// As [`Guard::race`], where the installer may fail.
@@ -98,7 +101,24 @@ impl<'a> Guard<'a> {
         budget: Duration,
         wanted: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
-        self.race_with(doing, budget, wanted, false).await
+        self.race_with(doing, budget, wanted, |state| fatal(state, None))
+            .await
+    }
+
+    /// As [`Guard::race_the_machine`], where the firmware may find nothing to start.
+    ///
+    /// # Errors
+    /// As there, but for the firmware's giving up.
+    pub async fn race_the_firmware<T, E: std::fmt::Display>(
+        &self,
+        doing: &str,
+        budget: Duration,
+        wanted: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        self.race_with(doing, budget, wanted, |state| {
+            fatal(state, Some(NOTHING_TO_START))
+        })
+        .await
     }
 
     async fn race_with<T, E: std::fmt::Display>(
@@ -106,30 +126,11 @@ impl<'a> Guard<'a> {
         doing: &str,
         budget: Duration,
         wanted: impl Future<Output = Result<T, E>>,
-        installer_counts: bool,
+        trouble: impl Fn(&ConsoleState) -> Option<String>,
     ) -> Result<T, Failure> {
         *self.note.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let mut interrupted = self.interrupted.clone();
-        let trouble = self.console.wait_for(|state| {
-            let failed =
-                state
-                    .failure()
-                    .filter(|_| installer_counts)
-                    .map(|marker| match &marker.reason {
-                        Some(reason) => {
-                            format!("the installer failed in step {}: {reason}", marker.step)
-                        }
-                        None => format!(
-                            "the installer failed in step {} and gave no reason",
-                            marker.step
-                        ),
-                    });
-            failed.or_else(|| {
-                state.fatal().map(|badness| {
-                    format!("{} on {}: {}", badness.name, badness.port, badness.line)
-                })
-            })
-        });
+        let trouble = self.console.wait_for(trouble);
         let cause = tokio::select! {
             biased;
             _ = interrupted.wait_for(|interrupted| *interrupted) => "interrupted".to_owned(),
@@ -150,4 +151,25 @@ impl<'a> Guard<'a> {
         };
         Err(self.failure(doing, cause))
     }
+}
+
+/// The installer's failure, with its reason.
+fn installer_failed(state: &ConsoleState) -> Option<String> {
+    let marker = state.failure()?;
+    Some(match &marker.reason {
+        Some(reason) => format!("the installer failed in step {}: {reason}", marker.step),
+        None => format!(
+            "the installer failed in step {} and gave no reason",
+            marker.step
+        ),
+    })
+}
+
+/// The first sign after which nothing good can follow, but for one that is expected.
+fn fatal(state: &ConsoleState, expected: Option<&str>) -> Option<String> {
+    let badness = state.fatal_but(expected)?;
+    Some(format!(
+        "{} on {}: {}",
+        badness.name, badness.port, badness.line
+    ))
 }

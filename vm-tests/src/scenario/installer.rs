@@ -74,6 +74,7 @@ impl Flow<'_> {
                 )
                 .into());
         }
+        self.secure_boot_of_installer();
         self.boots = 1;
         self.installation = self.cost(&markers).await;
         collect::save_vars(self.hardware, self.evidence, collect::INSTALLED_VARS);

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::definition::{DiskContent, ForeignEntry, MachineDefinition, Scenario};
 use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
 use crate::accel::Accelerator;
-use crate::firmware::Firmware;
+use crate::firmware::{Firmware, Kind};
 use crate::machine::{
     Bus, Disk, DiskFormat, VmConfig, VmPlan, create_empty_disk, create_overlay, fingerprint,
 };
@@ -45,7 +45,14 @@ impl Hardware {
     ) -> Result<Self> {
         fs_err::create_dir_all(folder)?;
         let (stick, mut disks) = sticks(machine, usb, folder, scenario_folder)?;
-        let firmware = Firmware::new_machine(&folder.join("firmware-vars.fd"))?;
+        let firmware = Firmware::new_machine(
+            if machine.secure_boot {
+                Kind::SecureBoot
+            } else {
+                Kind::Plain
+            },
+            &folder.join("firmware-vars.fd"),
+        )?;
         add_entries(&firmware.vars, &machine.boot_entries)?;
         let mut before = Vec::new();
         for disk in &machine.disks {

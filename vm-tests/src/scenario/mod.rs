@@ -13,6 +13,7 @@ mod machine;
 mod outcome;
 mod power_cuts;
 mod run;
+mod secure_boot;
 mod stick;
 mod verify;
 

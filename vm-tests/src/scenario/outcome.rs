@@ -11,6 +11,7 @@ use super::definition::{Refusal, Scenario, Step};
 use super::immutable;
 use super::installed;
 use super::machine::{FIRST_FOREIGN, Hardware};
+use super::secure_boot;
 use super::stick::{CONFIG_PARTITION, Damage};
 use crate::evidence::{Check, Evidence};
 
@@ -36,7 +37,12 @@ pub(super) fn checks(
     };
     checks.push(untouched(&hardware.changed()?, target));
     let installed = evidence.path(collect::INSTALLED_VARS).exists();
-    if finished || installed {
+    if scenario.machine.secure_boot {
+        checks.extend(secure_boot::enrolled(&hardware.firmware.vars)?);
+    }
+    // Where HookOS did not run, nobody could have changed an entry.
+    let ran = !scenario.steps.contains(&Step::FirmwareRefuses);
+    if ran && (finished || installed) {
         collect::firmware(evidence, kept, installed, checks);
     }
     if !finished {

@@ -13,9 +13,9 @@ use super::definition::{Scenario, Step};
 use super::failure::{Failure, Seen};
 use super::flow::Flow;
 use super::machine::Hardware;
-use super::{outcome, power_cuts};
+use super::{outcome, power_cuts, secure_boot};
 use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
-use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity};
+use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
 use crate::evidence::{Check, Evidence, Report, StageRecord};
 use crate::expectation;
 use crate::machine::RunningVm;
@@ -185,6 +185,10 @@ async fn run_cycles(
         &evidence.path(MACHINE),
         &scenario.folder,
     )?;
+    if scenario.machine.secure_boot {
+        let check = secure_boot::signature(&options.usb, scenario.signed)?;
+        report.checks.push(check);
+    }
     let mut result = Ok(());
     let cycles = scenario.cycles();
     for (number, (begun_by, steps)) in cycles.iter().enumerate() {
@@ -281,6 +285,9 @@ pub(super) async fn run_machine(
     // The kernel has to complain about a disk that was made to fail, and about a stick that was pulled.
     if options.scenario.disturbs_disks() {
         badness.retain(|badness| ![DISK_ERROR, FILE_SYSTEM_ERROR].contains(&badness.name));
+    }
+    if options.scenario.steps.contains(&Step::FirmwareRefuses) {
+        badness.retain(|badness| badness.name != NOTHING_TO_START);
     }
     take_badness(badness, report);
     result?;

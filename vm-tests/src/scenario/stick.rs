@@ -260,7 +260,7 @@ pub(super) fn debugfs(image: &Path, place: Place, request: &str) -> Result<()> {
     }
 }
 
-fn mtool(name: &str, image: &Path, place: Place, args: &[OsString]) -> Result<String> {
+pub(super) fn mtool(name: &str, image: &Path, place: Place, args: &[OsString]) -> Result<String> {
     let mut command = tool(name);
     let mut drive = OsString::from(image);
     drive.push(format!("@@{}", place.start));

@@ -16,6 +16,7 @@ use crate::host;
 use crate::process::{self, Group};
 use crate::profile::{self, Profile};
 use crate::progress::Progress;
+use crate::signing::Signing;
 use crate::stages::node_image::Layout;
 use crate::stages::small_image;
 use crate::store::{Store, cache_dir};
@@ -105,6 +106,10 @@ fn run_one(
     let mut options = arguments
         .parts
         .options(Some(prepared.join("config-file")))?;
+    let key = tempfile::tempdir()?;
+    if scenario.signed {
+        options.signing = Some(Signing::with_test_key(key.path())?);
+    }
     let mut runs = Vec::new();
     if scenario.os_image == OsImage::Small && options.os_image.is_none() {
         let outputs = build::produce(root, &store, &options, &["small-image"])?;

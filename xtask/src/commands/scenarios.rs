@@ -23,6 +23,9 @@ pub struct Scenario {
     /// What is installed.
     #[serde(default)]
     pub os_image: OsImage,
+    /// Boot files are signed with the test key.
+    #[serde(default)]
+    pub signed: bool,
 }
 
 /// The OS image that a scenario installs.

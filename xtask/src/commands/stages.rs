@@ -10,6 +10,7 @@ use clap::Args;
 use crate::build;
 use crate::host;
 use crate::progress;
+use crate::signing;
 use crate::stages::node_image::Layout;
 use crate::stages::{self, Options, Stage};
 use crate::store::{Entry, Key, Store};
@@ -42,6 +43,7 @@ impl Parts {
             layout: self.layout.unwrap_or_default(),
             config_file,
             newest_packages: None,
+            signing: None,
         })
     }
 }
@@ -56,6 +58,8 @@ pub struct BuildArguments {
     config_file: PathBuf,
     #[command(flatten)]
     parts: Parts,
+    #[command(flatten)]
+    signing: signing::Arguments,
 }
 
 /// Builds stages and prints their output folders.
@@ -69,7 +73,8 @@ pub fn build(root: &Path, arguments: &BuildArguments) -> Result<ExitCode> {
         wanted.push("bundle");
     }
     let config = fs_err::canonicalize(&arguments.config_file)?;
-    let options = arguments.parts.options(Some(config))?;
+    let mut options = arguments.parts.options(Some(config))?;
+    options.signing = arguments.signing.signing()?;
     let outputs = build::produce(root, &Store::of_user()?, &options, &wanted)?;
     for name in wanted {
         println!("{name}: {}", outputs.folder(name)?.display());

@@ -7,6 +7,7 @@ use ::hookos::{Request, assemble, uki};
 use anyhow::{Context as _, Result};
 
 use super::{Context, Stage, sources};
+use crate::signing::Signing;
 use crate::store;
 
 /// systemd's EFI stub, from the Debian package systemd-boot-efi.
@@ -22,7 +23,7 @@ pub const STAGE: Stage = Stage {
     name: "hookos",
     summary: "kernel, initrd.img, cmdline and hookos.efi from hook-os.yaml",
     needs: &["reference-images", "bootstrapper-image"],
-    inputs: |root, _| {
+    inputs: |root, options| {
         let mut inputs = sources(
             root,
             &[
@@ -33,6 +34,7 @@ pub const STAGE: Stage = Stage {
         );
         inputs.extend(sources(root, &["xtask/src/stages/hookos.rs"]));
         inputs.push(super::Input::Path(STUB.into()));
+        inputs.extend(Signing::inputs(options.signing.as_ref())?);
         Ok(inputs)
     },
     build,
@@ -55,12 +57,12 @@ fn build(context: &Context) -> Result<()> {
         .kernel
         .with_context(|| format!("{} has no kernel section", definition.display()))?;
     let cmdline = fs_err::read_to_string(&report.cmdline)?;
-    efi(
-        &kernel,
-        &report.initrd,
-        &cmdline,
-        &context.out.join("hookos.efi"),
-    )
+    let image = context.out.join("hookos.efi");
+    efi(&kernel, &report.initrd, &cmdline, &image)?;
+    match &context.options.signing {
+        Some(signing) => signing.sign(&image),
+        None => Ok(()),
+    }
 }
 
 /// Makes the EFI executable that the stick boots.

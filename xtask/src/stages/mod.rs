@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
+use crate::signing::Signing;
 use node_image::Layout;
 
 /// The parts that a user may choose instead of the profile's own.
@@ -33,6 +34,8 @@ pub struct Options {
     pub config_file: Option<PathBuf>,
     /// The reference images take the packages that the archive has at this moment, not the locked ones.
     pub newest_packages: Option<String>,
+    /// The key that boot files are signed with; without it they are not signed.
+    pub signing: Option<Signing>,
 }
 
 /// The file in a stage's output with what people should know of it, one note a line.

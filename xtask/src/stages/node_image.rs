@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Input, Options, Stage, sources};
 use crate::process;
+use crate::signing::Signing;
 
 pub use root::STAGE as ROOT_STAGE;
 
@@ -89,7 +90,11 @@ fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
     if options.layout == Layout::Immutable {
         inputs.extend(sources(root, &["vm-tests/reference-node/immutable"]));
     }
-    inputs.extend(options.os_image.clone().map(Input::Path));
+    match &options.os_image {
+        // An image of the user's own stays as it is.
+        Some(image) => inputs.push(Input::Path(image.clone())),
+        None => inputs.extend(Signing::inputs(options.signing.as_ref())?),
+    }
     Ok(inputs)
 }
 
@@ -104,6 +109,7 @@ fn build_stage(context: &Context) -> Result<()> {
         base: context.need("node-root")?.join(root::ARCHIVE),
         k3s: k3s.to_owned(),
         scratch: context.scratch.clone(),
+        signing: context.options.signing.clone(),
     };
     build(&inputs, &context.out)
 }
@@ -121,6 +127,8 @@ pub struct NodeImageInputs {
     pub k3s: PathBuf,
     /// Folder for temporary files, of about 2 GiB.
     pub scratch: PathBuf,
+    /// The key that the boot files are signed with.
+    pub signing: Option<Signing>,
 }
 
 /// Makes `os-image.raw.zst` and `os-image.json` in the folder `out`.
@@ -130,7 +138,8 @@ pub fn build(inputs: &NodeImageInputs, out: &Path) -> Result<()> {
     let work = tempfile::tempdir_in(&inputs.scratch)?;
     assemble_root(inputs, work.path())?;
     let raw = work.path().join("os-image.raw");
-    disk::make(inputs.layout, &inputs.source, work.path(), &raw)?;
+    let signing = inputs.signing.as_ref();
+    disk::make(inputs.layout, &inputs.source, signing, work.path(), &raw)?;
     manifest::write(
         &mut fs_err::File::open(&raw)?,
         Some(fs_err::metadata(&raw)?.len()),

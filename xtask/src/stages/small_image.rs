@@ -11,8 +11,9 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use super::node_image::disk::{self, EspFile};
-use super::{Stage, sources};
+use super::{Context, Stage, sources};
 use crate::process;
+use crate::signing::Signing;
 
 /// Name of the image in the stage's output.
 pub const IMAGE: &str = "small-image.raw";
@@ -21,16 +22,18 @@ pub const STAGE: Stage = Stage {
     name: "small-image",
     summary: "a disk image of the node's layout without an operating system, for scenarios of the installer",
     needs: &[],
-    inputs: |root, _| {
-        Ok(sources(
+    inputs: |root, options| {
+        let mut inputs = sources(
             root,
             &[
                 "xtask/src/stages/small_image.rs",
                 "xtask/src/stages/node_image/disk.rs",
             ],
-        ))
+        );
+        inputs.extend(Signing::inputs(options.signing.as_ref())?);
+        Ok(inputs)
     },
-    build: |context| build(&context.scratch, &context.out.join(IMAGE)),
+    build: |context| build(context, &context.out.join(IMAGE)),
 };
 
 /// The least that is FAT32 with clusters of one sector, and some room.
@@ -68,8 +71,8 @@ const FILES: &[(&str, u32, &str)] = &[
     ),
 ];
 
-fn build(scratch: &Path, out: &Path) -> Result<()> {
-    let work = tempfile::tempdir_in(scratch)?;
+fn build(context: &Context, out: &Path) -> Result<()> {
+    let work = tempfile::tempdir_in(&context.scratch)?;
     let tree = work.path().join("tree");
     fill(&tree)?;
     let root = work.path().join("root.ext4");
@@ -89,7 +92,11 @@ fn build(scratch: &Path, out: &Path) -> Result<()> {
         .arg(&root)
         .arg(format!("{ROOT_MIB}m"));
     process::run(&mut command)?;
-    let files = [EspFile::boot_loader()];
+    let files = disk::sign(
+        vec![EspFile::boot_loader()],
+        context.options.signing.as_ref(),
+        work.path(),
+    )?;
     disk::compose(work.path(), &files, ESP_SIZE, &[disk::ROOT], out)
 }
 

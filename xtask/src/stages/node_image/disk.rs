@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::Layout;
 use crate::process;
+use crate::signing::Signing;
 
 /// UUID of the root file system, by which the kernel command line names it.
 pub const ROOT_UUID: &str = "1f6e2c4a-5b0d-4e7a-9c38-e0575f6d7402";
@@ -87,13 +88,19 @@ const PERSISTENT: Partition = Partition {
 
 /// Makes the disk image `raw` from the file systems, `vmlinuz`, `initrd.img` and `kernel-version` in
 /// `work`, and from the boot settings in the folder `source`.
-pub fn make(layout: Layout, source: &Path, work: &Path, raw: &Path) -> Result<()> {
+pub fn make(
+    layout: Layout,
+    source: &Path,
+    signing: Option<&Signing>,
+    work: &Path,
+    raw: &Path,
+) -> Result<()> {
     let (access, partitions): (_, &[Partition]) = match layout {
         Layout::Plain => ("rw", &[ROOT]),
         Layout::Immutable => ("ro", &[ROOT_BY_NAME, PERSISTENT]),
     };
     let (uki, version) = make_uki(access, source, work)?;
-    let files = [
+    let files = vec![
         EspFile::boot_loader(),
         EspFile {
             from: uki,
@@ -104,7 +111,28 @@ pub fn make(layout: Layout, source: &Path, work: &Path, raw: &Path) -> Result<()
             to: "loader/loader.conf".to_owned(),
         },
     ];
+    let files = sign(files, signing, work)?;
     compose(work, &files, ESP_SIZE, partitions, raw)
+}
+
+/// The files with signed copies in `work` of those that the firmware verifies. Without a key, as they are.
+pub fn sign(
+    mut files: Vec<EspFile>,
+    signing: Option<&Signing>,
+    work: &Path,
+) -> Result<Vec<EspFile>> {
+    let Some(signing) = signing else {
+        return Ok(files);
+    };
+    for (number, file) in files.iter_mut().enumerate() {
+        if file.to.to_ascii_lowercase().ends_with(".efi") {
+            let signed = work.join(format!("signed-{number}.efi"));
+            fs_err::copy(&file.from, &signed)?;
+            signing.sign(&signed)?;
+            file.from = signed;
+        }
+    }
+    Ok(files)
 }
 
 /// Makes the disk image `raw` with an ESP of `esp_size` bytes, a multiple of 1 MiB, that holds `files`,
@@ -247,6 +275,30 @@ fn copy_sparse(from: &Path, to: &Path, offset: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_executables_are_signed_and_only_with_a_key() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let settings = dir.path().join("loader.conf");
+        fs_err::write(&settings, "timeout 0\n")?;
+        let files = || {
+            let to = "loader/loader.conf".to_owned();
+            let from = settings.clone();
+            vec![EspFile::boot_loader(), EspFile { from, to }]
+        };
+        let unsigned = sign(files(), None, dir.path())?;
+        assert_eq!(unsigned[0].from, EspFile::boot_loader().from);
+        let key = Signing::with_test_key(dir.path())?;
+        let signed = sign(files(), Some(&key), dir.path())?;
+        assert_eq!(signed[1].from, settings);
+        let verified = |file: &EspFile| -> Result<bool> {
+            let mut command = Command::new("sbverify");
+            command.args(["--cert", "/usr/share/ovmf/PkKek-1-snakeoil.pem"]);
+            Ok(command.arg(&file.from).output()?.status.success())
+        };
+        assert!(verified(&signed[0])? && !verified(&unsigned[0])?);
+        Ok(())
+    }
 
     #[test]
     fn a_sparse_copy_has_the_bytes_of_its_source_at_the_offset() -> Result<()> {
