@@ -476,11 +476,15 @@ mod tests {
 
     #[test]
     fn a_refusal_before_the_disk_is_chosen_has_no_target() {
-        let steps = "  - refuse:\n      step: verify-image\n      reason: sha256\n";
         let text = sample();
         let (head, rest) = text.split_once("  - install\n").unwrap();
         let (_, tail) = rest.split_once("  - reboot\n").unwrap();
-        let scenario = load(&format!("{head}{steps}{tail}")).unwrap();
-        assert_eq!(scenario.target(), None);
+        for steps in [
+            "  - refuse:\n      step: verify-image\n      reason: sha256\n",
+            "  - firmware-refuses\n",
+        ] {
+            let scenario = load(&format!("{head}{steps}{tail}")).unwrap();
+            assert_eq!(scenario.target(), None);
+        }
     }
 }
