@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures what the project promises in figures, and compares.
 
+mod boot;
 mod bootstrapper;
 mod hookos;
 mod inputs;
@@ -27,7 +28,7 @@ pub struct Arguments {
 enum What {
     /// cluster-bootstrapper: time and memory of whole processes, size of the static binary
     Bootstrapper(bootstrapper::Arguments),
-    /// HookOS: time and memory of cold builds and of builds after an edit, size of the initrd
+    /// HookOS: time and memory of cold builds and of builds after an edit, size of the initrd, time of its boot
     Hookos(hookos::Arguments),
     /// The installation in a VM: its time, and the bytes that it writes
     Install(install::Arguments),

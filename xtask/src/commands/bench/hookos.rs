@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::measure::{self, Run};
-use super::{Figure, Unit};
+use super::{Figure, Unit, boot};
 use crate::build;
 use crate::linuxkit::LinuxKit;
 use crate::progress;
@@ -23,6 +23,8 @@ use crate::store::{Store, cache_dir};
 const WARM_MS: f64 = 500.0;
 const MEMORY_MIB: f64 = 256.0;
 const INITRD_BYTES: f64 = 120e6;
+/// From the firmware's hand-over to the first line of os-installer, emulated on 2 cores.
+const BOOT_SECONDS: f64 = 15.0;
 /// How many times as fast as linuxkit a warm build of 475 MB is.
 const TIMES_AS_FAST: f64 = 20.0;
 const MIB: f64 = 1024.0 * 1024.0;
@@ -47,17 +49,26 @@ files:
 /// What `bench hookos` takes.
 #[derive(Args)]
 pub struct Arguments {
-    /// Runs of each measurement; of cold builds and of linuxkit at most 3
+    /// Runs of each measurement; of cold builds, boots and linuxkit at most 3
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// The real linuxkit [default: the one in PATH]
     #[arg(long, value_name = "PATH")]
     linuxkit: Option<PathBuf>,
+    /// Measure the boot alone
+    #[arg(long)]
+    boot: bool,
 }
 
 /// Measures all figures; those that compare with linuxkit only where there is one.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir_in(cache_dir()?)?;
+    if arguments.boot {
+        let stage = stages::hookos::STAGE.name;
+        let outputs = build::produce(root, &Store::of_user()?, &Options::default(), &[stage])?;
+        let efi = outputs.folder(stage)?.join("hookos.efi");
+        return Ok(vec![boots(arguments.runs, &efi, folder.path())?]);
+    }
     let linuxkit = LinuxKit::find(
         arguments.linuxkit.as_deref(),
         folder.path().join("linuxkit-cache"),
@@ -106,7 +117,7 @@ fn project(root: &Path, folder: &Path) -> Result<Set> {
         name: "project",
         definition: copy.join("hook-os.yaml"),
         images: images.collect::<Result<_>>()?,
-        edited: copy.join("files/sysctl.conf"),
+        edited: copy.join("files/install-os.sh"),
         small: true,
     })
 }
@@ -202,6 +213,8 @@ impl Bench<'_> {
             let size = vec![size as f64 / MIB];
             let target = INITRD_BYTES / MIB;
             figures.push(Figure::new("initrd", Unit::Mebibytes, target, size));
+            let efi = self.out().join("hookos.efi");
+            figures.push(boots(self.runs, &efi, self.folder)?);
         }
         tell(&format!("{name}: cold"), &cold);
         if let Some(linuxkit) = linuxkit {
@@ -265,6 +278,13 @@ impl Bench<'_> {
     fn out(&self) -> PathBuf {
         self.folder.join("out")
     }
+}
+
+fn boots(runs: u32, efi: &Path, folder: &Path) -> Result<Figure> {
+    let runs = (0..runs.min(3)).map(|_| boot::seconds(efi, folder));
+    let seconds = runs.collect::<Result<_>>()?;
+    let name = "boot, firmware to os-installer (TCG, 2 cores)";
+    Ok(Figure::new(name, Unit::Seconds, BOOT_SECONDS, seconds))
 }
 
 fn measured(command: &mut Command) -> Result<Run> {
