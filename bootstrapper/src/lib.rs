@@ -33,6 +33,7 @@
 //! - [`model`] has the types, [`values`] their parsed texts (`Cidr`, `GuestPath`, ...).
 //! - [`schema::schema`] is the JSON Schema, [`schema::schema_leaves`] the JSON pointers of all its leaves
 //!   (`/operatingSystem/users/*/username`; a list of texts is one leaf).
+//! - [`redact::redacted`] is the config-file without its secrets.
 //! - [`edit::add_ssh_key`] adds a key to a config-file's text and changes nothing else.
 //!
 //! The YAML events come from granit-parser, the parser inside serde-saphyr. serde-saphyr itself stops at the first
@@ -50,6 +51,7 @@ pub mod k3s;
 pub mod migrate;
 pub mod model;
 pub mod password;
+pub mod redact;
 pub mod rke2;
 pub mod schema;
 mod secrets;

@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::install::{Owners, Root, install};
 use cluster_bootstrapper::model::{ConfigFile, InstallDisk};
-use cluster_bootstrapper::{ParseOptions, Parsed, document, migrate, parse_bytes, schema};
+use cluster_bootstrapper::values::HostName;
+use cluster_bootstrapper::{ParseOptions, Parsed, document, migrate, parse_bytes, redact, schema};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Read as _, Write as _};
@@ -67,6 +68,9 @@ enum Command {
         /// The folder that is the target's `/`.
         #[arg(long, value_name = "DIR")]
         root: PathBuf,
+        /// The host name when the config-file has none; without it, the one in the root tree stays.
+        #[arg(long, value_name = "NAME", value_parser = host_name)]
+        default_hostname: Option<HostName>,
     },
     /// Check config-files and report all that is wrong with them.
     Validate(validate::Arguments),
@@ -117,6 +121,8 @@ enum Command {
 enum Part {
     /// operatingSystem.installDisk, null when it was left out; so are its keys. Sizes are bytes.
     InstallDisk,
+    /// The whole config-file without its secrets, contents of files and commands, for logs that are passed on.
+    Redacted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -156,7 +162,14 @@ fn go_style(arg: OsString) -> OsString {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     match (cli.command, cli.convert) {
-        (Some(Command::Install { input, root }), _) => run_install(&input, &root),
+        (
+            Some(Command::Install {
+                input,
+                root,
+                default_hostname,
+            }),
+            _,
+        ) => run_install(&input, &root, default_hostname),
         (Some(Command::Validate(arguments)), _) => validate::run(&arguments),
         (Some(Command::Completions { shell }), _) => {
             print(&manual::completions(shell)).map(|()| ExitCode::SUCCESS)
@@ -215,10 +228,17 @@ fn run_convert(convert: Convert) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_install(input: &Input, root: &Path) -> Result<ExitCode> {
-    let Some(config) = accepted(input)? else {
+fn host_name(text: &str) -> Result<HostName, String> {
+    text.parse::<HostName>()
+        .map_err(|complaint| complaint.message)
+}
+
+fn run_install(input: &Input, root: &Path, default: Option<HostName>) -> Result<ExitCode> {
+    let Some(mut config) = accepted(input)? else {
         return Ok(ExitCode::from(WRONG_CONFIG));
     };
+    let os = &mut config.operating_system;
+    os.hostname = os.hostname.take().or(default);
     let tree = Root::open(root, Owners::Set)?;
     install(&config, &tree)
         .with_context(|| format!("configuring the operating system in {}", root.display()))?;
@@ -251,15 +271,17 @@ fn run_migrate(input: &Path, out: Option<&Path>) -> Result<ExitCode> {
 }
 
 fn show(part: Part, input: &Input) -> Result<ExitCode> {
-    let Some(config) = accepted(input)? else {
+    let parsed = read(input)?;
+    report(&input.config_file, &parsed);
+    let Some(config) = parsed.config.as_ref().filter(|_| !refused(input, &parsed)) else {
         return Ok(ExitCode::from(WRONG_CONFIG));
     };
+    let disk = config.operating_system.install_disk.as_ref();
     let value = match part {
-        Part::InstallDisk => {
-            let disk = config.operating_system.install_disk.as_ref();
-            disk.map_or(serde_json::Value::Null, InstallDisk::to_json)
-        }
+        Part::InstallDisk => disk.map(InstallDisk::to_json),
+        Part::Redacted => redact::redacted(&parsed),
     };
+    let value = value.unwrap_or_default();
     print(&format!("{value}\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -100,7 +100,7 @@ fn is_key(key: &str) -> bool {
 }
 
 /// A private key, a URL with a user, or an assignment to the name of a secret.
-fn looks_secret(text: &str) -> bool {
+pub(crate) fn looks_secret(text: &str) -> bool {
     let with_user = |text: &str| {
         text.split("://").skip(1).any(|rest| {
             rest.split('/')

@@ -260,12 +260,14 @@ zero_target() { # disk, bytes
 }
 
 write_image() {
-  local raw sparse=""
+  local raw sparse="" began
   raw=$(image_field rawSize)
   wipefs --all --force --quiet "$DISK"
   if zero_target "$DISK" "$raw"; then sparse=yes; fi
+  began=$(uptime_cs)
   copy_image "$sparse" || fail "the OS image could not be written to $DISK; the log has the cause"
   sync "$DISK" || fail "$DISK did not take what was written to it"
+  say "EMTS progress: written in $(seconds_since "$began") s, reading back"
   blockdev --flushbufs "$DISK"
   verify_written "$raw"
   ROOT_NUMBER=$(root_partition)
@@ -275,34 +277,44 @@ write_image() {
 # Writes the image, without its runs of zeros if the disk has them already. zstd writes to the disk by
 # itself: in a virtual machine each hand-over through a pipe may cost more than the work on its content.
 copy_image() { # "yes" to leave out zeros
-  local file compression conv=nocreat,notrunc zeros=--no-sparse writer
-  file=$(image_file)
+  local compression command conv=nocreat,notrunc zeros=--no-sparse image
   compression=$(image_field compression)
+  command=$(decompressor "$compression")
   if [[ -n $1 ]]; then conv+=,sparse zeros=--sparse; fi
+  exec {image}<"$(image_file)"
   if [[ $compression == zstd ]]; then
-    zstd -dqf "$zeros" -o "$DISK" <"$file" &
+    zstd -dqf "$zeros" -o "$DISK" <&"$image" &
   else
-    decompress "$compression" <"$file" | dd of="$DISK" iflag=fullblock bs=128K conv="$conv" oflag=direct status=none &
+    # shellcheck disable=SC2086 # a command with its options
+    { $command <&"$image" | dd of="$DISK" iflag=fullblock bs=128K conv="$conv" oflag=direct status=none; } &
   fi
-  writer=$!
-  show_progress "$writer" "$(image_field size)" "$(image_field rawSize)"
-  wait "$writer"
+  show_progress $! "$image" "$(image_field size)" "$(image_field rawSize)"
+  exec {image}<&-
+  wait $!
 }
 
-# One line on the consoles for every tenth of the file that a process has read from its standard input.
-show_progress() { # process, size of the file, size of what it becomes
-  local position percent last=0 began elapsed
+# One line on the consoles for every tenth of the image that has been read. The reader has our descriptor of
+# the file, so that its place in it is ours, whatever decompresses it.
+show_progress() { # process, descriptor, size of the file, size of what it becomes
+  local percent=0 last=0 began elapsed
   began=$(uptime_cs)
   while kill -0 "$1" 2>/dev/null; do
-    position=$(sed -n 's/^pos:[[:space:]]*//p' "/proc/$1/fdinfo/0" 2>/dev/null || true)
-    percent=$((${position:-0} * 100 / $2))
+    percent=$(($(position_in "$2") * 100 / $3))
     if ((percent >= last + 10)); then
-      last=$percent
+      last=$((percent / 10 * 10))
       elapsed=$(($(uptime_cs) - began + 1)) # centiseconds
-      say "EMTS progress: writing $percent % ($(($3 * percent / 1000000 / elapsed)) MB/s)"
+      say "EMTS progress: writing $percent % ($(($4 * percent / 1000000 / elapsed)) MB/s)"
     fi
     sleep 0.5
   done
+}
+
+# How far a file that is open here has been read, in bytes.
+position_in() { # descriptor
+  local name value
+  while read -r name value; do
+    if [[ $name == pos: ]]; then printf '%d\n' "$value"; fi
+  done <"/proc/self/fdinfo/$1"
 }
 
 # Hashes what the disk itself has. A partition over exactly the image's area, known to the kernel alone,

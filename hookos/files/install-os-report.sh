@@ -14,10 +14,12 @@ uptime_cs() {
   printf '%d\n' "$((10#${up/./}))"
 }
 
-elapsed() {
-  local cs=$(($(uptime_cs) - STARTED))
+seconds_since() { # centiseconds since the kernel started
+  local cs=$(($(uptime_cs) - $1))
   printf '%d.%02d\n' $((cs / 100)) $((cs % 100))
 }
+
+elapsed() { seconds_since "$STARTED"; }
 
 # Markers go to the kernel's consoles, and to the second serial port when there is a real one: nothing
 # else writes to that port.
@@ -143,13 +145,19 @@ summary() { # result, [reason]
 # the device, fsync of a file on it does.
 flush_conf() { sync -f "$CONF" && sync "$CONFIG_FILE"; }
 
+# Nothing before the config-file was validated: only then is it known what in it is a secret.
+save_configuration() { # folder
+  if [[ ! -s $REDACTED ]]; then return 0; fi
+  cp "$REDACTED" "$1/config-file.json"
+}
+
 # The partition with the logs is writable only here. Returns 1 when it is full or cannot be written.
 write_logs() { # result, [reason]
   local dir code=0
   if ! mountpoint -q "$CONF"; then return 0; fi
   dir="$CONF/logs/$(date -u +%Y%m%dT%H%M%SZ)"
   mount -o remount,rw "$CONF" && mkdir -p "$dir" && summary "$@" >"$dir/summary.json" &&
-    cp "$LOG" "$dir/install.log" && flush_conf || code=1
+    save_configuration "$dir" && cp "$LOG" "$dir/install.log" && flush_conf || code=1
   mount -o remount,ro "$CONF" || code=1
   return "$code"
 }

@@ -16,12 +16,13 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 readonly STEPS=(find-media validate-config verify-image choose-disk write-image grow-root
   configure-os configure-kubernetes set-boot-order save-logs reboot)
 
-readonly BOOTSTRAPPER=/mnt/bootstrapper/cluster-bootstrapper
-readonly LOG=/var/log/os-installer.log
+readonly BOOTSTRAPPER=${EMTS_BOOTSTRAPPER:-/mnt/bootstrapper/cluster-bootstrapper} # set from outside by tests
+readonly LOG=${EMTS_LOG:-/var/log/os-installer.log}
 readonly RUN=${EMTS_RUN:-/run/emts-installer} # set from outside by tests
-readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=/mnt/target
+readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=${EMTS_TARGET:-/mnt/target}
 readonly MANIFEST="$RUN/manifest.json" CONFIG_FILE="$CONF/config-file"
 readonly INSTALLED=installed.txt # on EMTS-CONF
+readonly REDACTED="$RUN/config-file.json" # without secrets, once it is validated
 
 # Seconds. A stick behind a slow hub, or in an emulated machine, appears late.
 readonly MEDIA_DEADLINE=60 PARTITION_DEADLINE=30
@@ -44,12 +45,13 @@ image_field() { # name
 
 image_file() { printf '%s/%s\n' "$MEDIA" "$(image_field file)"; }
 
-decompress() { # compression; stdin to stdout
+# The command that decompresses from stdin to stdout.
+decompressor() { # compression
   case $1 in
-    zstd) zstd -dcq ;;
-    gzip) gzip -dc ;;
-    xz) xz -dc ;;
-    none) cat ;;
+    zstd) echo zstd -dcq ;;
+    gzip) echo gzip -dc ;;
+    xz) echo xz -dc ;;
+    none) echo cat ;;
     *) fail "this installer cannot decompress '$1'" ;;
   esac
 }
@@ -150,14 +152,18 @@ check_manifest() {
 # ---------------------------------------------------------------- validate-config
 
 validate_config() {
-  local out="$RUN/diagnostics" version code=0 lines
+  local out="$RUN/diagnostics" version code=0 lines first
   version=$(image_field k3sVersion)
   "$BOOTSTRAPPER" validate --config-file "$CONFIG_FILE" --k3s-version "$version" >"$out" 2>&1 || code=$?
   mapfile -t lines < <(head -n 40 "$out")
   if ((${#lines[@]} > 0)); then say "${lines[@]}"; fi
   if ((code != 0)); then
-    fail "cluster-bootstrapper refused the config-file with exit code $code: ${lines[0]:-no message}"
+    # Warnings may come before the first error.
+    first=$(grep -m 1 '^error' "$out") || first=${lines[0]:-no message}
+    fail "cluster-bootstrapper refused the config-file with exit code $code: $first"
   fi
+  "$BOOTSTRAPPER" show redacted --config-file "$CONFIG_FILE" | jq . >"$REDACTED" ||
+    warn "the configuration cannot be saved among the logs (exit code $?)"
 }
 
 # ---------------------------------------------------------------- verify-image
@@ -165,7 +171,9 @@ validate_config() {
 # The compressed file is the shipped one, bit for bit, before the target is touched. What it decompresses
 # to is hashed when it is read back from the target, which checks decompressor, disk and memory at once.
 verify_image() {
-  local file sum
+  local file sum compression
+  compression=$(image_field compression)
+  decompressor "$compression" >/dev/null
   file=$(image_file)
   [[ -f $file ]] || fail "EMTS-OS has no $(basename "$file")"
   expect size "$(stat -c %s "$file")" "size of the OS image"
@@ -196,14 +204,15 @@ expect() { # name in the manifest, value seen, what
 # ---------------------------------------------------------------- configure-os, configure-kubernetes
 
 configure_os() {
-  local root
+  local root id
   root=$(root_partition)
+  id=$(tr -d '-' </proc/sys/kernel/random/uuid)
   mkdir -p "$TARGET"
   mount "$(partition_path "$root")" "$TARGET" || fail "the root file system of $DISK cannot be mounted"
   mount_persistent
-  "$BOOTSTRAPPER" install --config-file "$CONFIG_FILE" --root "$TARGET" ||
+  "$BOOTSTRAPPER" install --config-file "$CONFIG_FILE" --root "$TARGET" --default-hostname "node-${id:0:8}" ||
     fail "cluster-bootstrapper could not configure the operating system (exit code $?)"
-  make_unique
+  make_unique "$id"
 }
 
 # An image whose root file system is read-only once it runs has /opt on a partition of its own. All else is
@@ -216,9 +225,9 @@ mount_persistent() {
   mount "$(partition_path "$number")" "$TARGET/opt" || fail "the partition edge_persistent of $DISK cannot be mounted"
 }
 
-# Replaces what two machines with the same image must not share.
-make_unique() {
-  tr -d '-' </proc/sys/kernel/random/uuid >"$TARGET/etc/machine-id"
+# Replaces what two machines with the same image must not share, besides the host name.
+make_unique() { # machine-id
+  printf '%s\n' "$1" >"$TARGET/etc/machine-id"
   rm -f "$TARGET/var/lib/dbus/machine-id" "$TARGET/var/lib/systemd/random-seed" "$TARGET"/etc/ssh/ssh_host_*_key*
   mount --bind /dev "$TARGET/dev"
   chroot "$TARGET" ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key ||
@@ -252,7 +261,7 @@ main() {
   local step
   mkdir -p "$RUN"
   chmod 0700 "$RUN"
-  rm -f "$RUN/reason"
+  rm -f "$RUN/reason" "$REDACTED"
   exec >>"$LOG" 2>&1 </dev/null
   trap 'on_error $? $LINENO "$BASH_COMMAND"' ERR
   trap 'on_exit $?' EXIT

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # A small made-up bundle for the tests of bootable-usb-prepare.sh.
 
-# A stand-in for the shipped tool: refuses a config-file that has the word INVALID in it.
+# A stand-in for the shipped tool: refuses a config-file that has the word INVALID in it, shows nothing of any.
 write_bootstrapper() { # path
   cat >"$1" <<'SCRIPT'
 #!/bin/sh
+if [ "$1 $2" = "show redacted" ]; then echo '{"version":"1.0","secret":"(hidden)"}'; exit; fi
 [ "$1" = validate ] && [ "$2" = --config-file ] && [ "$4" = --k3s-version ] || exit 2
 if grep -q INVALID "$3"; then
   echo "error[E001] $3:1:1: this line is not valid" >&2

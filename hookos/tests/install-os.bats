@@ -5,7 +5,9 @@ bats_require_minimum_version 1.5.0
 
 setup() {
   PATH="$PATH:/usr/sbin:/sbin"
-  export EMTS_RUN="$BATS_TEST_TMPDIR/run"
+  export EMTS_RUN="$BATS_TEST_TMPDIR/run" EMTS_LOG="$BATS_TEST_TMPDIR/log"
+  export EMTS_TARGET="$BATS_TEST_TMPDIR/target"
+  export EMTS_BOOTSTRAPPER="$BATS_TEST_TMPDIR/run/media/cluster-bootstrapper"
   mkdir -p "$EMTS_RUN/media" "$EMTS_RUN/conf"
   source "$BATS_TEST_DIRNAME/bundle.bash"
   source "$BATS_TEST_DIRNAME/../files/install-os.sh"
@@ -251,6 +253,20 @@ paths_of() {
   [ -z "$(paths_of zram0)" ]
 }
 
+@test "reads the serial number of a disk from vital product data that the kernel shows with size 0" {
+  local FAKE dir
+  FAKE=$(readlink -f "$BATS_TEST_TMPDIR")/sys
+  dir=pci0000:00/0000:00:1f.2/ata3/host2/target2:0:0/2:0:0:0
+  mkdir -p "$FAKE"
+  device "$dir" scsi; block sda "$dir"
+  # A FIFO has, like a file of sysfs, another size than content. Page 80h: four bytes, then the number.
+  mkfifo "$FAKE/devices/$dir/vpd_pg80"
+  printf '\0\x80\0\x0e  EMTS-SATA-0 \0' >"$FAKE/devices/$dir/vpd_pg80" 3>&- &
+  EMTS_SYSFS=$FAKE run -0 bash -c 'source "$1"; disk_serial sda' - "$BATS_TEST_DIRNAME/../files/install-os.sh"
+  kill $! 2>/dev/null || true # it waits for ever when nobody reads
+  [ "$output" = EMTS-SATA-0 ]
+}
+
 # choose_disk with a configuration tool that shows the selector, or fails.
 choose_with() { # selector
   media
@@ -451,13 +467,181 @@ step() { # function
   [[ $output == *"Sha256 of $DISK, read back, is"* ]]
 }
 
-@test "copies images of other compressions" {
+# Puts another image on the stick: the same content, compressed by the command from stdin to stdout.
+image_by() { # compression, file, command...
+  local compression=$1 file=$2
+  shift 2
+  "$@" <"$BATS_TEST_TMPDIR/os.raw" >"$EMTS_RUN/media/$file"
+  jq --arg compression "$compression" --arg file "$file" --argjson size "$(stat -c %s "$EMTS_RUN/media/$file")" \
+    '.osImage += {file: $file, compression: $compression, size: $size}' "$EMTS_RUN/media/manifest.json" >"$EMTS_RUN/manifest.json"
+}
+
+@test "copies images of all compressions" {
+  media
+  DISK="$BATS_TEST_TMPDIR/disk"
+  for image in "gzip gz gzip -1" "xz xz xz -0" "none raw cat" "zstd zst zstd -q"; do
+    read -r compression suffix command <<<"$image"
+    # shellcheck disable=SC2086 # a command with its options
+    image_by "$compression" "os-image.$suffix" $command
+    for sparse in "" yes; do
+      truncate -s 0 "$DISK"
+      truncate -s 4M "$DISK"
+      run -0 copy_image "$sparse"
+      cmp -n 3000000 "$DISK" "$BATS_TEST_TMPDIR/os.raw"
+    done
+  done
+}
+
+@test "notices that an image ends too early, whatever its compression" {
   media
   DISK="$BATS_TEST_TMPDIR/disk"
   truncate -s 4M "$DISK"
-  gzip -1 <"$BATS_TEST_TMPDIR/os.raw" >"$EMTS_RUN/media/os-image.raw.gz"
-  jq '.osImage += {file: "os-image.raw.gz", compression: "gzip"}' "$EMTS_RUN/media/manifest.json" >"$EMTS_RUN/new"
-  mv "$EMTS_RUN/new" "$EMTS_RUN/media/manifest.json"
-  run -0 copy_image ""
-  cmp -n 3000000 "$DISK" "$BATS_TEST_TMPDIR/os.raw"
+  for image in "gzip gz gzip -1" "xz xz xz -0" "zstd zst zstd -q"; do
+    read -r compression suffix command <<<"$image"
+    # shellcheck disable=SC2086 # a command with its options
+    image_by "$compression" "os-image.$suffix" $command
+    truncate -s 1000000 "$EMTS_RUN/media/os-image.$suffix"
+    run ! copy_image ""
+  done
+}
+
+@test "knows how far an image has been read, whatever its compression" {
+  media
+  for image in "gzip gz gzip -1" "xz xz xz -0" "none raw cat" "zstd zst zstd -q"; do
+    read -r compression suffix command <<<"$image"
+    # shellcheck disable=SC2086 # a command with its options
+    image_by "$compression" "os-image.$suffix" $command
+    exec {fd}<"$EMTS_RUN/media/os-image.$suffix"
+    [ "$(position_in "$fd")" = 0 ]
+    $(decompressor "$compression") <&"$fd" | cmp - "$BATS_TEST_TMPDIR/os.raw"
+    [ "$(position_in "$fd")" = "$(stat -c %s "$EMTS_RUN/media/os-image.$suffix")" ]
+    exec {fd}<&-
+  done
+}
+
+@test "shows progress in percent and MB/s while the image is written" {
+  media
+  uptime_cs() { echo 1000; }
+  mkfifo "$BATS_TEST_TMPDIR/fifo"
+  cat "$BATS_TEST_TMPDIR/fifo" 3>&- &
+  writer=$!
+  # The first line ends the writer, which is all that the progress is shown for.
+  say() {
+    echo "$1"
+    kill "$writer"
+    wait "$writer" || true
+  }
+  exec {fd}<"$BATS_TEST_TMPDIR/os.raw"
+  dd bs=1 count=47 <&"$fd" of=/dev/null status=none
+  run -0 show_progress "$writer" "$fd" 100 500000000
+  [ "$output" = "EMTS progress: writing 47 % (23500 MB/s)" ]
+}
+
+@test "refuses an image of an unknown compression before a disk is chosen" {
+  media
+  image_by bzip2 os-image.raw.bz2 cat
+  run -1 step verify_image
+  [[ $output == *"cannot decompress 'bzip2'"* ]]
+}
+
+# validate_config with this text as config-file.
+validate() { # text
+  media
+  echo "$1" >"$CONFIG_FILE"
+  say() { printf '%s\n' "$@"; }
+}
+
+@test "validate-config keeps the configuration without its secrets for the logs" {
+  validate "secret: hunter2"
+  run -0 step validate_config
+  [ "$(jq -r .secret "$REDACTED")" = "(hidden)" ]
+}
+
+@test "validate-config keeps nothing of a config-file that is refused, and shows why" {
+  validate "INVALID hunter2"
+  run -1 step validate_config
+  [[ $output == *"refused the config-file with exit code 1: error[E001]"* ]]
+  [ ! -s "$REDACTED" ]
+}
+
+@test "the reason of a refused config-file is its first error, not a warning before it" {
+  validate "INVALID"
+  sed -i 's/^  echo "error/  echo "warning[W]: first" >\&2\n&/' "$EMTS_BOOTSTRAPPER"
+  run -1 step validate_config
+  [[ $output == *"warning[W]: first"*"refused the config-file with exit code 1: error[E001]"* ]]
+}
+
+@test "a configuration that cannot be shown is a warning" {
+  validate "secret: hunter2"
+  sed -i "s/then echo '{.*exit; fi/then exit 3; fi/" "$EMTS_BOOTSTRAPPER"
+  run -0 step validate_config
+  [[ $output == *"EMTS warning: the configuration cannot be saved among the logs"* ]]
+}
+
+# configure_os on a folder in place of the root partition.
+configured() {
+  media
+  mkdir -p "$TARGET/etc/ssh" "$TARGET/var/lib/systemd" "$TARGET/dev"
+  touch "$TARGET/etc/ssh/ssh_host_rsa_key" "$TARGET/var/lib/systemd/random-seed"
+  DISK="$BATS_TEST_TMPDIR/disk"
+  root_partition() { echo 2; }
+  chroot() { echo "$@" >"$1/etc/ssh/ssh_host_ed25519_key"; }
+  # What it is called with, instead of the real tool.
+  printf '#!/bin/sh\necho "$@" >"%s/call"\n' "$BATS_TEST_TMPDIR" >"$EMTS_BOOTSTRAPPER"
+}
+
+@test "configure-os gives the machine an identity of its own" {
+  configured
+  run -0 step configure_os
+  [ ! -e "$TARGET/etc/ssh/ssh_host_rsa_key" ]
+  [ ! -e "$TARGET/var/lib/systemd/random-seed" ]
+  [ -s "$TARGET/etc/ssh/ssh_host_ed25519_key" ]
+  local id
+  id=$(<"$TARGET/etc/machine-id")
+  [[ $id =~ ^[0-9a-f]{32}$ ]]
+  [ "$(<"$BATS_TEST_TMPDIR/call")" = "install --config-file $CONFIG_FILE --root $TARGET --default-hostname node-${id:0:8}" ]
+  run -0 step configure_os
+  [ "$(<"$TARGET/etc/machine-id")" != "$id" ]
+}
+
+@test "configure-os fails when the operating system cannot be configured" {
+  configured
+  printf '#!/bin/sh\nexit 3\n' >"$EMTS_BOOTSTRAPPER"
+  run -1 step configure_os
+  [[ $output == *"could not configure the operating system (exit code 3)"* ]]
+}
+
+# write_logs to a folder in place of the stick's partition.
+logs() {
+  media
+  mountpoint() { :; }
+  flush_conf() { :; }
+  echo "a line" >"$LOG"
+  STEP=grow-root
+}
+
+@test "logs, summary and configuration are saved, also after a failure" {
+  logs
+  echo '{"version": "1.0"}' >"$REDACTED"
+  run -0 write_logs failed "no room"
+  local folder
+  folder=$(compgen -G "$CONF/logs/*")
+  [ "$(jq -r .reason "$folder/summary.json")" = "no room" ]
+  [ "$(jq -r .version "$folder/config-file.json")" = 1.0 ]
+  [ "$(<"$folder/install.log")" = "a line" ]
+}
+
+@test "the logs of a failure before the config-file was validated have no configuration" {
+  logs
+  run -0 write_logs failed "not valid"
+  [ -e "$(compgen -G "$CONF/logs/*")/install.log" ]
+  ! compgen -G "$CONF/logs/*/config-file.json"
+}
+
+@test "a full stick is told and does not end the installation" {
+  logs
+  note_installed() { :; }
+  cp() { return 1; }
+  run -0 step save_logs
+  [[ $output == *"EMTS warning: the logs could not be saved"* ]]
 }

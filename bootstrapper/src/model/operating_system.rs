@@ -12,7 +12,7 @@ use std::collections::HashSet;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperatingSystem {
-    /// Host name of the node; the OS image's own when left out.
+    /// Host name of the node; when left out, the installer gives each machine one, `node-` and eight hexadecimal digits.
     #[serde(default)]
     pub hostname: Option<HostName>,
     /// The disk to install on; without it the smallest internal disk that is large enough.

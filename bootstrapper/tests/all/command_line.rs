@@ -1,6 +1,6 @@
 //! The command line as install-os.sh and users call it: exit codes, what is written and what is not.
 
-use crate::support::{command, here, run, stderr, stdout};
+use crate::support::{command, here, run, stderr, stdout, text_in};
 use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -78,6 +78,15 @@ fn wrong_usage_ends_with_2() {
         &["nonsense"],
         &["validate"],
         &["-config-file", "a", "-bogus"],
+        &[
+            "install",
+            "--config-file",
+            "a",
+            "--root",
+            "/nonexistent",
+            "--default-hostname",
+            "no_host_name",
+        ],
     ] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
@@ -307,4 +316,35 @@ fn a_link_is_followed_and_a_pipe_is_written_into() {
     let mut found = vec![0; written.len()];
     reader.read_exact(&mut found).expect("the output");
     assert_eq!(found, written);
+}
+
+#[test]
+fn the_config_file_is_shown_without_its_secrets() {
+    let sample = text(&here("../configs/config-file.yaml"));
+    let done = run(&["show", "redacted", "--config-file", &sample]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let shown: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let users = shown["operatingSystem"]["users"].as_array().expect("users");
+    assert!(users.iter().any(|user| user["password"] == "(hidden)"));
+}
+
+#[test]
+fn a_default_host_name_counts_where_the_config_file_has_none() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not run: only root can install");
+        return;
+    }
+    for (hostname, expected) in [("", "node-1a2b\n"), ("  hostname: edge-7\n", "edge-7\n")] {
+        let root = crate::install::tree();
+        let file = root.path().join("config-file");
+        let kubernetes = WRONG.replace("/usr/x", "/etc/x");
+        let text_of_file =
+            format!("operatingSystem:\n  users: [{{username: root}}]\n{hostname}{kubernetes}");
+        std::fs::write(&file, text_of_file).expect("written");
+        let (file, folder) = (text(&file), text(root.path()));
+        let args = ["install", "--config-file", &file, "--root", &folder];
+        let done = run(&[&args[..], &["--default-hostname", "node-1a2b"]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        assert_eq!(text_in(root.path(), "etc/hostname"), expected);
+    }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a@b";
 
-fn tree() -> tempfile::TempDir {
+pub fn tree() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("temporary folder");
     let root = folder.path();
     for path in ["etc/skel", "etc/sudoers.d", "root", "home", "bin"] {

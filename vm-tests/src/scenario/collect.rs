@@ -2,12 +2,13 @@
 //! cannot be had is said in a line.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
+
+use anyhow::{Context, Result};
 
 use super::flow::Flow;
 use super::machine::Hardware;
-use super::stick::{CONFIG_PARTITION, TABLE, find_partition};
+use super::stick::{CONFIG_PARTITION, TABLE, find_partition, run, tool};
 use crate::evidence::{Check, Evidence};
 use crate::machine::extract_range;
 use crate::node::{Probe, gather};
@@ -129,7 +130,7 @@ pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
 
 /// A login for the logs. Where there was none before, only a failure is a reason
 /// to try.
-async fn login(flow: &Flow<'_>, failed: bool) -> anyhow::Result<Ssh> {
+async fn login(flow: &Flow<'_>, failed: bool) -> Result<Ssh> {
     match (&flow.ssh, failed) {
         (Some(ssh), false) => Ok(ssh.clone()),
         (None, false) => anyhow::bail!("no login"),
@@ -279,32 +280,37 @@ pub(super) fn boot_checks(before: &BootVariables, after: &BootVariables) -> Vec<
 /// The installer's logs from the stick, read offline. A stick without them, or
 /// without the tools to read them, is only less evidence.
 pub(super) fn stick_logs(stick: &Path, evidence: &Evidence) {
-    let Ok(folder) = tempfile::tempdir() else {
-        return;
-    };
+    if fs_err::create_dir_all(evidence.path("stick")).is_ok() {
+        let _ = copy_from_stick(stick, "logs", &evidence.path("stick"));
+    }
+}
+
+/// The config-file as it is on the stick.
+///
+/// # Errors
+/// The stick has none.
+pub(super) fn config_file(stick: &Path) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    copy_from_stick(stick, "config-file", folder.path())?;
+    Ok(fs_err::read_to_string(folder.path().join("config-file"))?)
+}
+
+/// Copies a file or folder of the stick's partition EMTS-CONF.
+fn copy_from_stick(stick: &Path, name: &str, to: &Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
     let table = folder.path().join("gpt");
-    if extract_range(stick, 0, TABLE, &table).is_err() {
-        return;
-    }
-    let Some(place) = fs_err::read(&table)
-        .ok()
-        .and_then(|bytes| find_partition(&bytes, CONFIG_PARTITION))
-    else {
-        return;
-    };
+    extract_range(stick, 0, TABLE, &table)?;
+    let place = find_partition(&fs_err::read(&table)?, CONFIG_PARTITION);
+    let place = place.with_context(|| format!("the stick has no {CONFIG_PARTITION}"))?;
     let image = folder.path().join("conf.img");
-    if extract_range(stick, place.start, place.length, &image).is_err()
-        || fs_err::create_dir_all(evidence.path("stick")).is_err()
-    {
-        return;
-    }
-    let mut command = Command::new("mcopy");
+    extract_range(stick, place.start, place.length, &image)?;
+    let mut command = tool("mcopy");
     command
         .args(["-s", "-n", "-Q", "-i"])
         .arg(&image)
-        .arg("::logs")
-        .arg(evidence.path("stick"));
-    let _ = command.output();
+        .arg(format!("::{name}"))
+        .arg(to);
+    run(command).map(drop)
 }
 
 #[cfg(test)]

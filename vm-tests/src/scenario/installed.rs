@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use cluster_bootstrapper::model::{ConfigFile, File};
 use sha2::{Digest, Sha256};
 
 use super::stick::{Place, debugfs, place_of, tool};
@@ -19,8 +20,14 @@ const ESP: &str = "esp";
 /// Bytes at the begin and the end of a disk that the partition tables take.
 const TABLES: u64 = 34 * 512;
 
-/// What every installation makes anew: identity, keys, salts of passwords.
-const UNIQUE: &[&str] = &["etc/machine-id", "etc/shadow", "etc/ssh/ssh_host_"];
+/// What every installation makes anew: identity with the host name, keys, salts of passwords.
+const UNIQUE: &[&str] = &[
+    "etc/machine-id",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/shadow",
+    "etc/ssh/ssh_host_",
+];
 
 /// The root file system has no error that e2fsck finds.
 ///
@@ -49,7 +56,42 @@ pub(super) fn file_system_check(label: &str, disk: &Path) -> Result<Check> {
 pub(super) fn root_digest(disk: &Path) -> Result<String> {
     let place = place_of(disk, ROOT)?;
     let sum = range(disk, place.start, place.length)?;
-    Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&sum))
+}
+
+/// Every file that the config-file has the installer write is on the disk, byte for byte.
+///
+/// # Errors
+/// The disk has no root partition, or there is no room for a copy of a file.
+pub(super) fn written_files(disk: &Path, config: &ConfigFile) -> Result<Vec<Check>> {
+    let place = place_of(disk, ROOT)?;
+    let seen = |bytes: &[u8]| {
+        let sum = hex(&Sha256::digest(bytes)[..6]);
+        format!("{} bytes, SHA-256 {sum}…", bytes.len())
+    };
+    let check = |file: &File| {
+        let work = tempfile::tempdir()?;
+        let copy = work.path().join("copy");
+        let request = format!("dump \"{}\" \"{}\"", file.path, copy.display());
+        let expected = seen(&file.bytes()?);
+        let actual = match debugfs(disk, place, &request) {
+            Ok(()) => seen(&fs_err::read(&copy)?),
+            Err(error) => format!("{error:#}"),
+        };
+        Ok(Check {
+            key: "machine/writeFiles".into(),
+            check: format!("{} is on the installed disk as it was written", file.path),
+            passed: expected == actual,
+            expected,
+            actual,
+        })
+    };
+    config
+        .operating_system
+        .write_files
+        .iter()
+        .map(check)
+        .collect()
 }
 
 /// The check that two disks have the same content, but for what is unique to a machine.
@@ -161,7 +203,7 @@ fn read_folder(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
             format!("link to {}", fs_err::read_link(entry.path())?.display())
         } else if metadata.is_file() {
             let sum = range(&entry.path(), 0, metadata.len())?;
-            sum[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+            hex(&sum[..6])
         } else {
             "folder or device".to_owned()
         };
@@ -173,6 +215,10 @@ fn read_folder(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
         tree.insert(name, text);
     }
     Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How the tools of e2fsprogs name a file system inside a file.

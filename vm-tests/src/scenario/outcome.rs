@@ -1,13 +1,14 @@
 //! What is checked of every scenario when its machine is off: the boot variables, the disks that nobody may
 //! have touched, what the installer left on the stick.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use cluster_bootstrapper::{ParseOptions, parse};
 use serde_json::Value;
 
 use super::collect;
-use super::definition::{Refusal, Scenario, Step};
+use super::definition::{Scenario, Step};
 use super::immutable;
 use super::installed;
 use super::machine::{FIRST_FOREIGN, Hardware};
@@ -61,14 +62,16 @@ pub(super) fn checks(
         .filter(|_| whole)
     {
         checks.push(installed::file_system_check("", &disk.file)?);
+        let text = collect::config_file(&hardware.stick)?;
+        if let Some(config) = parse(&text, &ParseOptions::default()).config {
+            checks.extend(installed::written_files(&disk.file, &config)?);
+        }
     }
     if immutable::applies(scenario) {
         checks.push(immutable::unwritten(scenario, hardware, evidence)?);
     }
-    if let Some(Step::Refuse(refusal)) = last
-        && leaves_summary(scenario, refusal)
-    {
-        checks.push(summary(evidence, refusal));
+    if let Some(result) = scenario_leaves(scenario) {
+        checks.extend(logs(evidence, &result));
     }
     Ok(())
 }
@@ -141,50 +144,95 @@ fn untouched(changed: &[&str], target: Option<&str>) -> Check {
     }
 }
 
-/// A stick that cannot be written, or was not found, has no summary.
-fn leaves_summary(scenario: &Scenario, refusal: &Refusal) -> bool {
+/// What the newest logs on the stick have to tell. A stick that cannot be written, was not found or was pulled has
+/// none.
+fn scenario_leaves(scenario: &Scenario) -> Option<LogsLeft> {
     let stick = &scenario.machine.stick;
     let full = |damage: &Damage| *damage == Damage::Fill(CONFIG_PARTITION.to_owned());
-    let pulled = |step: &Step| *step == Step::UnplugStick;
-    refusal.step != "find-media"
-        && !stick.read_only
-        && !stick.damage.iter().any(full)
-        && !scenario.steps.iter().any(pulled)
+    if stick.read_only || stick.damage.iter().any(full) {
+        return None;
+    }
+    match scenario.steps.last()? {
+        Step::Refuse(refusal) => {
+            let found = refusal.step != "find-media";
+            let pulled = scenario.steps.contains(&Step::UnplugStick);
+            (found && !pulled).then(|| LogsLeft {
+                summary: format!("failed in {}", refusal.step),
+                configuration: refusal.step != "validate-config",
+            })
+        }
+        _ if scenario.steps.contains(&Step::Install) => Some(LogsLeft {
+            summary: "installed in save-logs".to_owned(),
+            configuration: true,
+        }),
+        _ => None,
+    }
 }
 
-/// The summary that the installer saved on the stick tells its failure.
-fn summary(evidence: &Evidence, refusal: &Refusal) -> Check {
-    let expected = format!("failed in {}", refusal.step);
-    let actual = match read_summary(&evidence.path("stick/logs")) {
+/// What the newest logs on the stick have to tell.
+struct LogsLeft {
+    /// Result and step of the summary.
+    summary: String,
+    /// The configuration is there, as it was validated.
+    configuration: bool,
+}
+
+/// The installer has left its summary on the stick and, once it knew what in it is secret, the configuration.
+fn logs(evidence: &Evidence, expected: &LogsLeft) -> Vec<Check> {
+    let newest = newest(&evidence.path("stick/logs"));
+    let read = |name: &str| fs_err::read_to_string(newest.as_ref()?.join(name)).ok();
+    let summary = match read("summary.json").and_then(|text| serde_json::from_str(&text).ok()) {
         None => "no logs/<time>/summary.json on the stick".to_owned(),
-        Some(summary) => format!(
+        Some::<Value>(summary) => format!(
             "{} in {}",
             summary["result"].as_str().unwrap_or("?"),
             summary["step"].as_str().unwrap_or("?")
         ),
     };
-    Check {
-        key: "machine/summary".into(),
-        check: "the installer's summary is on the stick".into(),
-        passed: actual == expected,
-        expected,
-        actual,
-    }
+    let configuration = match read("config-file.json") {
+        None => "absent",
+        Some(text) if evidence.mask(&text) != text => "with a secret",
+        Some(text) if serde_json::from_str::<Value>(&text).is_ok() => "without secrets",
+        Some(_) => "no JSON",
+    };
+    let check = |check: &str, expected: &str, actual: &str| {
+        collect::check(
+            "machine/logs",
+            check,
+            expected.to_owned(),
+            actual.to_owned(),
+            actual == expected,
+        )
+    };
+    let saved = if expected.configuration {
+        "without secrets"
+    } else {
+        "absent"
+    };
+    vec![
+        check(
+            "the installer's summary is on the stick",
+            &expected.summary,
+            &summary,
+        ),
+        check(
+            "the configuration among the logs on the stick",
+            saved,
+            configuration,
+        ),
+    ]
 }
 
-/// The newest summary in the folder of logs.
-fn read_summary(logs: &Path) -> Option<Value> {
-    let mut runs: Vec<_> = fs_err::read_dir(logs)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    runs.sort();
-    serde_json::from_slice(&fs_err::read(runs.pop()?.join("summary.json")).ok()?).ok()
+/// The newest run in the folder of logs.
+fn newest(logs: &Path) -> Option<PathBuf> {
+    let runs = fs_err::read_dir(logs).ok()?;
+    runs.filter_map(|entry| Some(entry.ok()?.path())).max()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ssh::Secrets;
 
     #[test]
     fn only_the_target_may_change() {
@@ -194,24 +242,43 @@ mod tests {
         assert!(untouched(&[], None).passed);
     }
 
-    #[test]
-    fn the_newest_summary_counts() {
+    /// Which of the checks of the logs pass: of the summary, of the configuration.
+    fn passed(summary: &str, configuration: Option<&str>, expected: bool) -> Vec<bool> {
         let folder = tempfile::tempdir().unwrap();
-        for (time, step) in [
-            ("20260101T000000Z", "old"),
-            ("20260102T000000Z", "verify-image"),
-        ] {
+        for (time, step) in [("20260101T000000Z", "old"), ("20260102T000000Z", summary)] {
             let run = folder.path().join("stick/logs").join(time);
             fs_err::create_dir_all(&run).unwrap();
             let text = format!("{{\"result\":\"failed\",\"step\":\"{step}\"}}");
             fs_err::write(run.join("summary.json"), text).unwrap();
+            if let Some(text) = configuration {
+                fs_err::write(run.join("config-file.json"), text).unwrap();
+            }
         }
-        let evidence = Evidence::create(folder.path(), crate::ssh::Secrets::default()).unwrap();
-        let refusal = |step: &str| Refusal {
-            step: step.into(),
-            reason: String::new(),
+        let mut secrets = Secrets::default();
+        secrets.add("hunter42");
+        let evidence = Evidence::create(folder.path(), secrets).unwrap();
+        let expected = LogsLeft {
+            summary: "failed in verify-image".into(),
+            configuration: expected,
         };
-        assert!(summary(&evidence, &refusal("verify-image")).passed);
-        assert!(!summary(&evidence, &refusal("old")).passed);
+        let checks = logs(&evidence, &expected);
+        checks.iter().map(|check| check.passed).collect()
+    }
+
+    #[test]
+    fn the_newest_summary_counts() {
+        assert_eq!(passed("verify-image", None, false), [true, true]);
+        assert_eq!(passed("choose-disk", None, false), [false, true]);
+    }
+
+    #[test]
+    fn the_configuration_has_no_secret_and_is_there_once_it_is_validated() {
+        let step = "verify-image";
+        assert_eq!(passed(step, Some("{\"a\": 1}"), true), [true, true]);
+        assert_eq!(passed(step, Some("{\"a\": 1}"), false), [true, false]);
+        assert_eq!(passed(step, None, true), [true, false]);
+        assert_eq!(passed(step, Some("{"), true), [true, false]);
+        let secret = "{\"password\": \"hunter42\"}";
+        assert_eq!(passed(step, Some(secret), true), [true, false]);
     }
 }

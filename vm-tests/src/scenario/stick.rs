@@ -20,6 +20,8 @@ pub enum Damage {
     Remove(OnStick),
     /// The config-file is another one: its path, relative to the scenario file.
     ReplaceConfigFile(PathBuf),
+    /// The config-file has this many bytes: the indented text that it ends with goes on, line by line.
+    EnlargeConfigFile(usize),
     /// A partition is missing.
     DeletePartition(String),
     /// A FAT partition has no room left.
@@ -82,6 +84,14 @@ pub(super) fn inflict(image: &Path, damage: &Damage, folder: &Path) -> Result<()
             let from = folder.join(with);
             let args = ["-o".into(), from.into(), "::config-file".into()];
             mtool("mcopy", image, place, &args).map(drop)
+        }
+        Damage::EnlargeConfigFile(size) => {
+            let on = OnStick {
+                partition: CONFIG_PARTITION.to_owned(),
+                file: "config-file".to_owned(),
+                at: None,
+            };
+            edit(image, &on, |bytes| enlarge(bytes, *size))
         }
         Damage::DeletePartition(name) => {
             let place = place_of(image, name)?;
@@ -158,6 +168,32 @@ fn edit(image: &Path, on: &OnStick, change: impl FnOnce(&mut Vec<u8>) -> Result<
             mtool("mcopy", image, place, &args).map(drop)
         }
     }
+}
+
+/// Continues the text that `bytes` end with, in the indentation of its last line, until there are `size` bytes.
+fn enlarge(bytes: &mut Vec<u8>, size: usize) -> Result<()> {
+    let text = std::str::from_utf8(bytes)?;
+    ensure!(
+        text.ends_with('\n') && text.len() < size,
+        "the config-file does not end with a line, or has {size} bytes already"
+    );
+    let last = text.lines().last().unwrap_or_default();
+    let indent = &last[..last.len() - last.trim_start().len()];
+    let mut more = String::with_capacity(size);
+    for number in 0u64.. {
+        let line = format!("{indent}Grüße, Zeile {number:08}\n");
+        let rest = size - text.len() - more.len();
+        if rest < 2 * line.len() {
+            // The last line is as long as it has to be.
+            more += indent;
+            more.extend(std::iter::repeat_n('x', rest - indent.len() - 1));
+            more.push('\n');
+            break;
+        }
+        more += &line;
+    }
+    bytes.extend(more.into_bytes());
+    Ok(())
 }
 
 /// Fills a FAT partition with one file.
@@ -393,6 +429,19 @@ mod tests {
             at: None,
         };
         assert!(inflict(&image, &Damage::Remove(on), folder.path()).is_err());
+    }
+
+    #[test]
+    fn an_enlarged_config_file_ends_with_a_longer_text_and_has_the_size() {
+        let head = "a:\n  - content: |\n      first\n";
+        for size in [200, 201, 5000, 123_456] {
+            let mut bytes = head.as_bytes().to_vec();
+            enlarge(&mut bytes, size).unwrap();
+            assert_eq!(bytes.len(), size);
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.lines().skip(2).all(|line| line.starts_with("      ")));
+        }
+        assert!(enlarge(&mut head.as_bytes().to_vec(), 10).is_err());
     }
 
     #[test]
