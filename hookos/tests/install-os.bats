@@ -332,7 +332,7 @@ choose_with() { # selector
   sgdisk --clear --new=1:1M:+8M --typecode=1:EF00 --new=2:0:+8M --typecode=2:8300 --change-name=2:rootfs "$DISK"
   [ -z "$(mount_persistent)" ]
   sgdisk --new=3:0:+8M --typecode=3:8300 --change-name=3:edge_persistent "$DISK"
-  [ "$(mount_persistent)" = "mount ${DISK}3 /mnt/target/opt" ]
+  [ "$(mount_persistent)" = "mount ${DISK}3 $TARGET/opt" ]
 }
 
 @test "puts the entry first and keeps the order of the others" {

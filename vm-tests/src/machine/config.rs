@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::network::Network;
 use crate::accel::Accelerator;
 use crate::firmware::Firmware;
 
@@ -108,19 +109,6 @@ impl Disk {
             write_log: None,
         }
     }
-}
-
-/// What the machine's network card reaches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Network {
-    /// An address and SSH from the host, no way out and no gateway.
-    #[default]
-    Restricted,
-    /// The host's network behind address translation.
-    Open,
-    /// No network card.
-    None,
 }
 
 /// A virtual machine as it is wanted. `plan` turns it into a command line.

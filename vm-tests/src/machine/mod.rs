@@ -6,13 +6,15 @@ mod code_cache;
 mod config;
 mod disk;
 mod group;
+mod network;
 mod plan;
 mod running;
 mod write_log;
 
-pub use config::{Bus, Disk, DiskFault, DiskFormat, Mebibytes, Network, VmConfig};
+pub use config::{Bus, Disk, DiskFault, DiskFormat, Mebibytes, VmConfig};
 pub use disk::{DiskError, create_empty_disk, create_overlay, extract_range, fingerprint};
 pub use group::ProcessGroup;
+pub use network::Network;
 pub use plan::{PlanError, SerialLog, VmPlan};
 pub use running::{Death, MachineError, RunningVm};
 pub use write_log::{Replayed, WriteLogError, replay};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::block_node::block_node;
-use super::config::{Bus, Disk, Network, VmConfig};
+use super::config::{Bus, Disk, VmConfig};
 use crate::accel::Accelerator;
 use crate::shell::quote;
 
@@ -61,7 +61,7 @@ pub struct VmPlan {
     pub serial_logs: Vec<SerialLog>,
     /// QEMU's own messages.
     pub qemu_log: PathBuf,
-    /// True when SSH of the guest is forwarded from the host.
+    /// True when SSH of the guest is forwarded from the host, from power-on.
     pub forwards_ssh: bool,
 }
 
@@ -88,7 +88,9 @@ impl VmConfig {
         for disk in &self.disks {
             push_disk(&mut args, disk);
         }
-        self.push_network(&mut args);
+        for (option, value) in self.network.arguments() {
+            args.pair(option, value);
+        }
         push_consoles(&mut args, &serial_logs);
         args.pair(
             "-chardev",
@@ -116,7 +118,7 @@ impl VmConfig {
             gdb_socket,
             serial_logs,
             qemu_log: self.logs.join("qemu.log"),
-            forwards_ssh: self.network != Network::None,
+            forwards_ssh: self.network.reaches_ssh(),
         })
     }
 
@@ -202,21 +204,6 @@ impl VmConfig {
             ),
         );
     }
-
-    fn push_network(&self, args: &mut Args) {
-        let restrict = match self.network {
-            Network::None => return,
-            Network::Restricted => "on",
-            Network::Open => "off",
-        };
-        // Port 0: QEMU binds a free port itself, so no port is chosen and lost before it is bound.
-        args.pair(
-            "-netdev",
-            format!("user,id=net0,restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22"),
-        );
-        // Without an option ROM: the firmware's own driver is enough, and iPXE writes to the consoles.
-        args.pair("-device", "virtio-net-pci,netdev=net0,romfile=");
-    }
 }
 
 /// A disk has no `bootindex`, the boot order is the firmware's own, unless the firmware shall ignore it.
@@ -300,7 +287,7 @@ impl Args {
 mod tests {
     use super::*;
     use crate::firmware::Firmware;
-    use crate::machine::{DiskFormat, Mebibytes};
+    use crate::machine::{DiskFormat, Mebibytes, Network};
 
     fn config(folder: &Path) -> VmConfig {
         let code = folder.join("code.fd");

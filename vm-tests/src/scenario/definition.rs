@@ -173,6 +173,11 @@ pub enum Step {
     Ready,
     /// Every check that the config-file calls for.
     Verify,
+    /// The node itself writes this text to a console, by a command of its config-file: for one that nobody can log in
+    /// to.
+    NodeSays(String),
+    /// A machine without a network card gets one.
+    ConnectNetwork,
     /// The node is rebooted and must come back as the same node.
     Reboot,
     /// Whatever the firmware starts: the installed disk, or the stick, which then installs it and it is
@@ -201,6 +206,8 @@ impl Step {
             Self::FirstBoot => "first-boot",
             Self::Ready => "ready",
             Self::Verify => "verify",
+            Self::NodeSays(_) => "node-says",
+            Self::ConnectNetwork => "connect-network",
             Self::Reboot => "reboot",
             Self::Recover => "recover",
             Self::UnplugStick => "unplug-stick",
@@ -325,11 +332,23 @@ impl Scenario {
                 Step::FirstBoot | Step::Ready | Step::Verify | Step::Reboot
             )
         };
-        if self.machine.network == Network::None && self.steps.iter().any(by_ssh) {
-            return Err("steps on the node need a network for SSH".to_owned());
+        let on_node = |step: &Step| by_ssh(step) || matches!(step, Step::NodeSays(_));
+        let unreachable = self
+            .steps
+            .iter()
+            .take_while(|step| **step != Step::ConnectNetwork)
+            .any(by_ssh);
+        if !self.machine.network.reaches_ssh() && unreachable {
+            return Err(
+                "steps on the node need a network for SSH: `connect-network` before them"
+                    .to_owned(),
+            );
         }
-        if self.os_image == OsImage::Small && self.steps.iter().any(by_ssh) {
-            return Err("the small OS image has no node to log in to".to_owned());
+        if self.machine.network.reaches_ssh() && self.steps.contains(&Step::ConnectNetwork) {
+            return Err("`connect-network` is for a machine without a network card".to_owned());
+        }
+        if self.os_image == OsImage::Small && self.steps.iter().any(on_node) {
+            return Err("the small OS image has no node".to_owned());
         }
         let cuts = |step: &Step| matches!(step, Step::PowerCuts(_));
         if self.steps.iter().any(cuts) && self.steps.len() > 1 {

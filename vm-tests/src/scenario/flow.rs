@@ -116,6 +116,8 @@ impl<'a> Flow<'a> {
             Step::Ready => self.ready().await,
             Step::Verify => verify::verify(self).await,
             Step::Reboot => self.reboot().await,
+            Step::NodeSays(text) => self.node_says(text).await,
+            Step::ConnectNetwork => self.connect_network().await,
             Step::UnplugStick => self.unplug_stick().await,
             Step::PowerCycle | Step::PowerCycleToStick | Step::PowerCuts(_) => {
                 anyhow::bail!("`{step}` is not done by a running machine")

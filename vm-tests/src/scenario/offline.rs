@@ -1,0 +1,48 @@
+//! The steps of a scenario in which the node has no network: what it says by itself, and its connection.
+
+use anyhow::{Result, ensure};
+
+use super::failure::Failure;
+use super::flow::Flow;
+use crate::evidence::Check;
+
+impl Flow<'_> {
+    /// From the reset until a console shows the text that a command of the config-file writes there once the node is
+    /// ready.
+    pub async fn node_says(&mut self, text: &str) -> Result<()> {
+        self.output
+            .doing(&format!("waiting for the node to say `{text}`"));
+        let console = self.guard.console();
+        let said = console.wait_for(|state| {
+            let lines = state.tail(usize::MAX);
+            lines.into_iter().rev().find(|line| line.contains(text))
+        });
+        let said = async { Ok::<_, Failure>(said.await) };
+        let budgets = self.budgets();
+        let budget = budgets.boot + budgets.cloud_init + budgets.ready;
+        let doing = format!("waiting for the node to say `{text}` on a console");
+        let line = self.guard.race(&doing, budget, said).await?;
+        self.checks.push(Check {
+            key: "machine/nodeSays".into(),
+            check: "the node says by itself, without a network".into(),
+            expected: text.to_owned(),
+            passed: line.contains(text),
+            actual: line,
+        });
+        self.screenshot("screen-offline").await;
+        Ok(())
+    }
+
+    /// Gives the machine a network, as plugging in a card does.
+    pub async fn connect_network(&self) -> Result<()> {
+        for command in self.options.scenario.machine.network.connecting() {
+            let answer = self.guard.vm().qmp.monitor(&command).await?;
+            ensure!(
+                answer.trim().is_empty(),
+                "the network cannot be connected: QEMU answers {} to `{command}`",
+                answer.trim()
+            );
+        }
+        Ok(())
+    }
+}
