@@ -10,12 +10,12 @@ use cluster_bootstrapper::Parsed;
 use tokio::sync::broadcast;
 
 use super::budgets::Budgets;
-use super::definition::Step;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::immutable;
 use super::machine::Hardware;
 use super::run::{Context, Cycle, RunOptions};
+use super::step::Step;
 use super::verify;
 use crate::console::Console;
 use crate::evidence::{Check, Evidence, Installation, StepRecord};

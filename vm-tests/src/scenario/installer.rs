@@ -3,11 +3,11 @@
 use anyhow::Result;
 
 use super::collect::{self, BOOT_LABEL};
-use super::definition::Refusal;
 use super::failure::Failure;
 use super::flow::{Flow, wait_for_reset};
 use super::immutable;
 use super::machine::STICK;
+use super::step::Refusal;
 use crate::console::{Console, Marker, MarkerState};
 use crate::evidence::{Check, Installation, StepRecord};
 use crate::output::Output;

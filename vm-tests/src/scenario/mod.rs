@@ -15,15 +15,17 @@ mod outcome;
 mod power_cuts;
 mod run;
 mod secure_boot;
+mod step;
 mod stick;
 mod verify;
 
 pub use budgets::Budgets;
 pub use definition::{
-    DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, PowerCuts, Refusal,
-    Scenario, ScenarioError, Step, StickDefinition,
+    DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, Scenario, ScenarioError,
+    StickDefinition,
 };
 pub use failure::{Failure, Seen};
 pub use guard::Guard;
 pub use run::{RunOptions, run};
+pub use step::{PowerCuts, Refusal, Step};
 pub use stick::{Damage, OnStick};

@@ -8,11 +8,12 @@ use cluster_bootstrapper::{ParseOptions, parse};
 use serde_json::Value;
 
 use super::collect;
-use super::definition::{Scenario, Step};
+use super::definition::Scenario;
 use super::immutable;
 use super::installed;
 use super::machine::{FIRST_FOREIGN, Hardware};
 use super::secure_boot;
+use super::step::Step;
 use super::stick::{CONFIG_PARTITION, Damage};
 use crate::evidence::{Check, Evidence};
 

@@ -12,12 +12,12 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::collect::{FIRST_VARS, boot_checks, read_vars};
-use super::definition::{PowerCuts, Step};
 use super::failure::Failure;
 use super::guard::Guard;
 use super::installed;
 use super::machine::Hardware;
 use super::run::{Context, Cycle, MACHINE, run_machine};
+use super::step::{PowerCuts, Step};
 use crate::accel::Accelerator;
 use crate::console::{Console, Marker, MarkerState, STEPS};
 use crate::evidence::{Check, Report};

@@ -9,10 +9,11 @@ use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use tokio::sync::watch;
 
 use super::collect;
-use super::definition::{Scenario, Step};
+use super::definition::Scenario;
 use super::failure::{Failure, Seen};
 use super::flow::Flow;
 use super::machine::Hardware;
+use super::step::Step;
 use super::{outcome, power_cuts, secure_boot};
 use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
 use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
