@@ -119,21 +119,40 @@ fn what_no_image_can_bring_is_left_out() {
 }
 
 #[test]
-fn hosts_as_a_symbolic_link_is_replaced_and_warned_of() {
-    let bench = Bench::new();
-    bench.image_of_tars("i:1", vec![raw_tar(&[("etc/hosts", Symlink, "../other")])]);
-    let mut request = bench.request(INIT);
-    request.cache = Some(bench.path("cache"));
-    for _ in ["made", "cached"] {
-        let report = assemble(&request).unwrap();
-        assert_eq!(report.warnings.len(), 1);
-        assert!(
-            report.warnings[0].message.contains("write too long"),
-            "{:?}",
-            report.warnings
-        );
-        assert_eq!(unpack(&report.initrd)["etc/hosts"].len(), 160);
+fn a_symbolic_link_that_linuxkit_fails_on_is_replaced_and_warned_of() {
+    let container = "services: [{name: s, image: 'i:1'}]";
+    for (path, yaml) in [
+        ("etc/hosts", INIT),
+        ("etc/hosts", container),
+        ("etc/resolv.conf", container),
+    ] {
+        let bench = Bench::new();
+        bench.image_of_tars("i:1", vec![raw_tar(&[(path, Symlink, "../other")])]);
+        let mut request = bench.request(yaml);
+        request.cache = Some(bench.path("cache"));
+        for _ in ["made", "cached"] {
+            let report = assemble(&request).unwrap();
+            let [warning] = report.warnings.as_slice() else {
+                panic!("{path}: {:?}", report.warnings);
+            };
+            assert!(warning.message.contains(path), "{warning:?}");
+            assert!(warning.message.contains("write too long"), "{warning:?}");
+            let size = if path == "etc/hosts" { 160 } else { 29 };
+            let files = unpack(&report.initrd);
+            let stored = files.iter().find(|(name, _)| name.ends_with(path));
+            assert_eq!(stored.map(|(_, content)| content.len()), Some(size));
+        }
     }
+}
+
+#[test]
+fn resolv_conf_of_the_root_may_be_a_symbolic_link() {
+    let bench = Bench::new();
+    bench.image_of_tars(
+        "i:1",
+        vec![raw_tar(&[("etc/resolv.conf", Symlink, "../other")])],
+    );
+    assert_eq!(bench.build(INIT).warnings, []);
 }
 
 /// A layer with one entry of a special type, owner, mode and time.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Bench, raw_tar};
-use hookos::oci::Entry;
+use hookos::oci::{Entry, ImageConfig};
 use std::collections::BTreeMap;
 use tar::EntryType::{Directory, Link, Regular, Symlink};
 
@@ -223,9 +223,9 @@ fn a_wrong_label() {
     ] {
         let bench = Bench::new();
         let labels = BTreeMap::from([("org.mobyproject.config".to_owned(), label.to_owned())]);
-        let config = hookos::oci::ImageConfig {
+        let config = ImageConfig {
             labels,
-            ..Default::default()
+            ..ImageConfig::default()
         };
         bench.image_with("l:1", config, vec![vec![]]);
         let message = bench.refuse("services:\n  - {name: s, image: 'l:1'}\n");
@@ -350,6 +350,29 @@ fn traps_are_warned_of_with_their_line() {
         );
         assert!(warnings[0].contains(words), "{warnings:?}");
     }
+}
+
+#[test]
+fn a_folder_of_the_images_label_outside_memory_is_warned_of() {
+    let bench = Bench::new();
+    let label = r#"{"runtime": {"mkdir": ["/opt/a", "/run/b"]}}"#;
+    let labels = BTreeMap::from([("org.mobyproject.config".to_owned(), label.to_owned())]);
+    let config = ImageConfig {
+        labels,
+        ..ImageConfig::default()
+    };
+    bench.image_with("i:1", config, vec![vec![Entry::file("a", 0o644, "x")]]);
+    let warnings = |yaml| -> Vec<String> {
+        let report = bench.build(yaml);
+        report.warnings.iter().map(ToString::to_string).collect()
+    };
+    let [warning] = &warnings("services:\n  - {name: s, image: 'i:1'}\n")[..] else {
+        panic!("not one warning");
+    };
+    assert!(warning.starts_with("2:5:"), "{warning}");
+    assert!(warning.contains("runtime.mkdir /opt/a"), "{warning}");
+    let own = "services:\n  - {name: s, image: 'i:1', runtime: {mkdir: [/var/c]}}\n";
+    assert_eq!(warnings(own), [""; 0]);
 }
 
 #[test]

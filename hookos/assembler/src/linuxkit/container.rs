@@ -209,14 +209,16 @@ fn warn_of_traps(
     diagnostics: &mut Diagnostics,
 ) {
     let name = &section.name;
-    for (path, position) in section.fields.runtime.mkdir.iter().flatten() {
+    // A list of the image's label has no place in this file: the section that takes it is told.
+    let own = section.fields.runtime.mkdir.is_some();
+    for (path, position) in fields.runtime.mkdir.iter().flatten() {
         let below = |root: &str| {
             path.strip_prefix(root)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
         if path.starts_with('/') && !WRITABLE.into_iter().any(below) {
             diagnostics.warn(
-                *position,
+                if own { *position } else { section.position },
                 format!("`{name}`: runtime.mkdir {path} works at boot only under /var, /run, /tmp or /dev: the root is read-only then"),
             );
         }
