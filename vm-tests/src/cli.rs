@@ -65,6 +65,10 @@ pub struct RunArgs {
     /// How guest code is executed.
     #[arg(long, value_enum, default_value = "auto")]
     pub accel: AcceleratorChoice,
+    /// The most processors that a guest gets under TCG. More than one needs QEMU 8.1 or later: with an earlier one
+    /// such a guest can hang.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub emulated_cpus: u8,
     /// The private key; `id_ed25519` beside the config-file when left out.
     #[arg(long)]
     pub ssh_identity: Option<PathBuf>,

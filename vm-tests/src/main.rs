@@ -101,6 +101,7 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         cache: args.cache.map_or_else(default_cache, Ok)?,
         profile: args.profile,
         accelerator: args.accel,
+        emulated_cpus: args.emulated_cpus,
         stages,
         keep: args.keep,
         timeout: args.timeout,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{process, qemu};
 
 /// Something the project needs from the host.
 #[derive(Debug)]
@@ -144,6 +144,12 @@ pub fn report() -> bool {
         };
         println!("{program:<24} toolchain          {state}");
     }
+    if qemu::wants_backport() {
+        println!(
+            "{:<24} {:<18} {:<8} emulated guests get one processor; `cargo xtask setup` installs a newer one",
+            "qemu-system-x86_64", "qemu-system-x86", "OLD"
+        );
+    }
     for need in NEEDS {
         let state = if need.met() { "ok" } else { "MISSING" };
         let name = need.provides.rsplit('/').next().unwrap_or(need.provides);
@@ -161,24 +167,39 @@ pub fn install(yes: bool) -> Result<()> {
         bail!("{program} is missing and is not installed by this command: {advice}");
     }
     let missing = missing();
-    if missing.is_empty() {
+    let backport = qemu::wants_backport();
+    let packages: Vec<&str> = missing
+        .iter()
+        .map(|need| need.package)
+        .filter(|package| !(backport && qemu::PACKAGES.contains(package)))
+        .collect();
+    if missing.is_empty() && !backport {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     if !in_path("apt-get") {
         bail!(
             "this host has no apt-get; install what these Debian packages bring: {}",
             packages.join(" ")
         );
     }
-    println!("Debian packages to install: {}", packages.join(" "));
+    if !packages.is_empty() {
+        println!("Debian packages to install: {}", packages.join(" "));
+    }
+    if backport {
+        println!("{}", qemu::backport_notice());
+    }
     if !yes && !confirmed()? {
         bail!("nothing was installed; `cargo xtask setup --yes` installs without a question");
     }
-    apt(&["update", "--quiet"])?;
-    let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
-    arguments.extend(&packages);
-    apt(&arguments)?;
+    if !packages.is_empty() {
+        apt(&["update", "--quiet"])?;
+        let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
+        arguments.extend(&packages);
+        apt(&arguments)?;
+    }
+    if backport {
+        qemu::install_backport(apt)?;
+    }
     match self::missing().first() {
         None => Ok(()),
         Some(need) => bail!(
@@ -190,8 +211,14 @@ pub fn install(yes: bool) -> Result<()> {
 }
 
 /// `install` for commands that only need the set-up to be there: without a terminal nobody can be asked.
+///
+/// On a terminal nobody is asked for a newer QEMU alone: emulated guests have one processor without it.
 pub fn ensure() -> Result<()> {
-    install(!std::io::stdin().is_terminal())
+    let unattended = !std::io::stdin().is_terminal();
+    if !unattended && missing().is_empty() {
+        return Ok(());
+    }
+    install(unattended)
 }
 
 fn confirmed() -> Result<bool> {

@@ -8,6 +8,7 @@ mod linuxkit;
 mod process;
 mod profile;
 mod progress;
+mod qemu;
 mod signing;
 mod stages;
 mod store;

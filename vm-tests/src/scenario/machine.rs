@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::definition::{DiskContent, ForeignEntry, MachineDefinition, Scenario};
+use super::definition::{DiskContent, ForeignEntry, MachineDefinition};
+use super::run::RunOptions;
 use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
 use crate::accel::Accelerator;
 use crate::firmware::{Firmware, Kind};
@@ -81,11 +82,12 @@ impl Hardware {
     /// A file is missing.
     pub fn plan(
         &self,
-        scenario: &Scenario,
+        options: &RunOptions,
         accelerator: Accelerator,
         logs: &Path,
         sockets: &Path,
     ) -> Result<VmPlan> {
+        let scenario = &options.scenario;
         let mut config = VmConfig::new(
             &format!("emts-{}", scenario.name),
             self.firmware.clone(),
@@ -93,7 +95,7 @@ impl Hardware {
             sockets,
         )
         .accelerator(accelerator)
-        .cpus(scenario.machine.cpus)
+        .cpus(options.cpus(accelerator))
         .memory(scenario.machine.memory)
         .network(scenario.machine.network);
         for disk in &self.disks {

@@ -239,7 +239,7 @@ async fn cut(
     let logs = context.evidence.path("cut");
     fs_err::create_dir_all(&logs)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(scenario, accelerator, &logs, sockets.path())?;
+    let plan = hardware.plan(context.options, accelerator, &logs, sockets.path())?;
     let console = Console::follow(&plan.serial_logs);
     let vm = RunningVm::start(plan, &logs.join("qmp.jsonl")).await?;
     let guard = Guard::new(&vm, &console, context.interrupted.clone());

@@ -42,12 +42,25 @@ pub struct RunOptions {
     pub profile: String,
     /// The accelerator.
     pub accelerator: AcceleratorChoice,
+    /// The most processors that a guest gets under TCG.
+    pub emulated_cpus: u8,
     /// The stages of the build, for the report.
     pub stages: Vec<StageRecord>,
     /// Keeps the disks also after a run that passed.
     pub keep: bool,
     /// The longest time for the whole run.
     pub timeout: Option<Duration>,
+}
+
+impl RunOptions {
+    /// The processors that the machine gets.
+    pub(super) fn cpus(&self, accelerator: Accelerator) -> u8 {
+        let wanted = self.scenario.machine.cpus;
+        match accelerator {
+            Accelerator::Kvm => wanted,
+            Accelerator::Tcg => wanted.min(self.emulated_cpus),
+        }
+    }
 }
 
 /// What all parts of a run share.
@@ -150,14 +163,21 @@ fn secrets(parsed: &Parsed) -> Secrets {
 async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
     let probed = choose_accelerator(context).await?;
     let chosen = &probed.chosen;
+    let options = context.options;
+    let (cpus, wanted) = (
+        options.cpus(chosen.accelerator),
+        options.scenario.machine.cpus,
+    );
+    let mut reason = chosen.reason.clone();
+    if cpus < wanted {
+        reason += &format!("; {cpus} of {wanted} processors: QEMU is older than 8.1");
+    }
     context.output.line(&format!(
-        "accelerator {} ({})",
-        chosen.accelerator.name(),
-        chosen.reason
+        "accelerator {} ({reason})",
+        chosen.accelerator.name()
     ));
     report.accelerator = chosen.accelerator.name().to_owned();
-    report.accelerator_reason.clone_from(&chosen.reason);
-    let options = context.options;
+    report.accelerator_reason = reason;
     let result = match options.scenario.steps.as_slice() {
         [Step::PowerCuts(cuts)] => power_cuts::run(context, chosen.accelerator, cuts, report).await,
         _ => run_cycles(context, chosen.accelerator, report).await,
@@ -244,12 +264,7 @@ pub(super) async fn run_machine(
     let options = context.options;
     fs_err::create_dir_all(&cycle.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(
-        &options.scenario,
-        accelerator,
-        &cycle.folder,
-        sockets.path(),
-    )?;
+    let plan = hardware.plan(options, accelerator, &cycle.folder, sockets.path())?;
     let script = cycle.folder.join("qemu.sh");
     context.evidence.write_script(&script, &plan.to_script())?;
     let timeline = fs_err::File::create(cycle.folder.join("consoles.log"))?;
@@ -335,7 +350,7 @@ async fn choose_accelerator(context: &Context<'_>) -> Result<Probed> {
     let scenario = &options.scenario;
     let hardware = Hardware::build(&scenario.machine, &options.usb, &folder, &scenario.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(&options.scenario, Accelerator::Kvm, &folder, sockets.path())?;
+    let plan = hardware.plan(options, Accelerator::Kvm, &folder, sockets.path())?;
     let mut interrupted = context.interrupted.clone();
     let log = folder.join("qmp.jsonl");
     let probed = tokio::select! {
@@ -384,6 +399,7 @@ mod tests {
             cache,
             profile: "reference".into(),
             accelerator: AcceleratorChoice::Tcg,
+            emulated_cpus: 1,
             stages: Vec::new(),
             keep: false,
             timeout: None,

@@ -8,6 +8,7 @@ use ::hookos::{Request, assemble};
 use anyhow::{Context, Result};
 
 use crate::build;
+use crate::qemu;
 use crate::stages::Options;
 use crate::store::{Store, cache_dir};
 
@@ -28,6 +29,7 @@ pub fn prepare(root: &Path) -> Result<Command> {
         .kernel
         .context("boot-order.yaml has no kernel section")?;
     let mut command = Command::new(tests.join("boot-order.sh"));
-    command.arg(kernel).arg(report.initrd);
+    let cpus = qemu::emulated_processors()?;
+    command.arg(kernel).arg(report.initrd).arg(cpus.to_string());
     Ok(command)
 }

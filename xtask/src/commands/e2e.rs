@@ -16,6 +16,7 @@ use crate::host;
 use crate::process::{self, Group};
 use crate::profile::{self, Profile};
 use crate::progress::Progress;
+use crate::qemu;
 use crate::signing::Signing;
 use crate::stages::node_image::Layout;
 use crate::stages::small_image;
@@ -138,6 +139,8 @@ fn run_one(
         .arg("--stages")
         .arg(stages.path())
         .args(["--profile", profile]);
+    let cpus = qemu::emulated_processors()?;
+    command.args(["--emulated-cpus", &cpus.to_string()]);
     command
         .arg("--ssh-identity")
         .arg(match &arguments.ssh_identity {

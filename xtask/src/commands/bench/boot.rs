@@ -1,5 +1,5 @@
 //! How long HookOS takes from the firmware's hand-over to the first line of os-installer, in an
-//! emulated machine with two processors.
+//! emulated machine with two processors, one where QEMU is older than 8.1.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{process, qemu};
 
 /// What EDK II's boot device selection prints when it starts a boot entry.
 const HAND_OVER: &str = "BdsDxe: starting Boot";
@@ -72,7 +72,8 @@ impl Machine {
         command
             .args(["-nodefaults", "-no-user-config", "-machine", "q35"])
             .args(["-accel", "tcg,thread=multi", "-cpu", "max"])
-            .args(["-smp", "2", "-m", "4096", "-display", "none"])
+            .args(["-smp", &qemu::emulated_processors()?.to_string()])
+            .args(["-m", "4096", "-display", "none"])
             .args(["-device", "VGA", "-device", "qemu-xhci,id=xhci"])
             .args(["-device", "virtio-rng-pci", "-serial", "stdio"])
             .args(["-netdev", "user,id=net0,restrict=on"])
