@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::parts::hash;
+use crate::parts::checksum;
 use crate::tree::{Entry, EntryKind, Sink};
 
 /// Entries of the tree that are taken out, by their exact path.
@@ -30,12 +30,12 @@ impl Boot {
         Some(self.dir.join(name)).filter(|path| path.exists())
     }
 
-    /// Name and SHA-256 of each boot file.
+    /// Name and checksum of each boot file.
     pub fn checksums(&self) -> io::Result<Vec<(String, String)>> {
         let mut out = Vec::new();
         for (_, name) in TAKEN {
             if let Some(path) = self.file(name) {
-                out.push((name.to_owned(), hash(fs_err::File::open(path)?)?.0));
+                out.push((name.to_owned(), checksum(fs_err::File::open(path)?)?.0));
             }
         }
         Ok(out)

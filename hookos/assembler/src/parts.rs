@@ -7,11 +7,12 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::boot::{Boot, BootFilter};
 use crate::compress::zstd_encoder;
 use crate::linuxkit::Piece;
-use crate::oci::{HashingReader, HashingWriter, sha256_hex};
+use crate::oci::sha256_hex;
 use crate::tree::CpioWriter;
 use crate::unpack::{self, ImageOutcome};
 use crate::{Error, Result};
@@ -39,11 +40,11 @@ pub const DESCRIPTION: &str = "part.json";
 /// What is written beside a part's archive.
 #[derive(Debug, Serialize, Deserialize)]
 struct Description {
-    /// Of the archive, lower-case hex.
-    sha256: String,
+    /// Of the archive.
+    checksum: String,
     /// Of the archive, bytes.
     size: u64,
-    /// Boot files taken out of the part, by name, with their SHA-256.
+    /// Boot files taken out of the part, by name, with their checksums.
     boot: Vec<(String, String)>,
     warnings: Vec<String>,
 }
@@ -163,13 +164,13 @@ impl Parts<'_> {
         let file =
             BufWriter::with_capacity(1 << 20, fs_err::File::create(work.path().join(ARCHIVE))?);
         let mut boot = Boot::new(work.path());
-        let cpio = CpioWriter::new(zstd_encoder(HashingWriter::new(file), self.level)?);
+        let cpio = CpioWriter::new(zstd_encoder(file, self.level)?);
         let mut sink = BootFilter::new(cpio, &mut boot);
         let ImageOutcome { warnings } = unpack::write(piece, work.path(), &mut sink)?;
-        let (mut file, sha256, size) = sink.finish().finish()?.finish()?.finish();
-        file.flush()?;
+        sink.finish().finish()?.finish()?.flush()?;
+        let (checksum, size) = checksum(fs_err::File::open(work.path().join(ARCHIVE))?)?;
         let description = Description {
-            sha256,
+            checksum,
             size,
             boot: boot.checksums()?,
             warnings,
@@ -196,28 +197,19 @@ impl Parts<'_> {
         let Ok(description) = serde_json::from_slice::<Description>(&text) else {
             return Ok(None);
         };
-        for (name, sha256) in &description.boot {
+        for (name, expected) in &description.boot {
             let Ok(file) = std::fs::File::open(dir.join(name)) else {
                 return Ok(None);
             };
-            if hash(file)?.0 != *sha256 {
+            if checksum(file)?.0 != *expected {
                 return Ok(None);
             }
         }
         let Ok(archive) = std::fs::File::open(dir.join(ARCHIVE)) else {
             return Ok(None);
         };
-        let mut archive = HashingReader::new(archive);
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let n = archive.read(&mut buffer)?;
-            if n == 0 {
-                break;
-            }
-            out.write_all(&buffer[..n])?;
-        }
-        let (_, sha256, size) = archive.finish();
-        if sha256 != description.sha256 || size != description.size {
+        let (checksum, size) = copy_checked(archive, |bytes| out.write_all(bytes))?;
+        if checksum != description.checksum || size != description.size {
             return Ok(None);
         }
         // Pruning goes by the last use. A cache that cannot be written is used all the same.
@@ -238,10 +230,27 @@ impl Parts<'_> {
     }
 }
 
-/// SHA-256 in hex and length of what a reader gives.
-pub fn hash(reader: impl Read) -> io::Result<(String, u64)> {
-    let mut reader = HashingReader::new(io::BufReader::with_capacity(1 << 20, reader));
-    io::copy(&mut reader, &mut io::sink())?;
-    let (_, sha256, size) = reader.finish();
-    Ok((sha256, size))
+/// XXH3-128 in hex and length of what a reader gives: it tells damage, and costs a tenth of a cryptographic hash, which
+/// a folder of the user's own does not need.
+pub fn checksum(reader: impl Read) -> io::Result<(String, u64)> {
+    copy_checked(reader, |_| Ok(()))
+}
+
+/// The same, with each piece handed on.
+fn copy_checked(
+    mut reader: impl Read,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<(String, u64)> {
+    let mut hasher = Xxh3::new();
+    let mut size = 0;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = reader.read(&mut buffer)?;
+        if n == 0 {
+            return Ok((format!("{:032x}", hasher.digest128()), size));
+        }
+        hasher.update(&buffer[..n]);
+        take(&buffer[..n])?;
+        size += n as u64;
+    }
 }

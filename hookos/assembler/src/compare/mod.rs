@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 
-use crate::parts::hash;
+use crate::parts::checksum;
 
 pub use difference::{Comparison, Difference, Documented};
 use rootfs::RootFs;
@@ -42,7 +42,7 @@ pub fn compare(
     let mut comparison = difference::of_trees(&theirs, &mine, opaque);
     let kernel = |files: &BootFiles| -> io::Result<_> {
         let file = files.kernel.as_ref().map(fs_err::File::open).transpose()?;
-        file.map(|file| hash(file).map(|(sha256, _)| sha256))
+        file.map(|file| checksum(file).map(|(checksum, _)| checksum))
             .transpose()
     };
     let cmdline = |files: &BootFiles| -> io::Result<_> {
