@@ -47,6 +47,15 @@ pub const HOSTILE: &[Input] = &[
             format!("        - c{n}\n")
         })
     }),
+    // About as many as the limit of values lets through.
+    ("21,000 files in one line", || {
+        let files: String = (0..21_000)
+            .map(|n| format!("{{path: /etc/{n:030}}}, "))
+            .collect();
+        filled(&format!("{HEAD}        files: [{files}]\n"), |_| {
+            "#\n".to_owned()
+        })
+    }),
     ("unknown keys in one line", || {
         filled("{", |n| format!("key{n}: 1, "))
     }),
