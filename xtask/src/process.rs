@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 /// How often a running child is looked at.
-const POLL: Duration = Duration::from_millis(20);
+pub const POLL: Duration = Duration::from_millis(20);
 /// How long a group may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a killed group may take to vanish.
@@ -68,6 +68,8 @@ fn signal_group(group: i32, signal: Signal) {
 pub struct Group {
     child: Child,
     id: i32,
+    /// When the interruption was seen that the leader was told of.
+    asked_at: Option<Instant>,
 }
 
 impl Group {
@@ -81,30 +83,40 @@ impl Group {
             .with_context(|| format!("starting {name}"))?;
         let id = i32::try_from(child.id()).context("a process id that does not fit")?;
         groups().insert(id);
-        Ok(Self { child, id })
+        Ok(Self {
+            child,
+            id,
+            asked_at: None,
+        })
     }
 
     /// Waits for the leader, calling `tick` at every look.
     pub fn wait(&mut self, mut tick: impl FnMut()) -> Result<ExitStatus> {
-        let mut asked_at = None;
         loop {
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .context("waiting for a child process")?
-            {
-                if interrupted() {
-                    // What the leader started may still be cleaning up.
-                    self.wait_until_empty(GRACE);
-                }
+            if let Some(status) = self.look()? {
                 return Ok(status);
-            }
-            if interrupted() && asked_at.get_or_insert_with(Instant::now).elapsed() > GRACE {
-                signal_group(self.id, Signal::KILL);
             }
             tick();
             std::thread::sleep(POLL);
         }
+    }
+
+    /// How the leader ended, if it has. After an interruption it is killed when its time to end is over.
+    pub fn look(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self
+            .child
+            .try_wait()
+            .context("waiting for a child process")?;
+        if !interrupted() {
+            return Ok(status);
+        }
+        if status.is_some() {
+            // What the leader started may still be cleaning up.
+            self.wait_until_empty(GRACE);
+        } else if self.asked_at.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            signal_group(self.id, Signal::KILL);
+        }
+        Ok(status)
     }
 
     fn wait_until_empty(&self, limit: Duration) {

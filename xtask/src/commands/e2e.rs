@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::build::{self, StageRun};
 use crate::commands::scenarios::{self, OsImage, Scenario};
+use crate::commands::side_by_side::{self, Prepared};
 use crate::commands::stages::Parts;
 use crate::digest;
 use crate::host;
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// Private key of an SSH key in the config-file, to log in with instead of the run's own
     #[arg(long, value_name = "FILE")]
     ssh_identity: Option<PathBuf>,
+    /// Scenarios to run side by side, if the memory holds their machines [default: one for each two processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Keep the VM's disks in the evidence folder
     #[arg(long)]
     keep: bool,
@@ -64,15 +68,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let profile = profile::choose(arguments.profile, &arguments.parts)?;
     println!("profile: {} ({})", profile.name, profile.reason);
     let harness = build_harness(root)?;
-    let mut failed = Vec::new();
-    for scenario in &scenarios {
-        if scenarios.len() > 1 {
-            println!("--- scenario {}", scenario.name);
-        }
-        if !run_one(root, arguments, profile.name, &harness, scenario)? {
-            failed.push(scenario.name.as_str());
-        }
-    }
+    let jobs = arguments.jobs.map_or_else(jobs_by_default, usize::from);
+    let failed = side_by_side::run(&scenarios, jobs, |scenario| {
+        prepare_run(root, arguments, profile.name, &harness, scenario)
+    })?;
     if scenarios.len() > 1 {
         println!(
             "{} scenarios: {} passed, {} failed{}{}",
@@ -90,14 +89,19 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-/// Builds the scenario's stick and runs it. False when it did not pass.
-fn run_one(
+/// One scenario for each two processors: so many has a machine.
+fn jobs_by_default() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
+}
+
+/// Builds the scenario's stick; the command that runs it.
+fn prepare_run(
     root: &Path,
     arguments: &Arguments,
     profile: &str,
     harness: &Path,
     scenario: &Scenario,
-) -> Result<bool> {
+) -> Result<Prepared> {
     let config_file = match &arguments.config_file {
         Some(path) => fs_err::canonicalize(path)?,
         None => scenario.config_file(root),
@@ -153,13 +157,7 @@ fn run_one(
     if arguments.keep {
         command.arg("--keep");
     }
-    let status = Group::spawn(&mut command)?.wait(|| {})?;
-    // The harness has told what failed; 1 is its verdict, anything else a fault of its own.
-    if status.code() == Some(1) && !process::interrupted() {
-        return Ok(false);
-    }
-    process::expect_success(status, "vm-tests")?;
-    Ok(true)
+    Ok(Prepared { command, stages })
 }
 
 /// The harness is a program of its own: unlike this one it needs a system library.

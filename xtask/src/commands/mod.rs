@@ -7,5 +7,6 @@ pub mod e2e;
 pub mod hookos;
 pub mod scenarios;
 pub mod setup;
+pub mod side_by_side;
 pub mod stages;
 pub mod test;

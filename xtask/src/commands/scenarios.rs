@@ -26,6 +26,18 @@ pub struct Scenario {
     /// Boot files are signed with the test key.
     #[serde(default)]
     pub signed: bool,
+    machine: Machine,
+}
+
+/// What the builder has to know of a scenario's machine.
+#[derive(Debug, Clone, Deserialize)]
+struct Machine {
+    #[serde(default = "four_gibibytes", rename = "memoryMiB")]
+    memory: u64,
+}
+
+fn four_gibibytes() -> u64 {
+    4096
 }
 
 /// The OS image that a scenario installs.
@@ -48,6 +60,11 @@ impl Scenario {
             (Some(file), Some(folder)) => folder.join(file),
             _ => root.join("configs/config-file.yaml"),
         }
+    }
+
+    /// The memory of its machine in MiB.
+    pub fn memory(&self) -> u64 {
+        self.machine.memory
     }
 
     fn matches(&self, wanted: &str) -> bool {
