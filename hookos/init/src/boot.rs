@@ -30,6 +30,7 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    host::gather_entropy();
     say!("loading modules");
     // Volumes and containers need overlay before any container could load it.
     supervisor.coldplug(&["overlay"]);

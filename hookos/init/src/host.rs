@@ -1,9 +1,10 @@
-//! Host name, limits, resolv.conf: what PID 1 sets once for the whole machine.
+//! Host name, limits, resolv.conf, randomness: what PID 1 sets once for the whole machine.
 
 use std::fs;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::console::say;
 
@@ -21,6 +22,23 @@ pub fn configure() {
         say!("cannot make the file that /etc/resolv.conf points to: {error}");
     }
     let _ = rustix::system::reboot(rustix::system::RebootCommand::CadOff);
+}
+
+/// Sees to it that the kernel has random numbers before a container waits for them.
+///
+/// A machine whose processor, firmware and devices give it none has none at first. A read that blocks
+/// makes the kernel gather some from the jitter of its timers, in about a second (random.c,
+/// `try_to_generate_entropy`, since Linux 5.4).
+pub fn gather_entropy() {
+    let mut byte = [0_u8; 1];
+    if getrandom(&mut byte[..], GetRandomFlags::NONBLOCK) != Err(rustix::io::Errno::AGAIN) {
+        return;
+    }
+    say!("the kernel has no random numbers yet and gathers some");
+    // The boot does not wait for it, and nothing is done with what it reads.
+    std::thread::spawn(move || {
+        let _ = getrandom(&mut byte[..], GetRandomFlags::empty());
+    });
 }
 
 fn limits() {
