@@ -281,7 +281,8 @@ copy_image() { # "yes" to leave out zeros
   compression=$(image_field compression)
   command=$(decompressor "$compression")
   if [[ -n $1 ]]; then conv+=,sparse zeros=--sparse; fi
-  exec {image}<"$(image_file)"
+  # Of a stick that was pulled meanwhile it does not open.
+  exec {image}<"$(image_file)" || return
   if [[ $compression == zstd ]]; then
     zstd -dqf "$zeros" -o "$DISK" <&"$image" &
   else

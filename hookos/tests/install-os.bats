@@ -492,6 +492,17 @@ image_by() { # compression, file, command...
   done
 }
 
+@test "an image that does not open any more is told by the step, not by the shell's end" {
+  media
+  rm "$(image_file)"
+  DISK="$BATS_TEST_TMPDIR/disk"
+  truncate -s 4M "$DISK"
+  zero_target() { return 1; }
+  strictly() { set -u && write_image; }
+  run -1 step strictly
+  [[ $output == *"the OS image could not be written to $DISK"* ]]
+}
+
 @test "notices that an image ends too early, whatever its compression" {
   media
   DISK="$BATS_TEST_TMPDIR/disk"
