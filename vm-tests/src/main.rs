@@ -11,7 +11,7 @@ use vm_tests::cli::{Cli, Command, RunArgs};
 use vm_tests::evidence::{Report, StageRecord, new_run_folder};
 use vm_tests::output::Output;
 use vm_tests::prepare::{prepare, prepare_with_own_key};
-use vm_tests::scenario::{RunOptions, Scenario, run};
+use vm_tests::scenario::{RunOptions, Scenario, WorkstationParts, run};
 
 /// Exit status after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -98,6 +98,12 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         config_file: args.config_file,
         identity,
         usb: args.usb,
+        workstation: args.workstation.zip(args.installation_files).map(
+            |(image, installation_files)| WorkstationParts {
+                image,
+                installation_files,
+            },
+        ),
         cache: args.cache.map_or_else(default_cache, Ok)?,
         profile: args.profile,
         accelerator: args.accel,

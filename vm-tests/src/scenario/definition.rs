@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::budgets::Budgets;
 use super::step::Step;
 use super::stick::Damage;
+use super::workstation::Workstation;
 use crate::machine::{Bus, DiskFault, Mebibytes, Network};
 
 /// Why a scenario file cannot be used.
@@ -162,6 +163,9 @@ pub struct Scenario {
     /// Texts that a console has to show, each in one line.
     #[serde(default)]
     pub console_shows: Vec<String>,
+    /// Where the machine's stick is made first; without it the stick is made on the host.
+    #[serde(default)]
+    pub workstation: Option<Workstation>,
     /// The machine.
     pub machine: MachineDefinition,
     /// What is done.
@@ -248,6 +252,17 @@ impl Scenario {
             && disks.iter().all(|disk| disk.name != *name)
         {
             return Err(format!("`installsTo` names no disk of the machine: {name}"));
+        }
+        if let Some(workstation) = &self.workstation
+            && workstation
+                .disks
+                .iter()
+                .all(|disk| disk.name != workstation.stick)
+        {
+            return Err(format!(
+                "`stick` names no disk of the workstation: {}",
+                workstation.stick
+            ));
         }
         Ok(())
     }

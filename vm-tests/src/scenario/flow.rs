@@ -16,7 +16,7 @@ use super::immutable;
 use super::machine::Hardware;
 use super::run::{Context, Cycle, RunOptions};
 use super::step::Step;
-use super::verify;
+use super::{verify, workstation};
 use crate::console::Console;
 use crate::evidence::{Check, Evidence, Installation, StepRecord};
 use crate::machine::RunningVm;
@@ -45,6 +45,8 @@ pub(super) struct Flow<'a> {
     pub k3s: String,
     /// The cluster's objects as they were asked for last.
     pub objects: RefCell<String>,
+    /// Whom to log in as.
+    pub user: String,
     /// Where this run's files go.
     folder: PathBuf,
     /// What its steps' names begin with.
@@ -77,6 +79,7 @@ impl<'a> Flow<'a> {
             installation: None,
             k3s: String::new(),
             objects: RefCell::default(),
+            user: first_user(context.parsed),
             folder: cycle.folder.clone(),
             label: cycle.label.clone(),
             boots: 0,
@@ -119,6 +122,7 @@ impl<'a> Flow<'a> {
             Step::NodeSays(text) => self.node_says(text).await,
             Step::ConnectNetwork => self.connect_network().await,
             Step::UnplugStick => self.unplug_stick().await,
+            Step::MakeStick => workstation::work(self).await,
             Step::PowerCycle | Step::PowerCycleToStick | Step::PowerCuts(_) => {
                 anyhow::bail!("`{step}` is not done by a running machine")
             }
@@ -210,7 +214,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Logs in as soon as sshd answers.
-    async fn login(&mut self) -> Result<()> {
+    pub async fn login(&mut self) -> Result<()> {
         self.output.doing("waiting for SSH");
         let target = self.target().await?;
         let attempt = async {
@@ -235,13 +239,9 @@ impl<'a> Flow<'a> {
     /// Whom to log in as, and where.
     async fn target(&self) -> Result<SshTarget> {
         let port = self.guard.vm().ssh_port().await?;
-        let config = self.parsed.config.as_ref();
-        let first = config.and_then(|config| config.operating_system.users.first());
         Ok(SshTarget {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            user: first
-                .map_or("root", |user| user.username.as_str())
-                .to_owned(),
+            user: self.user.clone(),
             identity: self.options.identity.clone(),
         })
     }
@@ -278,6 +278,15 @@ impl<'a> Flow<'a> {
             self.output.line(&format!("no screenshot {name}: {error}"));
         }
     }
+}
+
+/// The user of the installed system that the harness logs in as.
+fn first_user(parsed: &Parsed) -> String {
+    let config = parsed.config.as_ref();
+    let first = config.and_then(|config| config.operating_system.users.first());
+    first
+        .map_or("root", |user| user.username.as_str())
+        .to_owned()
 }
 
 /// Until the guest resets the machine.

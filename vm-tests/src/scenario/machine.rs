@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::definition::{DiskContent, ForeignEntry, MachineDefinition};
+use super::definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition};
 use super::run::RunOptions;
 use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
 use crate::accel::Accelerator;
@@ -45,18 +45,31 @@ impl Hardware {
         scenario_folder: &Path,
     ) -> Result<Self> {
         fs_err::create_dir_all(folder)?;
-        let (stick, mut disks) = sticks(machine, usb, folder, scenario_folder)?;
-        let firmware = Firmware::new_machine(
-            if machine.secure_boot {
-                Kind::SecureBoot
-            } else {
-                Kind::Plain
-            },
-            &folder.join("firmware-vars.fd"),
-        )?;
-        add_entries(&firmware.vars, &machine.boot_entries)?;
+        let (stick, disks) = sticks(machine, usb, folder, scenario_folder)?;
+        let kind = if machine.secure_boot {
+            Kind::SecureBoot
+        } else {
+            Kind::Plain
+        };
+        let hardware = Self::of_disks(folder, stick, disks, &machine.disks, kind)?;
+        add_entries(&hardware.firmware.vars, &machine.boot_entries)?;
+        Ok(hardware)
+    }
+
+    /// Makes a variable store and the disks of `definitions` in `folder`, beside `disks` that are there already.
+    ///
+    /// # Errors
+    /// As for [`Hardware::build`].
+    pub fn of_disks(
+        folder: &Path,
+        stick: PathBuf,
+        mut disks: Vec<Disk>,
+        definitions: &[DiskDefinition],
+        kind: Kind,
+    ) -> Result<Self> {
+        let firmware = Firmware::new_machine(kind, &folder.join("firmware-vars.fd"))?;
         let mut before = Vec::new();
-        for disk in &machine.disks {
+        for disk in definitions {
             let file = folder.join(format!("{}.raw", disk.name));
             create_empty_disk(&file, disk.size.bytes())
                 .with_context(|| format!("cannot make the disk `{}`", disk.name))?;
@@ -126,6 +139,19 @@ impl Hardware {
             .collect();
         nvram::add_variable(&mut bytes, "BootOrder", &order)?;
         Ok(fs_err::write(&self.firmware.vars, bytes)?)
+    }
+
+    /// What each raw disk holds now, by name.
+    ///
+    /// # Errors
+    /// A disk cannot be read.
+    pub fn fingerprints(&self) -> Result<Vec<(String, String)>> {
+        let raw = self
+            .disks
+            .iter()
+            .filter(|disk| disk.format == DiskFormat::Raw);
+        raw.map(|disk| Ok((disk.name.clone(), fingerprint(&disk.file)?)))
+            .collect()
     }
 
     /// A disk by its name.

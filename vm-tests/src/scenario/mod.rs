@@ -18,6 +18,7 @@ mod secure_boot;
 mod step;
 mod stick;
 mod verify;
+mod workstation;
 
 pub use budgets::Budgets;
 pub use definition::{
@@ -29,3 +30,4 @@ pub use guard::Guard;
 pub use run::{RunOptions, run};
 pub use step::{PowerCuts, Refusal, Step};
 pub use stick::{Damage, OnStick};
+pub use workstation::{Attempt, Workstation, WorkstationParts};

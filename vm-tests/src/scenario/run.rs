@@ -14,6 +14,7 @@ use super::failure::{Failure, Seen};
 use super::flow::Flow;
 use super::machine::Hardware;
 use super::step::Step;
+use super::workstation::{WorkstationParts, make_stick};
 use super::{outcome, power_cuts, secure_boot};
 use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
 use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
@@ -34,6 +35,8 @@ pub struct RunOptions {
     pub identity: PathBuf,
     /// The stick's image. It is not written to.
     pub usb: PathBuf,
+    /// What a scenario's workstation is made of.
+    pub workstation: Option<WorkstationParts>,
     /// The folder for the evidence.
     pub evidence: PathBuf,
     /// Where the accelerator's answer is remembered.
@@ -152,7 +155,7 @@ fn read_config(text: &str, path: &Path) -> Result<Parsed> {
     Ok(parsed)
 }
 
-fn secrets(parsed: &Parsed) -> Secrets {
+pub(super) fn secrets(parsed: &Parsed) -> Secrets {
     let mut secrets = Secrets::default();
     for plain in expectation::secrets(parsed) {
         secrets.add(&plain);
@@ -200,9 +203,13 @@ async fn run_cycles(
 ) -> Result<()> {
     let (options, evidence) = (context.options, context.evidence);
     let scenario = &options.scenario;
+    let usb = match &scenario.workstation {
+        Some(workstation) => make_stick(context, accelerator, workstation, report).await?,
+        None => options.usb.clone(),
+    };
     let hardware = Hardware::build(
         &scenario.machine,
-        &options.usb,
+        &usb,
         &evidence.path(MACHINE),
         &scenario.folder,
     )?;
@@ -214,7 +221,7 @@ async fn run_cycles(
     let cycles = scenario.cycles();
     for (number, (begun_by, steps)) in cycles.iter().enumerate() {
         if *begun_by == Some(&Step::PowerCycleToStick) {
-            hardware.put_new_stick_first(&options.usb)?;
+            hardware.put_new_stick_first(&usb)?;
         }
         let cycle = Cycle {
             steps,
@@ -395,6 +402,7 @@ mod tests {
             config_file,
             identity,
             usb,
+            workstation: None,
             evidence,
             cache,
             profile: "reference".into(),

@@ -72,6 +72,9 @@ pub enum Step {
     PowerCycleToStick,
     /// Installations with power cuts, each in a machine of its own.
     PowerCuts(PowerCuts),
+    /// All that is done on the scenario's workstation, before the steps of its file.
+    #[serde(skip)]
+    MakeStick,
 }
 
 impl Step {
@@ -95,6 +98,7 @@ impl Step {
             Self::PowerCycle => "power-cycle",
             Self::PowerCycleToStick => "power-cycle-to-stick",
             Self::PowerCuts(_) => "power-cuts",
+            Self::MakeStick => "make-stick",
         }
     }
 

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::qemu;
 use crate::signing::Signing;
 use crate::stages::node_image::Layout;
-use crate::stages::small_image;
+use crate::stages::{bundle, small_image, workstation};
 use crate::store::{Store, cache_dir};
 
 /// What `e2e` takes.
@@ -124,7 +124,11 @@ fn prepare_run(
     if scenario.os_image == OsImage::Immutable {
         options.layout = Layout::Immutable;
     }
-    let outputs = build::produce(root, &store, &options, &["usb", "node-image"])?;
+    let mut wanted = vec!["usb", "node-image"];
+    if scenario.workstation.is_some() {
+        wanted.push("workstation");
+    }
+    let outputs = build::produce(root, &store, &options, &wanted)?;
     runs.extend(outputs.runs.iter().cloned());
     let stages = tempfile::NamedTempFile::new()?;
     write_stages(stages.path(), &runs)?;
@@ -151,6 +155,13 @@ fn prepare_run(
             Some(key) => fs_err::canonicalize(key)?,
             None => prepared.join("id_ed25519"),
         });
+    if scenario.workstation.is_some() {
+        command
+            .arg("--workstation")
+            .arg(outputs.folder("workstation")?.join(workstation::IMAGE))
+            .arg("--installation-files")
+            .arg(outputs.folder("bundle")?.join(bundle::USER_ARCHIVE));
+    }
     if let Some(accel) = &arguments.accel {
         command.args(["--accel", accel]);
     }

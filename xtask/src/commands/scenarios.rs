@@ -26,6 +26,9 @@ pub struct Scenario {
     /// Boot files are signed with the test key.
     #[serde(default)]
     pub signed: bool,
+    /// There is one where the scenario makes its stick by itself.
+    #[serde(default)]
+    pub workstation: Option<serde::de::IgnoredAny>,
     machine: Machine,
 }
 
@@ -148,6 +151,15 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, name), matches, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn a_workstation_is_seen_where_there_is_one() -> Result<()> {
+        let has = |name: &str| -> Result<bool> {
+            Ok(select(&checkout(), name)?[0].workstation.is_some())
+        };
+        assert_eq!((has("usb-prepare-devices")?, has("sample")?), (true, false));
+        Ok(())
     }
 
     #[test]

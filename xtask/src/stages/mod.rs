@@ -1,7 +1,7 @@
 //! The build as a list of stages: each has named inputs, other stages it needs, and one output folder.
 
 mod bootstrapper_image;
-mod bundle;
+pub mod bundle;
 pub mod hookos;
 mod k3s;
 pub mod node_image;
@@ -9,6 +9,7 @@ pub mod reference_images;
 pub mod small_image;
 mod static_binary;
 mod usb;
+pub mod workstation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,7 @@ pub const ALL: &[Stage] = &[
     node_image::STAGE,
     bundle::STAGE,
     usb::STAGE,
+    workstation::STAGE,
 ];
 
 /// The stage called `name`.

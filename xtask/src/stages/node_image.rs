@@ -22,6 +22,7 @@ use crate::process;
 use crate::signing::Signing;
 
 pub use root::STAGE as ROOT_STAGE;
+pub(super) use root::build as collect_packages;
 
 /// Where the image's content is defined, below the checkout.
 const SOURCE: &str = "vm-tests/reference-node";
