@@ -114,13 +114,7 @@ fn build(
     let disks = [(ROOT, &root, ROOT_SERIAL), (WORK, &work, "EMTS-WORK")]
         .map(|(name, file, serial)| Disk::new(name, file, DiskFormat::Raw, Bus::Virtio, serial));
     let stick = folder.join(format!("{}.raw", workstation.stick));
-    Hardware::of_disks(
-        folder,
-        stick,
-        disks.into(),
-        &workstation.disks,
-        Kind::Plain,
-    )
+    Hardware::of_disks(folder, stick, disks.into(), &workstation.disks, Kind::Plain)
 }
 
 /// Lets the owner of the private key `identity` log in as root.

@@ -66,7 +66,13 @@ fn build(context: &Context) -> Result<()> {
         from: loader,
         to: "EFI/BOOT/BOOTX64.EFI".to_owned(),
     };
-    disk::compose(work, &[loader], ESP_SIZE, &context.out.join(IMAGE))
+    disk::compose(
+        work,
+        &[loader],
+        ESP_SIZE,
+        &[disk::ROOT],
+        &context.out.join(IMAGE),
+    )
 }
 
 fn assemble(root: &Path, base: &Path, work: &Path) -> Result<()> {
