@@ -180,7 +180,7 @@ mod tests {
             image.contains(&"bootstrapper") && !image.contains(&"node-image"),
             "{image:?}"
         );
-        // All but the image that only scenarios of the installer need.
-        assert_eq!(required(&["usb"]).len(), stages::ALL.len() - 1);
+        // All but the image and the workstation that only scenarios need.
+        assert_eq!(required(&["usb"]).len(), stages::ALL.len() - 2);
     }
 }
