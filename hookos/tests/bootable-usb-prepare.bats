@@ -93,6 +93,13 @@ disk() { # jq expression that changes an ordinary stick
     children: [{name: "sdb1", path: "/dev/sdb1", type: "part", mountpoints: [null]}]}]} | .blockdevices[0] |= ('"$1"')'
 }
 
+@test "a folder for temporary files that is not there is named" {
+  TMPDIR="$BATS_TEST_TMPDIR/no such folder" run "$SCRIPT" "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [ "$status" -eq 3 ]
+  [[ $output == *"no such folder is no folder that can be written to; TMPDIR names another one"* ]]
+  [ ! -e "$IMAGE" ]
+}
+
 @test "help lists every exit code" {
   run -0 "$SCRIPT" --help
   for code in 0 1 2 3 4 5 6 7 8 9 130; do [[ $output == *"  $code  "* ]]; done
@@ -382,6 +389,17 @@ disk() { # jq expression that changes an ordinary stick
 @test "Ctrl-C in the middle of writing leaves a device that does not boot, with exit code 130" {
   old_stick
   replace_tool sgdisk 'kill -INT 0'
+  export -f as_device
+  export SCRIPT
+  run -130 interruptible bash -c 'as_device : --yes "$@"' bash "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"Error: interrupted"*"does not boot"* ]]
+  does_not_boot
+  [ -z "$(ls -d "$BATS_TEST_TMPDIR"/emts-usb.* 2>/dev/null)" ]
+}
+
+@test "Ctrl-C while dd writes is told, leaves a device that does not boot, and no temporary files" {
+  old_stick
+  replace_tool dd 'case "$*" in *status=progress*) kill -INT 0 ;; esac; exec /bin/dd "$@"'
   export -f as_device
   export SCRIPT
   run -130 interruptible bash -c 'as_device : --yes "$@"' bash "$IMAGE" "$ARCHIVE" "$CONFIG"

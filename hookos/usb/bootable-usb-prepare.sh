@@ -62,12 +62,16 @@ SECTOR=512    # bytes in a logical sector of the target
 WRITING=""    # yes once the target has been changed
 BUNDLE=""     # folder with the unpacked archive
 
+exec {STDERR}>&2
+
 # ---------------------------------------------------------------- messages
 say() { printf '%s\n' "$@" >&2; }
 
 fail() { # exit code, reason
   trap - ERR
   trap '' INT TERM HUP
+  # An interruption may find stderr to be the pipe to a progress bar.
+  exec 2>&"$STDERR"
   say "Error: $2"
   if [[ -n $WRITING && -n $IS_DEVICE ]]; then unmake; fi
   if [[ -n $JSON ]]; then
@@ -231,6 +235,7 @@ check_size() { # MiB needed
 # ---------------------------------------------------------------- archive and config-file
 make_work_folder() {
   local base=${TMPDIR:-/var/tmp} need free
+  [[ -d $base && -w $base ]] || fail "$EXIT_HOST" "$base is no folder that can be written to; TMPDIR names another one"
   need=$(($(stat -c %s "$ARCHIVE") * 3 / 1024 + 256 * 1024))
   free=$(df --output=avail -k "$base" | tail -n 1)
   ((free > need)) || fail "$EXIT_HOST" "$base has $((free / 1024)) MiB free, $((need / 1024)) are needed; TMPDIR names another folder"
@@ -422,6 +427,8 @@ with_progress() { # what, MiB, command that runs dd
 # Turns dd's progress on stdin into a bar on a terminal, and shows its errors.
 show_progress() { # what, bytes in total
   local chunk line begun=${EPOCHREALTIME/./}
+  # It ends with what it shows: until then nothing that is written to it must fail.
+  trap '' INT TERM HUP
   while IFS= read -r -d $'\r' chunk || [[ -n $chunk ]]; do
     while IFS= read -r line; do
       if [[ $line == dd:* ]]; then
