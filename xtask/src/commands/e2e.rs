@@ -59,6 +59,12 @@ impl Arguments {
             ..Self::default()
         }
     }
+
+    /// With another LinuxKit file merged before hook-os.yaml.
+    pub fn before_hookos(mut self, definition: PathBuf) -> Self {
+        self.parts.before_hookos = Some(definition);
+        self
+    }
 }
 
 /// Builds what is not in the store, then hands each scenario over to `vm-tests`.

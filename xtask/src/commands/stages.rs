@@ -27,6 +27,9 @@ pub struct Parts {
     /// Layout of the reference OS image [default: plain]
     #[arg(long, value_enum, conflicts_with = "os_image")]
     pub layout: Option<Layout>,
+    /// A LinuxKit file that is merged before hook-os.yaml; only for measurements.
+    #[arg(skip)]
+    pub before_hookos: Option<PathBuf>,
 }
 
 impl Parts {
@@ -44,6 +47,7 @@ impl Parts {
             config_file,
             newest_packages: None,
             signing: None,
+            before_hookos: absolute(&self.before_hookos)?,
         })
     }
 }

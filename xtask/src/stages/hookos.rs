@@ -35,6 +35,9 @@ pub const STAGE: Stage = Stage {
         inputs.extend(sources(root, &["xtask/src/stages/hookos.rs"]));
         inputs.push(super::Input::Path(STUB.into()));
         inputs.extend(Signing::inputs(options.signing.as_ref())?);
+        // The whole folder: the files that it takes are beside it.
+        let before = options.before_hookos.as_deref().and_then(Path::parent);
+        inputs.extend(before.map(|folder| super::Input::Path(folder.into())));
         Ok(inputs)
     },
     build,
@@ -45,8 +48,13 @@ fn build(context: &Context) -> Result<()> {
         context.need("reference-images")?,
         context.need("bootstrapper-image")?,
     ])?;
-    let definition = context.root.join("hookos/hook-os.yaml");
+    let folder = context.root.join("hookos");
+    let definition = folder.join("hook-os.yaml");
     let mut request = Request::new(&definition, images, &context.out);
+    request.base = Some(folder);
+    request
+        .definitions
+        .splice(..0, context.options.before_hookos.clone());
     // Compressed parts are kept by digest: after an edit only what changed is compressed anew.
     request.cache = Some(store::cache_dir()?.join("hookos"));
     let report = assemble(&request)?;

@@ -37,6 +37,9 @@ pub struct Options {
     pub newest_packages: Option<String>,
     /// The key that boot files are signed with; without it they are not signed.
     pub signing: Option<Signing>,
+    /// A LinuxKit file that is merged before `hook-os.yaml`, for measurements; its `source:` files are relative to
+    /// `hookos/`.
+    pub before_hookos: Option<PathBuf>,
 }
 
 /// The file in a stage's output with what people should know of it, one note a line.

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Writes the blocks of the OS image from memory to the disk that the installer is going to choose, by a plain dd,
+# and says on the consoles how long that took:
+#   EMTS plain-dd: written in <seconds> s
+# Nobody's config-file is asked: a disk with `installDisk` is none of its business.
+set -Eeuo pipefail
+
+HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source=hookos/files/install-os.sh
+source "$HERE/install-os.sh"
+
+readonly MEMORY="$RUN/memory"
+
+find_disk() {
+  local disks ranked
+  disks=$(list_disks)
+  ranked=$(rank_disks "$(image_field rawSize)" "$(jq -r '.[0].path' <<<"$STICKS")" null <<<"$disks")
+  pick_disk "$ranked"
+}
+
+main_dd() {
+  local began
+  # Nothing announces file systems, and the modules of hook-os.yaml come later.
+  modprobe -a usb_storage uas sd_mod ext4
+  mkdir -p "$MEDIA" "$MEMORY"
+  find_consoles
+  wait_until "$MEDIA_DEADLINE" media_present || fail "no stick"
+  mount -t ext4 -o ro,noload "$(stick_part EMTS-OS)" "$MEDIA"
+  cp "$MEDIA/manifest.json" "$MANIFEST"
+  DISK=$(find_disk)
+  mount -t tmpfs -o size=90% tmpfs "$MEMORY"
+  zstd -dq --sparse -o "$MEMORY/image" <"$(image_file)"
+  umount "$MEDIA"
+  began=$(uptime_cs)
+  dd if="$MEMORY/image" of="$DISK" bs=128K conv=nocreat,notrunc,sparse oflag=direct status=none
+  sync "$DISK"
+  say "EMTS plain-dd: written in $(seconds_since "$began") s"
+  umount "$MEMORY"
+  blkdiscard --force "$DISK"
+}
+
+main_dd
