@@ -386,9 +386,10 @@ disk() { # jq expression that changes an ordinary stick
   [[ $output == *"Do not boot from it."* ]]
 }
 
-@test "Ctrl-C in the middle of writing leaves a device that does not boot, with exit code 130" {
+# A tool interrupts the script while it writes to a device.
+interrupted_device() { # name of the tool, shell script in its place
   old_stick
-  replace_tool sgdisk 'kill -INT 0'
+  replace_tool "$1" "$2"
   export -f as_device
   export SCRIPT
   run -130 interruptible bash -c 'as_device : --yes "$@"' bash "$IMAGE" "$ARCHIVE" "$CONFIG"
@@ -397,15 +398,12 @@ disk() { # jq expression that changes an ordinary stick
   [ -z "$(ls -d "$BATS_TEST_TMPDIR"/emts-usb.* 2>/dev/null)" ]
 }
 
-@test "Ctrl-C while dd writes is told, leaves a device that does not boot, and no temporary files" {
-  old_stick
-  replace_tool dd 'case "$*" in *status=progress*) kill -INT 0 ;; esac; exec /bin/dd "$@"'
-  export -f as_device
-  export SCRIPT
-  run -130 interruptible bash -c 'as_device : --yes "$@"' bash "$IMAGE" "$ARCHIVE" "$CONFIG"
-  [[ $output == *"Error: interrupted"*"does not boot"* ]]
-  does_not_boot
-  [ -z "$(ls -d "$BATS_TEST_TMPDIR"/emts-usb.* 2>/dev/null)" ]
+@test "Ctrl-C in the middle of writing leaves a device that does not boot, with exit code 130" {
+  interrupted_device sgdisk 'kill -INT 0'
+}
+
+@test "Ctrl-C while dd shows its progress is told all the same" {
+  interrupted_device dd 'case "$*" in *status=progress*) kill -INT 0 ;; esac; exec /bin/dd "$@"'
 }
 
 @test "Ctrl-C in the middle of writing leaves an image file as it was, and no temporary files" {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -180,6 +181,16 @@ pub fn privileged(program: &str) -> Command {
     }
     let mut command = Command::new("sudo");
     command.arg(program);
+    command
+}
+
+/// A command for `program` that makes files which belong to root: for another user through `fakeroot`.
+pub fn with_files_of_root(program: &Path) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("fakeroot");
+    command.arg("--").arg(program);
     command
 }
 

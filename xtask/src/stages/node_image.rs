@@ -11,7 +11,6 @@ mod manifest;
 mod root;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
@@ -189,14 +188,7 @@ fn k3s_version(dir: &Path) -> Result<String> {
 /// Fills `work` with the root file system, kernel and initramfs.
 fn assemble_root(inputs: &NodeImageInputs, work: &Path) -> Result<()> {
     let script = inputs.source.join("assemble-root.sh");
-    // The tree has to belong to root inside the image; a user gets that view from fakeroot.
-    let mut command = if rustix::process::geteuid().is_root() {
-        Command::new(script)
-    } else {
-        let mut command = Command::new("fakeroot");
-        command.arg("--").arg(script);
-        command
-    };
+    let mut command = process::with_files_of_root(&script);
     command
         .arg(inputs.layout.name())
         .arg(&inputs.base)

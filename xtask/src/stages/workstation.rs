@@ -2,7 +2,6 @@
 //! as users do. Its content is defined in `vm-tests/workstation/`.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -77,14 +76,7 @@ fn build(context: &Context) -> Result<()> {
 
 fn assemble(root: &Path, base: &Path, work: &Path) -> Result<()> {
     let script = root.join(SOURCE).join("assemble.sh");
-    // The tree has to belong to root inside the image; a user gets that view from fakeroot.
-    let mut command = if rustix::process::geteuid().is_root() {
-        Command::new(script)
-    } else {
-        let mut command = Command::new("fakeroot");
-        command.arg("--").arg(script);
-        command
-    };
+    let mut command = process::with_files_of_root(&script);
     command
         .arg(base)
         .arg(root.join(INITRAMFS))
