@@ -8,4 +8,4 @@ mod boot;
 mod store;
 
 pub use boot::{BootEntry, BootVariables, DevicePathNode, load_option};
-pub use store::{NvramError, Variable, add_variable, read_store};
+pub use store::{NvramError, Variable, add_variable, fill, read_store};

@@ -20,6 +20,8 @@ const STORE_GUID: [u8; 16] = guid(
 const STORE_HEADER: usize = 28;
 /// Bytes of a variable's header.
 const VARIABLE_HEADER: usize = 60;
+/// Content of the variables that fill a store, bytes: less than OVMF's largest.
+const FILLER: usize = 8000;
 /// First word of a variable's header.
 const VARIABLE_START: u16 = 0x55aa;
 /// State of a variable that is in use: header and data valid, not deleted.
@@ -154,6 +156,26 @@ pub fn add_variable(bytes: &mut [u8], name: &str, data: &[u8]) -> Result<(), Nvr
     Ok(())
 }
 
+/// Adds variables of the firmware's own namespace until `leave` bytes or a few less are free. The machine must not run.
+///
+/// # Errors
+/// The content is no variable store.
+pub fn fill(bytes: &mut [u8], leave: usize) -> Result<(), NvramError> {
+    for number in 0.. {
+        let (mut at, end) = variables_area(bytes)?;
+        while at + VARIABLE_HEADER <= end && u16_at(bytes, at)? == VARIABLE_START {
+            at = read_variable(bytes, at)?.2;
+        }
+        let name = format!("Filler{number:02}");
+        let header = VARIABLE_HEADER + 2 * (name.len() + 1);
+        let Some(size) = (end - at).checked_sub(leave + header) else {
+            break;
+        };
+        add_variable(bytes, &name, &vec![0; size.min(FILLER)])?;
+    }
+    Ok(())
+}
+
 /// AUTHENTICATED_VARIABLE_HEADER: start u16, state u8, reserved u8, attributes
 /// u32, monotonic count u64, time 16 bytes, key index u32, name size u32, data
 /// size u32, vendor GUID; then name (UTF-16) and data, padded to 4 bytes.
@@ -246,6 +268,23 @@ pub(super) mod tests {
         }
         bytes.resize(0x11000, 0xff);
         bytes
+    }
+
+    #[test]
+    fn a_filled_store_takes_no_more_than_it_has_left() {
+        let mut bytes = store(&[("BootOrder", STATE_ADDED, &[1, 0])]);
+        fill(&mut bytes, 1000).unwrap();
+        assert!(matches!(
+            add_variable(&mut bytes, "Boot0001", &[0; 1000]),
+            Err(NvramError::Full)
+        ));
+        add_variable(&mut bytes, "Boot0001", &[0; 800]).unwrap();
+        let variables = read_store(&bytes).unwrap();
+        assert!(
+            variables
+                .iter()
+                .any(|variable| variable.name == "BootOrder")
+        );
     }
 
     #[test]

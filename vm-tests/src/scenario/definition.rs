@@ -111,6 +111,10 @@ pub struct MachineDefinition {
     /// Its firmware starts only what is signed with the test key.
     #[serde(default)]
     pub secure_boot: bool,
+    /// Its firmware's variable store has room for what the firmware itself writes, and for no boot entry: Linux keeps
+    /// 5 KiB of it free (`EFI_MIN_RESERVE`).
+    #[serde(default)]
+    pub full_variables: bool,
     /// Entries that the firmware has already.
     #[serde(default)]
     pub boot_entries: Vec<ForeignEntry>,

@@ -53,6 +53,11 @@ impl Hardware {
         };
         let hardware = Self::of_disks(folder, stick, disks, &machine.disks, kind)?;
         add_entries(&hardware.firmware.vars, &machine.boot_entries)?;
+        if machine.full_variables {
+            let mut bytes = fs_err::read(&hardware.firmware.vars)?;
+            nvram::fill(&mut bytes, FIRMWARE_ROOM)?;
+            fs_err::write(&hardware.firmware.vars, bytes)?;
+        }
         Ok(hardware)
     }
 
@@ -228,6 +233,9 @@ fn add_entries(vars: &Path, entries: &[ForeignEntry]) -> Result<()> {
     nvram::add_variable(&mut bytes, "BootOrder", &order)?;
     Ok(fs_err::write(vars, bytes)?)
 }
+
+/// Bytes of a full variable store that the firmware itself has: OVMF fills 12 KiB of them at its first start.
+const FIRMWARE_ROOM: usize = 16_000;
 
 /// The partition of the entry of another system: no disk of a scenario has it.
 const OTHER_ESP: [u8; 16] = *b"other system ESP";

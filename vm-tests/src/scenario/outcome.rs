@@ -31,7 +31,7 @@ pub(super) fn checks(
 ) -> Result<()> {
     let target = scenario.target();
     // A firmware that starts the stick first has changed the order since the installer left it.
-    let kept = if scenario.machine.stick.starts_first {
+    let kept = if scenario.machine.stick.starts_first || scenario.machine.full_variables {
         collect::INSTALLED_VARS
     } else {
         collect::save_vars(hardware, evidence, collect::LAST_VARS);
@@ -45,7 +45,9 @@ pub(super) fn checks(
     // Where HookOS did not run, nobody could have changed an entry.
     let ran = !scenario.steps.contains(&Step::FirmwareRefuses);
     if ran && (finished || installed) {
-        collect::firmware(evidence, kept, installed, checks);
+        // A firmware that has no room for the entry must be left as it is.
+        let entry = installed && !scenario.machine.full_variables;
+        collect::firmware(evidence, kept, entry, checks);
     }
     if !finished {
         return Ok(());
