@@ -193,12 +193,10 @@ pub fn install(yes: bool) -> Result<()> {
     }
     if !packages.is_empty() {
         apt(&["update", "--quiet"])?;
-        let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
-        arguments.extend(&packages);
-        apt(&arguments)?;
+        apt_install(&packages)?;
     }
     if backport {
-        qemu::install_backport(apt)?;
+        install_qemu()?;
     }
     match self::missing().first() {
         None => Ok(()),
@@ -208,6 +206,23 @@ pub fn install(yes: bool) -> Result<()> {
             need.package
         ),
     }
+}
+
+/// QEMU from the backports. A mirror may not have them: then the release's own, with which emulated guests get one
+/// processor.
+fn install_qemu() -> Result<()> {
+    let Err(error) = qemu::install_backport(apt, apt_install) else {
+        return Ok(());
+    };
+    eprintln!(
+        "warning: there is no QEMU from the backports, so emulated guests get one processor: {error:#}"
+    );
+    qemu::remove_sources()?;
+    if qemu::version().is_ok() {
+        return Ok(());
+    }
+    apt(&["update", "--quiet"])?;
+    apt_install(&qemu::PACKAGES)
 }
 
 /// `install` for commands that only need the set-up to be there: without a terminal nobody can be asked.
@@ -230,6 +245,12 @@ fn confirmed() -> Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Installs packages; options of apt-get may stand before them.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let options = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    apt(&[&options, packages].concat())
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {

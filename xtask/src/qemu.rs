@@ -23,7 +23,7 @@ const OLD_RELEASE: &str = "bookworm";
 /// The packages that are taken from the backports.
 pub const PACKAGES: [&str; 2] = ["qemu-system-x86", "qemu-utils"];
 /// Where apt is told of the backports.
-pub const SOURCES: &str = "/etc/apt/sources.list.d/emts-backports.list";
+const SOURCES: &str = "/etc/apt/sources.list.d/emts-backports.list";
 
 /// How many processors an emulated guest gets.
 ///
@@ -88,7 +88,10 @@ fn is_old_release(os_release: &str) -> bool {
 ///
 /// # Errors
 /// apt has no mirror of the release, or fails.
-pub fn install_backport(apt: impl Fn(&[&str]) -> Result<()>) -> Result<()> {
+pub fn install_backport(
+    apt: impl Fn(&[&str]) -> Result<()>,
+    apt_install: impl Fn(&[&str]) -> Result<()>,
+) -> Result<()> {
     if !Path::new(SOURCES).exists() {
         let format = "$(REPO_URI) $(CODENAME) $(ORIGIN) $(COMPONENT)";
         let targets = output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
@@ -104,10 +107,16 @@ pub fn install_backport(apt: impl Fn(&[&str]) -> Result<()>) -> Result<()> {
     }
     apt(&["update", "--quiet"])?;
     let release = format!("{OLD_RELEASE}-backports");
-    let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
-    arguments.extend(["--target-release", &release]);
-    arguments.extend(PACKAGES);
-    apt(&arguments)
+    apt_install(&[&["--target-release", &release][..], &PACKAGES].concat())
+}
+
+/// Takes back what apt was told of the backports.
+///
+/// # Errors
+/// The file cannot be removed.
+pub fn remove_sources() -> Result<()> {
+    process::run(process::privileged("rm").arg("-f").arg(SOURCES))
+        .with_context(|| format!("removing {SOURCES}"))
 }
 
 /// The line of sources for apt, from what `apt-get indextargets` says.
