@@ -6,7 +6,7 @@
 //! then switched on as a machine of its own and has to end installed.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -25,6 +25,9 @@ use crate::machine::{RunningVm, create_empty_disk, replay};
 
 /// The environment variable that takes the place of a scenario's seed.
 const SEED: &str = "EMTS_SEED";
+/// The part of a step's duration in which its random moments are: the second installation may be a little faster than
+/// the first, whose duration it is.
+const INSIDE: f64 = 0.85;
 
 /// A moment of the installation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,7 +87,18 @@ pub(super) async fn run(
         .line(&format!("seed {seed} (set {SEED} to draw others)"));
     let whole = Whole::install(context, accelerator, report).await?;
     let moments = draw(cuts, seed, &whole.markers);
-    let (left, log) = cut(context, accelerator, &whole, &moments).await?;
+    let (left, log, late) = cut(context, accelerator, &whole, &moments).await?;
+    report.checks.push(Check {
+        key: "machine/powerCut".into(),
+        check: "every random moment was inside of its step".into(),
+        expected: "none was later".into(),
+        passed: late.is_empty(),
+        actual: if late.is_empty() {
+            "none was later".to_owned()
+        } else {
+            late.join(", ")
+        },
+    });
     let mut table = Vec::new();
     for (number, left) in left.iter().enumerate() {
         let label = format!(
@@ -191,7 +205,7 @@ fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Moment> {
             boundaries.push(Moment {
                 step: step.clone(),
                 done: false,
-                after: (took * random.f64()).max(0.01),
+                after: (took * INSIDE * random.f64()).max(0.01),
             });
         }
     }
@@ -217,14 +231,40 @@ fn duration(markers: &[Marker], step: &str) -> f64 {
     }
 }
 
-/// Installs once more and keeps what a power cut would leave at each moment. Returns that and the log of the
-/// disk's writes.
+/// The time that a machine has run, without that in which it was held still.
+struct Clock {
+    started: Instant,
+    held: Duration,
+    /// The step that moments are counted from, and when it began.
+    begun: Option<(String, Duration)>,
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.held)
+    }
+
+    /// When the step began; now, for one that was not asked for before.
+    fn begin_of(&mut self, step: &str) -> Duration {
+        match &self.begun {
+            Some((begun, at)) if begun == step => *at,
+            _ => {
+                let now = self.now();
+                self.begun = Some((step.to_owned(), now));
+                now
+            }
+        }
+    }
+}
+
+/// Installs once more and keeps what a power cut would leave at each moment. Returns that, the log of the disk's
+/// writes, and the moments at which their step was over already.
 async fn cut(
     context: &Context<'_>,
     accelerator: Accelerator,
     whole: &Whole,
     moments: &[Moment],
-) -> Result<(Vec<Left>, PathBuf)> {
+) -> Result<(Vec<Left>, PathBuf, Vec<String>)> {
     let scenario = &context.options.scenario;
     let folder = context.evidence.path(MACHINE).join("cut");
     let usb = &context.options.usb;
@@ -243,18 +283,27 @@ async fn cut(
     let console = Console::follow(&plan.serial_logs);
     let vm = RunningVm::start(plan, &logs.join("qmp.jsonl")).await?;
     let guard = Guard::new(&vm, &console, context.interrupted.clone());
-    let mut left = Vec::new();
+    let (mut left, mut late) = (Vec::new(), Vec::new());
+    let mut clock = Clock {
+        started: Instant::now(),
+        held: Duration::ZERO,
+        begun: None,
+    };
     for moment in moments {
         context
             .output
             .doing(&format!("waiting for {}", moment.label()));
-        reach(&guard, moment, context).await?;
+        if !reach(&guard, moment, context, &mut clock).await? {
+            late.push(moment.label());
+        }
         let folder = context
             .evidence
             .path(MACHINE)
             .join(format!("cut-{}", left.len() + 1));
         fs_err::create_dir_all(&folder)?;
+        let held = Instant::now();
         let log_length = vm.held_still(|| keep(&hardware, &log, &folder))??;
+        clock.held += held.elapsed();
         left.push(Left {
             moment: moment.clone(),
             folder,
@@ -263,29 +312,47 @@ async fn cut(
     }
     drop(guard);
     vm.kill().await?;
-    Ok((left, log))
+    Ok((left, log, late))
 }
 
-async fn reach(guard: &Guard<'_>, moment: &Moment, context: &Context<'_>) -> Result<()> {
+/// Waits for a moment. False when its step ended before.
+async fn reach(
+    guard: &Guard<'_>,
+    moment: &Moment,
+    context: &Context<'_>,
+    clock: &mut Clock,
+) -> Result<bool> {
     let state = if moment.done {
         MarkerState::Done
     } else {
         MarkerState::Begin
     };
-    let marker = guard.console().wait_for(|seen| {
-        let reached = |marker: &&Marker| marker.step == moment.step && marker.state == state;
-        seen.markers.iter().find(reached).map(|_| ())
-    });
+    let marker = |state| {
+        guard.console().wait_for(move |seen| {
+            let reached = |marker: &&Marker| marker.step == moment.step && marker.state == state;
+            seen.markers.iter().find(reached).map(|_| ())
+        })
+    };
     let budgets = &context.options.scenario.budgets;
     let reached = async {
-        marker.await;
-        tokio::time::sleep(Duration::from_secs_f64(moment.after)).await;
-        Ok::<_, Failure>(())
+        marker(state).await;
+        if moment.done {
+            return Ok(true);
+        }
+        let due = clock.begin_of(&moment.step) + Duration::from_secs_f64(moment.after);
+        let left = due.saturating_sub(clock.now());
+        if moment.after == 0.0 {
+            return Ok(true);
+        }
+        Ok::<_, Failure>(tokio::select! {
+            biased;
+            () = marker(MarkerState::Done) => false,
+            () = tokio::time::sleep(left) => true,
+        })
     };
     let doing = format!("waiting for {}", moment.label());
     let budget = budgets.first_marker + budgets.install;
-    guard.race(&doing, budget, reached).await?;
-    Ok(())
+    Ok(guard.race(&doing, budget, reached).await?)
 }
 
 /// Copies what a cut leaves. The machine is held still.
@@ -417,6 +484,21 @@ mod tests {
             .iter()
             .filter_map(|end| Marker::parse(&format!("EMTS step=write-image state={end}")))
             .collect()
+    }
+
+    #[test]
+    fn all_moments_of_a_step_are_counted_from_its_one_begin() {
+        let mut clock = Clock {
+            started: Instant::now(),
+            held: Duration::ZERO,
+            begun: None,
+        };
+        let begun = clock.begin_of("write-image");
+        while clock.now() == begun {}
+        assert_eq!(clock.begin_of("write-image"), begun);
+        assert_ne!(clock.begin_of("set-boot-order"), begun);
+        clock.held = Duration::from_secs(3600);
+        assert_eq!(clock.now(), Duration::ZERO);
     }
 
     #[test]
