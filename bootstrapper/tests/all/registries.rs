@@ -89,6 +89,19 @@ fn every_fault_of_the_registries_is_found_at_its_place() {
 }
 
 #[test]
+fn half_a_login_is_told_apart_from_two() {
+    for (auth, words) in [
+        ("{username: u}", "belong together"),
+        ("{password: p}", "belong together"),
+        ("{username: u, auth: 'dTpw'}", "exactly one of them"),
+    ] {
+        let parsed = with_registries(&format!("{{configs: {{a: {{auth: {auth}}}}}}}"), "{}");
+        let message = &parsed.diagnostics[0].message;
+        assert!(message.contains(words), "{auth}: {message}");
+    }
+}
+
+#[test]
 fn a_second_registries_file_is_refused_where_k3s_would_read_it() {
     let mirrors = "{mirrors: {a: {}}}";
     for spec in [
