@@ -10,6 +10,7 @@ mod immutable;
 mod installed;
 mod installer;
 mod machine;
+mod moments;
 mod offline;
 mod outcome;
 mod power_cuts;
