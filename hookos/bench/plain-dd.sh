@@ -29,10 +29,14 @@ main_dd() {
   cp "$MEDIA/manifest.json" "$MANIFEST"
   DISK=$(find_disk)
   mount -t tmpfs -o size=90% tmpfs "$MEMORY"
-  zstd -dq --sparse -o "$MEMORY/image" <"$(image_file)"
+  blkdiscard --force "$DISK"
+  "$DISK_WRITER" --sparse "$DISK" <"$(image_file)"
+  dd if="$DISK" of="$MEMORY/image" bs=1M iflag=count_bytes count="$(image_field rawSize)" conv=sparse status=none
+  blkdiscard --force "$DISK"
+  blockdev --flushbufs "$DISK"
   umount "$MEDIA"
   began=$(uptime_cs)
-  dd if="$MEMORY/image" of="$DISK" bs=128K conv=nocreat,notrunc,sparse oflag=direct status=none
+  dd if="$MEMORY/image" of="$DISK" bs=1M conv=nocreat,notrunc,sparse oflag=direct status=none
   sync "$DISK"
   say "EMTS plain-dd: written in $(seconds_since "$began") s"
   umount "$MEMORY"

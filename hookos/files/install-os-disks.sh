@@ -274,17 +274,17 @@ write_image() {
   wait_until "$PARTITION_DEADLINE" reread_partitions || fail "the kernel does not show the new partitions of $DISK"
 }
 
-# Writes the image, without its runs of zeros if the disk has them already. zstd writes to the disk by
-# itself: in a virtual machine each hand-over through a pipe may cost more than the work on its content.
+# Writes the image past the page cache, without its runs of zeros if the disk has them already.
 copy_image() { # "yes" to leave out zeros
-  local compression command conv=nocreat,notrunc zeros=--no-sparse image
+  local compression command conv=nocreat,notrunc image
+  local -a writer=("$DISK_WRITER")
   compression=$(image_field compression)
   command=$(decompressor "$compression")
-  if [[ -n $1 ]]; then conv+=,sparse zeros=--sparse; fi
+  if [[ -n $1 ]]; then conv+=,sparse writer+=(--sparse); fi
   # Of a stick that was pulled meanwhile it does not open.
   exec {image}<"$(image_file)" || return
-  if [[ $compression == zstd ]]; then
-    zstd -dqf "$zeros" -o "$DISK" <&"$image" &
+  if [[ -z $command ]]; then
+    "${writer[@]}" "$DISK" <&"$image" &
   else
     # shellcheck disable=SC2086 # a command with its options
     { $command <&"$image" | dd of="$DISK" iflag=fullblock bs=128K conv="$conv" oflag=direct status=none; } &

@@ -8,7 +8,7 @@
 # Nothing on the target disk changes before choose-disk is done, and the firmware boots the stick until
 # set-boot-order is done; so a machine that loses power at any time installs again from the start.
 #
-# Needs bash, coreutils, util-linux, gdisk, e2fsprogs, jq, zstd (gzip, xz for such images), efibootmgr.
+# Needs bash, coreutils, util-linux, gdisk, e2fsprogs, jq, xxhash (gzip, xz for such images), efibootmgr.
 set -Eeuo pipefail
 export LC_ALL=C
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -17,6 +17,7 @@ readonly STEPS=(find-media validate-config verify-image choose-disk write-image 
   configure-os configure-kubernetes set-boot-order save-logs reboot)
 
 readonly BOOTSTRAPPER=${EMTS_BOOTSTRAPPER:-/mnt/bootstrapper/cluster-bootstrapper} # set from outside by tests
+readonly DISK_WRITER=/mnt/disk-writer/disk-writer
 readonly LOG=${EMTS_LOG:-/var/log/os-installer.log}
 readonly RUN=${EMTS_RUN:-/run/emts-installer} # set from outside by tests
 readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=${EMTS_TARGET:-/mnt/target}
@@ -45,10 +46,10 @@ image_field() { # name
 
 image_file() { printf '%s/%s\n' "$MEDIA" "$(image_field file)"; }
 
-# The command that decompresses from stdin to stdout.
+# The command that decompresses from stdin to stdout. For zstd it is none: disk-writer does that itself.
 decompressor() { # compression
   case $1 in
-    zstd) echo zstd -dcq ;;
+    zstd) ;;
     gzip) echo gzip -dc ;;
     xz) echo xz -dc ;;
     none) echo cat ;;

@@ -22,7 +22,11 @@ const OS_RELEASE: &str = concat!(
 pub const STAGE: Stage = Stage {
     name: "hookos",
     summary: "kernel, initrd.img, cmdline and hookos.efi from hook-os.yaml",
-    needs: &["reference-images", "bootstrapper-image"],
+    needs: &[
+        "reference-images",
+        "bootstrapper-image",
+        "disk-writer-image",
+    ],
     inputs: |root, options| {
         let mut inputs = sources(
             root,
@@ -47,6 +51,7 @@ fn build(context: &Context) -> Result<()> {
     let images = ImageSource::open([
         context.need("reference-images")?,
         context.need("bootstrapper-image")?,
+        context.need("disk-writer-image")?,
     ])?;
     let folder = context.root.join("hookos");
     let definition = folder.join("hook-os.yaml");

@@ -1,10 +1,10 @@
 //! The build as a list of stages: each has named inputs, other stages it needs, and one output folder.
 
-mod bootstrapper_image;
 pub mod bundle;
 pub mod hookos;
 mod k3s;
 pub mod node_image;
+mod program_image;
 pub mod reference_images;
 pub mod small_image;
 mod static_binary;
@@ -97,9 +97,11 @@ pub struct Stage {
 /// All stages; each comes after those that it needs.
 pub const ALL: &[Stage] = &[
     static_binary::BOOTSTRAPPER,
+    static_binary::DISK_WRITER,
     static_binary::HOOKOS_INIT,
     reference_images::STAGE,
-    bootstrapper_image::STAGE,
+    program_image::BOOTSTRAPPER,
+    program_image::DISK_WRITER,
     hookos::STAGE,
     k3s::STAGE,
     small_image::STAGE,

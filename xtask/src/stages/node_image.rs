@@ -142,7 +142,6 @@ pub fn build(inputs: &NodeImageInputs, out: &Path) -> Result<()> {
     disk::make(inputs.layout, &inputs.source, signing, work.path(), &raw)?;
     manifest::write(
         &mut fs_err::File::open(&raw)?,
-        Some(fs_err::metadata(&raw)?.len()),
         &manifest::Description {
             name: inputs.layout.image_name(),
             k3s_version: Some(&version),

@@ -1,4 +1,4 @@
-//! Stages `bootstrapper` and `hookos-init`: static binaries of workspace members.
+//! Stages `bootstrapper`, `disk-writer` and `hookos-init`: static binaries of workspace members.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,6 +17,14 @@ pub const BOOTSTRAPPER: Stage = Stage {
     needs: &[],
     inputs: |root, _: &Options| inputs(root, "bootstrapper"),
     build: |context| build(context, "cluster-bootstrapper"),
+};
+
+pub const DISK_WRITER: Stage = Stage {
+    name: "disk-writer",
+    summary: "what the installer writes the OS image with, a static binary",
+    needs: &[],
+    inputs: |root, _: &Options| inputs(root, "hookos/disk-writer"),
+    build: |context| build(context, "disk-writer"),
 };
 
 pub const HOOKOS_INIT: Stage = Stage {

@@ -46,7 +46,6 @@ pub fn accept(image: &Path, k3s_version: Option<&str>, out: &Path) -> Result<()>
     };
     manifest::write(
         &mut Cursor::new(head).chain(raw.reader()),
-        None,
         &description,
         out,
     )

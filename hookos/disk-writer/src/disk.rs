@@ -1,0 +1,145 @@
+//! Writing past the page cache.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use rustix::fs::OFlags;
+
+use crate::image::PART;
+
+/// Direct I/O wants memory, offsets and sizes in multiples of the disk's sectors; a page is one of each there is.
+const ALIGNMENT: usize = 4096;
+/// What is zero is left out in pieces of this size: smaller ones spare next to nothing and make more requests.
+const ZEROS: usize = 64 << 10;
+
+/// Memory for a part of an image that direct I/O accepts.
+pub struct Buffer {
+    memory: Vec<u8>,
+    start: usize,
+}
+
+impl Buffer {
+    pub fn new() -> Self {
+        let memory = vec![0; PART + ALIGNMENT];
+        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        Self { memory, start }
+    }
+
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.start + PART]
+    }
+}
+
+/// The disk.
+pub struct Disk {
+    file: File,
+    path: PathBuf,
+    sparse: bool,
+}
+
+impl Disk {
+    /// Opens the disk for this process alone: the kernel refuses a block device that is mounted or has a holder.
+    /// With `sparse`, [`Disk::write`] leaves out what is zero.
+    pub fn open(path: &Path, sparse: bool) -> Result<Self> {
+        let flags = OFlags::DIRECT | OFlags::EXCL;
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        Ok(Self {
+            file,
+            path: path.into(),
+            sparse,
+        })
+    }
+
+    /// A file in the place of a disk, through the page cache: not every file system has direct I/O.
+    #[cfg(test)]
+    pub fn file(path: &Path, sparse: bool) -> Result<Self> {
+        Ok(Self {
+            file: OpenOptions::new().write(true).open(path)?,
+            path: path.into(),
+            sparse,
+        })
+    }
+
+    /// Writes the begin of a [`Buffer`] at this byte. Both are whole sectors of the disk.
+    pub fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let mut start = 0;
+        while start < bytes.len() {
+            let zero = self.sparse && is_zero(piece(bytes, start));
+            let mut end = start;
+            while end < bytes.len() && (self.sparse && is_zero(piece(bytes, end))) == zero {
+                end += piece(bytes, end).len();
+            }
+            if !zero {
+                let at = offset + start as u64;
+                self.file
+                    .write_all_at(&bytes[start..end], at)
+                    .with_context(|| format!("writing to {} at byte {at}", self.path.display()))?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}
+
+fn piece(bytes: &[u8], start: usize) -> &[u8] {
+    &bytes[start..bytes.len().min(start + ZEROS)]
+}
+
+fn is_zero(piece: &[u8]) -> bool {
+    static ZERO: [u8; ZEROS] = [0; ZEROS];
+    piece == &ZERO[..piece.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What a file of ones holds after a part was written, one number for each piece.
+    fn written(sparse: bool) -> Result<Vec<u8>> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("disk");
+        fs::write(&path, vec![1; 6 * ZEROS])?;
+        let disk = Disk::file(&path, sparse)?;
+        let part: Vec<_> = [0, 2, 2, 0].iter().flat_map(|n| [*n; ZEROS]).collect();
+        disk.write(&part, ZEROS as u64)?;
+        let content = fs::read(&path)?;
+        assert!(
+            content
+                .chunks(ZEROS)
+                .all(|piece| piece.iter().all(|byte| *byte == piece[0]))
+        );
+        Ok(content.chunks(ZEROS).map(|piece| piece[0]).collect())
+    }
+
+    #[test]
+    fn writes_everything_or_leaves_out_what_is_zero() -> Result<()> {
+        assert_eq!(written(false)?, [1, 0, 2, 2, 0, 1]);
+        assert_eq!(written(true)?, [1, 1, 2, 2, 1, 1]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_piece_with_one_byte_that_is_not_zero_is_not_zero() {
+        for place in [0, ZEROS / 2, ZEROS - 1] {
+            let mut piece = vec![0; ZEROS];
+            piece[place] = 1;
+            assert!(!is_zero(&piece));
+        }
+        assert!(is_zero(&[0; ZEROS]) && is_zero(&[0; 512]));
+    }
+
+    #[test]
+    fn buffers_are_aligned() {
+        let mut buffer = Buffer::new();
+        assert_eq!(buffer.bytes().as_ptr().align_offset(ALIGNMENT), 0);
+        assert_eq!(buffer.bytes().len(), PART);
+    }
+}
