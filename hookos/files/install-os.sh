@@ -17,7 +17,7 @@ readonly STEPS=(find-media validate-config verify-image choose-disk write-image 
   configure-os configure-kubernetes set-boot-order save-logs reboot)
 
 readonly BOOTSTRAPPER=${EMTS_BOOTSTRAPPER:-/mnt/bootstrapper/cluster-bootstrapper} # set from outside by tests
-readonly DISK_WRITER=/mnt/disk-writer/disk-writer
+readonly DISK_WRITER=${EMTS_DISK_WRITER:-/mnt/disk-writer/disk-writer} # set from outside by tests
 readonly LOG=${EMTS_LOG:-/var/log/os-installer.log}
 readonly RUN=${EMTS_RUN:-/run/emts-installer} # set from outside by tests
 readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=${EMTS_TARGET:-/mnt/target}

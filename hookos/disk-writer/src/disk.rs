@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use rustix::fs::OFlags;
 
-use crate::image::PART;
+use crate::image::{ALIGNMENT, PART};
 
-/// Direct I/O wants memory, offsets and sizes in multiples of the disk's sectors; a page is one of each there is.
-const ALIGNMENT: usize = 4096;
 /// What is zero is left out in pieces of this size: smaller ones spare next to nothing and make more requests.
 const ZEROS: usize = 64 << 10;
 
@@ -34,7 +32,9 @@ impl Buffer {
 
 /// The disk.
 pub struct Disk {
-    file: File,
+    direct: File,
+    /// For what is less than direct I/O takes, at the end of an image.
+    buffered: File,
     path: PathBuf,
     sparse: bool,
 }
@@ -43,30 +43,32 @@ impl Disk {
     /// Opens the disk for this process alone: the kernel refuses a block device that is mounted or has a holder.
     /// With `sparse`, [`Disk::write`] leaves out what is zero.
     pub fn open(path: &Path, sparse: bool) -> Result<Self> {
-        let flags = OFlags::DIRECT | OFlags::EXCL;
-        let file = OpenOptions::new()
-            .write(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(path)
-            .with_context(|| format!("opening {}", path.display()))?;
-        Ok(Self {
-            file,
-            path: path.into(),
-            sparse,
-        })
+        Self::with_flags(path, sparse, OFlags::DIRECT | OFlags::EXCL)
     }
 
     /// A file in the place of a disk, through the page cache: not every file system has direct I/O.
     #[cfg(test)]
     pub fn file(path: &Path, sparse: bool) -> Result<Self> {
+        Self::with_flags(path, sparse, OFlags::empty())
+    }
+
+    fn with_flags(path: &Path, sparse: bool, flags: OFlags) -> Result<Self> {
+        let open = |flags: OFlags| {
+            OpenOptions::new()
+                .write(true)
+                .custom_flags(flags.bits().cast_signed())
+                .open(path)
+                .with_context(|| format!("opening {}", path.display()))
+        };
         Ok(Self {
-            file: OpenOptions::new().write(true).open(path)?,
+            direct: open(flags)?,
+            buffered: open(OFlags::empty())?,
             path: path.into(),
             sparse,
         })
     }
 
-    /// Writes the begin of a [`Buffer`] at this byte. Both are whole sectors of the disk.
+    /// Writes the begin of a [`Buffer`] at this byte, a multiple of [`ALIGNMENT`].
     pub fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
         let mut start = 0;
         while start < bytes.len() {
@@ -76,14 +78,18 @@ impl Disk {
                 end += piece(bytes, end).len();
             }
             if !zero {
-                let at = offset + start as u64;
-                self.file
-                    .write_all_at(&bytes[start..end], at)
-                    .with_context(|| format!("writing to {} at byte {at}", self.path.display()))?;
+                let whole = end - end % ALIGNMENT;
+                self.write_at(&self.direct, &bytes[start..whole], offset + start as u64)?;
+                self.write_at(&self.buffered, &bytes[whole..end], offset + whole as u64)?;
             }
             start = end;
         }
         Ok(())
+    }
+
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> Result<()> {
+        file.write_all_at(bytes, offset)
+            .with_context(|| format!("writing to {} at byte {offset}", self.path.display()))
     }
 }
 

@@ -4,8 +4,10 @@ use std::io::{BufReader, Cursor, Read};
 
 use anyhow::{Context as _, Result, bail};
 
-/// Bytes of a part, decompressed, at most. A whole number of sectors, so that only the last part can end inside of one.
+/// Bytes of a part, decompressed, at most.
 pub const PART: usize = 8 << 20;
+/// Each part's place on the disk is a multiple of this: direct I/O wants whole sectors, of which there are none larger.
+pub const ALIGNMENT: usize = 4096;
 /// Bytes that are read at once.
 const READ: usize = 1 << 20;
 
@@ -19,8 +21,8 @@ pub enum Part {
 
 /// An image that is read from its begin.
 ///
-/// As long as its frames tell their size and have at most [`PART`] bytes, they are handed out as they are. From the
-/// first other one on the image is decompressed here.
+/// As long as its frames tell their size, a multiple of [`ALIGNMENT`] up to [`PART`], they are handed out as they are.
+/// From the first other one on the image is decompressed here.
 pub struct Image<R> {
     source: Source<R>,
     offset: u64,
@@ -94,7 +96,7 @@ enum Found {
     Nothing,
     /// A frame, moved to the caller's vector, that becomes so many bytes.
     Frame(u64),
-    /// Something that is no frame of at most [`PART`] bytes.
+    /// Something that has to be decompressed in its order.
     Other,
 }
 
@@ -102,7 +104,7 @@ fn frame(reader: &mut impl Read, pending: &mut Vec<u8>, frame: &mut Vec<u8>) -> 
     loop {
         if let Ok(compressed) = zstd::zstd_safe::find_frame_compressed_size(pending) {
             return Ok(match zstd::zstd_safe::get_frame_content_size(pending) {
-                Ok(Some(size)) if size <= PART as u64 => {
+                Ok(Some(size)) if size <= PART as u64 && size % ALIGNMENT as u64 == 0 => {
                     frame.clear();
                     frame.extend(pending.drain(..compressed));
                     Found::Frame(size)
@@ -144,8 +146,11 @@ mod tests {
 
     use super::*;
 
-    /// Where the parts of an image are, and whether they are frames; what they hold together.
-    fn parts(image: &[u8]) -> Result<(Vec<(u64, bool)>, Vec<u8>)> {
+    /// Offset, and whether it is a frame.
+    type Place = (u64, bool);
+
+    /// The places of an image's parts, and what they hold together.
+    fn parts(image: &[u8]) -> Result<(Vec<Place>, Vec<u8>)> {
         let (mut image, mut compressed, mut plain) = (Image::new(image), Vec::new(), vec![0; PART]);
         let (mut parts, mut content) = (Vec::new(), Vec::new());
         while let Some(part) = image.next(&mut compressed, &mut plain)? {
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn frames_are_handed_out_with_their_places() -> Result<()> {
-        let pieces = [noise(PART), vec![7; PART], noise(512)];
+        let pieces = [noise(PART), vec![7; PART], noise(4096)];
         let image: Vec<_> = pieces.iter().flat_map(|piece| frame_of(piece)).collect();
         let (parts, content) = parts(&image)?;
         let part = PART as u64;
@@ -189,17 +194,22 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_too_large_or_tells_no_size_is_decompressed_and_all_after_it() -> Result<()> {
+    fn a_frame_of_an_odd_size_is_decompressed_with_all_after_it() -> Result<()> {
         let (small, large) = (noise(4096), noise(2 * PART + 512));
         let mut encoder = zstd::Encoder::new(Vec::new(), 1)?;
         encoder.include_contentsize(false)?;
         encoder.write_all(&small)?;
-        let without_size = encoder.finish()?;
-        for (second, begins) in [(frame_of(&large), 4), (without_size, 2)] {
-            let image = [frame_of(&small), second, frame_of(&small)].concat();
+        let others = [
+            (frame_of(&large), 3),
+            (encoder.finish()?, 1),
+            (frame_of(&noise(1000)), 1),
+        ];
+        for (other, plain) in others {
+            let image = [frame_of(&small), other, frame_of(&small)].concat();
             let (parts, content) = parts(&image)?;
-            assert_eq!(parts[..2], [(0, true), (4096, false)]);
-            assert_eq!(parts.len(), begins);
+            let mut expected = vec![(0, true)];
+            expected.extend((0..plain).map(|n| (4096 + n * PART as u64, false)));
+            assert_eq!(parts, expected);
             assert!(content == zstd::decode_all(image.as_slice())?);
         }
         Ok(())

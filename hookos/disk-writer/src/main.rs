@@ -101,9 +101,9 @@ mod tests {
 
     use super::*;
 
-    /// Three frames, the middle one of zeros.
-    fn image() -> (Vec<u8>, Vec<u8>) {
-        let content = [vec![1; image::PART], vec![0; image::PART], vec![2; 512]];
+    /// Three frames with checksums, the middle one of zeros, and what they hold.
+    fn image(last: usize) -> (Vec<u8>, Vec<u8>) {
+        let content = [vec![1; image::PART], vec![0; image::PART], vec![2; last]];
         let frame = |content: &Vec<u8>| {
             let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("memory takes it");
             encoder.include_checksum(true).expect("is known");
@@ -120,7 +120,7 @@ mod tests {
     fn a_disk_of_zeros_becomes_the_image() -> Result<()> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("disk");
-        let (image, content) = image();
+        let (image, content) = image(512);
         for sparse in [false, true] {
             File::create(&path)?.set_len(content.len() as u64)?;
             write(image.as_slice(), &Disk::file(&path, sparse)?)?;
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_damaged_frame_and_a_disk_that_does_not_take_it_are_errors() -> Result<()> {
-        let (mut image, _) = image();
+        let (mut image, _) = image(4096);
         let full = write(
             image.as_slice(),
             &Disk::file(Path::new("/dev/full"), false)?,

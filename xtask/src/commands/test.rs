@@ -9,7 +9,9 @@ use clap::Args;
 use walkdir::WalkDir;
 
 use crate::commands::{boot_order, e2e, hookos};
-use crate::{host, process, progress};
+use crate::stages::Options;
+use crate::store::Store;
+use crate::{build, host, process, progress};
 
 /// What `test` takes.
 #[derive(Args)]
@@ -50,9 +52,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         .arg("--external-sources")
         .args(&scripts);
     step("shellcheck", shellcheck)?;
-    let mut bats = Command::new("bats");
-    bats.current_dir(root).args(["--recursive", "hookos/tests"]);
-    step("shell tests", bats)?;
+    step("shell tests", shell_tests(root)?)?;
     let go_module = root.join("vm-tests/reference-node/refk3s");
     step("Go formatting", gofmt(&go_module))?;
     step("Go vet", go(&go_module, &["vet", "./..."]))?;
@@ -94,6 +94,18 @@ fn documentation(root: &Path) -> Command {
     );
     command.env("RUSTDOCFLAGS", "-D warnings");
     command
+}
+
+/// The installer's own program is the one that it gets in HookOS.
+fn shell_tests(root: &Path) -> Result<Command> {
+    let stage = "disk-writer";
+    let outputs = build::produce(root, &Store::of_user()?, &Options::default(), &[stage])?;
+    let mut command = Command::new("bats");
+    command
+        .current_dir(root)
+        .args(["--recursive", "hookos/tests"])
+        .env("EMTS_DISK_WRITER", outputs.folder(stage)?.join(stage));
+    Ok(command)
 }
 
 /// With the flags of the stage `k3s`: what one compiles, minutes of it, the other finds in Go's cache.
