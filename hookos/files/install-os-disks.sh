@@ -265,13 +265,19 @@ write_image() {
   wipefs --all --force --quiet "$DISK"
   if zero_target "$DISK" "$raw"; then sparse=yes; fi
   began=$(uptime_cs)
-  copy_image "$sparse" || fail "the OS image could not be written to $DISK; the log has the cause"
+  copy_image "$sparse" 2>"$RUN/problem" || fail "the OS image could not be written to $DISK: $(last_problem)"
   sync "$DISK" || fail "$DISK did not take what was written to it"
   say "EMTS progress: written in $(seconds_since "$began") s, reading back"
   blockdev --flushbufs "$DISK"
   verify_written "$raw"
   ROOT_NUMBER=$(root_partition)
   wait_until "$PARTITION_DEADLINE" reread_partitions || fail "the kernel does not show the new partitions of $DISK"
+}
+
+last_problem() {
+  local line
+  line=$(tail -n 1 "$RUN/problem")
+  printf '%s\n' "${line:-nothing says why}"
 }
 
 # Writes the image past the page cache, without its runs of zeros if the disk has them already.

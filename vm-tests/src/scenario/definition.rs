@@ -59,6 +59,9 @@ pub enum DiskContent {
     ForeignOs,
     /// A LUKS volume of another system over the whole disk.
     Luks,
+    /// What [`DiskContent::ForeignOs`] is, as a member of a Linux software RAID: its superblock, of format 0.90, lies
+    /// at the end of the disk.
+    RaidMember,
 }
 
 /// The machine's stick.

@@ -1,7 +1,7 @@
 //! An installed disk looked at while its machine is off: its file system is sound, and it is what another
 //! installation of the same stick made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use cluster_bootstrapper::model::{ConfigFile, File};
 use sha2::{Digest, Sha256};
 
-use super::stick::{Place, debugfs, place_of, tool};
+use super::stick::{Place, debugfs, place_of, run, tool};
 use crate::evidence::Check;
 
 /// Names of the root partition and of the ESP in the GPT of an OS image.
@@ -46,6 +46,32 @@ pub(super) fn file_system_check(label: &str, disk: &Path) -> Result<Check> {
         expected: "clean".into(),
         actual: if clean { "clean" } else { text.trim() }.to_owned(),
         passed: clean,
+    })
+}
+
+/// The disk as a whole is a partition table and nothing else: what it was before has left no trace that the installed
+/// system could find.
+///
+/// # Errors
+/// wipefs cannot be started, or does not read the disk.
+pub(super) fn signatures_check(disk: &Path) -> Result<Check> {
+    let mut command = tool("wipefs");
+    command.args(["--no-act", "--json"]).arg(disk);
+    let found: serde_json::Value = serde_json::from_str(&run(command)?)?;
+    let types: BTreeSet<_> = found["signatures"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|signature| signature["type"].as_str())
+        .collect();
+    let actual = types.into_iter().collect::<Vec<_>>().join(", ");
+    let expected = "PMBR, gpt";
+    Ok(Check {
+        key: "machine/signatures".into(),
+        check: "the disk is of no system besides the installed one".into(),
+        expected: expected.into(),
+        passed: actual == expected,
+        actual,
     })
 }
 

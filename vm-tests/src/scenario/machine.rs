@@ -1,5 +1,6 @@
 //! The scenario's machine: its disks in a working folder, its plan.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -240,6 +241,12 @@ const FIRMWARE_ROOM: usize = 16_000;
 /// The partition of the entry of another system: no disk of a scenario has it.
 const OTHER_ESP: [u8; 16] = *b"other system ESP";
 
+/// Bytes at the end of a disk, in whole multiples of themselves, that begin with the superblock of a Linux software RAID
+/// (`MD_RESERVED_BYTES` in Linux' include/uapi/linux/raid/md_p.h).
+const RAID_RESERVED: u64 = 64 << 10;
+/// Its first words: `MD_SB_MAGIC`, `major_version`, `minor_version`.
+const RAID_MAGIC_AND_FORMAT: [u32; 3] = [0xa92b_4efc, 0, 90];
+
 /// Puts something on an empty disk.
 fn fill(file: &Path, content: DiskContent) -> Result<()> {
     match content {
@@ -267,6 +274,16 @@ fn fill(file: &Path, content: DiskContent) -> Result<()> {
                 .arg(format!("{}k", place.length >> 10));
             run(root)?;
             debugfs(file, place, "mkdir home")
+        }
+        DiskContent::RaidMember => {
+            fill(file, DiskContent::ForeignOs)?;
+            let disk = fs_err::OpenOptions::new().write(true).open(file)?;
+            let end = disk.metadata()?.len() & !(RAID_RESERVED - 1);
+            let superblock: Vec<u8> = RAID_MAGIC_AND_FORMAT
+                .iter()
+                .flat_map(|word| word.to_le_bytes())
+                .collect();
+            Ok(disk.file().write_all_at(&superblock, end - RAID_RESERVED)?)
         }
         DiskContent::Luks => {
             let key = tempfile::NamedTempFile::new()?;

@@ -65,6 +65,7 @@ pub(super) fn checks(
         .filter(|_| whole)
     {
         checks.push(installed::file_system_check("", &disk.file)?);
+        checks.push(installed::signatures_check(&disk.file)?);
         let text = collect::config_file(&hardware.stick)?;
         if let Some(config) = parse(&text, &ParseOptions::default()).config {
             checks.extend(installed::written_files(&disk.file, &config)?);
