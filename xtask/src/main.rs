@@ -68,6 +68,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    end_quietly_without_a_reader();
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -84,6 +85,19 @@ fn main() -> ExitCode {
             })
         }
     }
+}
+
+/// In `cargo xtask … | head` a print panics when head has seen enough: that ends the program, but is no fault to report.
+fn end_quietly_without_a_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>();
+        if !message.is_some_and(|text| {
+            text.starts_with("failed printing to") && text.contains("Broken pipe")
+        }) {
+            report(panic);
+        }
+    }));
 }
 
 fn run(command: Command) -> Result<ExitCode> {
