@@ -29,8 +29,8 @@ fn many_of_a_kind_and_deep_nesting_are_checked_to_the_end() {
         )
     };
     let user = "  users: [{username: a, password: YQ==}]\n";
-    let units = list(60_000, &|n| format!("u{n}"));
-    let interfaces = list(12_000, &|n| {
+    let units = list(45_000, &|n| format!("u{n}"));
+    let interfaces = list(9_000, &|n| {
         format!(
             "{{interface: e{n}, addresses: [10.{}.{}.2/24]}}",
             64 + n / 250,

@@ -77,7 +77,7 @@ fn an_anchor_bomb_is_refused_where_it_goes_off() {
         text += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(","));
     }
     let found = found(&read(&text), Severity::Error);
-    // Ten to the fifth is the first power beyond the limit of 65 536 values.
+    // Ten to the fifth is the first power beyond the limit of 50 000 values.
     assert_eq!((found.len(), found[0].0, found[0].1), (1, "too-large", 5));
 }
 

@@ -44,12 +44,12 @@ type Input = (&'static str, fn() -> String);
 pub const HOSTILE: &[Input] = &[
     ("commands", || {
         filled(&format!("{HEAD}        preK3sCommands:\n"), |n| {
-            format!("        - c{n}\n")
+            format!("        - c{n:011}\n")
         })
     }),
     // About as many as the limit of values lets through.
-    ("21,000 files in one line", || {
-        let files: String = (0..21_000)
+    ("16,500 files in one line", || {
+        let files: String = (0..16_500)
             .map(|n| format!("{{path: /etc/{n:030}}}, "))
             .collect();
         filled(&format!("{HEAD}        files: [{files}]\n"), |_| {
