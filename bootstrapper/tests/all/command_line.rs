@@ -300,6 +300,9 @@ fn a_link_is_followed_and_a_pipe_is_written_into() {
     assert!(link.is_symlink());
     let written = std::fs::read(&file).expect("readable");
     assert!(written.starts_with(b"#cloud-config\n"));
+    // Replaced, not written into: whoever could read the old file must not read the new one.
+    let mode = std::fs::metadata(&file).expect("there").mode();
+    assert_eq!(mode & 0o777, 0o600);
     let pipe = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo").success());
