@@ -67,21 +67,36 @@ pub(super) fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Momen
         boundaries.remove(at);
     }
     for step in &cuts.moments_in {
-        let took = duration(markers, step);
-        for _ in 0..cuts.moments {
-            boundaries.push(Moment {
-                step: step.clone(),
-                done: false,
-                after: (took * INSIDE * random.f64()).max(0.01),
-            });
-        }
+        boundaries.extend((0..cuts.moments).map(|_| inside(step, &mut random, markers)));
     }
+    sort(&mut boundaries);
+    boundaries
+}
+
+/// Other random moments of the steps that these are of, by the durations of a later installation.
+pub(super) fn draw_again(late: Vec<Moment>, seed: u64, markers: &[Marker]) -> Vec<Moment> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let again = |moment: Moment| inside(&moment.step, &mut random, markers);
+    let mut moments: Vec<_> = late.into_iter().map(again).collect();
+    sort(&mut moments);
+    moments
+}
+
+/// A random moment inside of a step.
+fn inside(step: &str, random: &mut fastrand::Rng, markers: &[Marker]) -> Moment {
+    Moment {
+        step: step.to_owned(),
+        done: false,
+        after: (duration(markers, step) * INSIDE * random.f64()).max(0.01),
+    }
+}
+
+fn sort(moments: &mut [Moment]) {
     let place = |moment: &Moment| {
         let step = STEPS.iter().position(|step| *step == moment.step);
         (step, moment.done)
     };
-    boundaries.sort_by(|a, b| place(a).cmp(&place(b)).then(a.after.total_cmp(&b.after)));
-    boundaries
+    moments.sort_by(|a, b| place(a).cmp(&place(b)).then(a.after.total_cmp(&b.after)));
 }
 
 /// How long a step took, in seconds by the installer's clock.
@@ -166,6 +181,19 @@ mod tests {
         assert_eq!(moments.len(), 2 * STEPS.len() - 1);
         assert_eq!(moments[0].label(), "find-media-begin");
         assert_eq!(moments[1].label(), "find-media-done");
+    }
+
+    #[test]
+    fn a_moment_that_came_too_late_is_drawn_by_the_step_s_other_duration() {
+        let late = draw(&cuts(Some(0), 10), 1, &markers());
+        let quick: Vec<_> = ["begin t=10", "done t=10.5"]
+            .iter()
+            .filter_map(|end| Marker::parse(&format!("EMTS step=write-image state={end}")))
+            .collect();
+        let again = draw_again(late, 2, &quick);
+        assert_eq!(again.len(), 10);
+        assert!(again.iter().all(|moment| moment.after < 0.5));
+        assert!(again.is_sorted_by(|a, b| a.after <= b.after));
     }
 
     #[test]
