@@ -80,6 +80,7 @@ const AFTER_FAILURE: &[(&str, &str)] = &[
 pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
     if failed {
         flow.screenshot("screen-failure").await;
+        flow.processors().await;
     }
     // Who interrupts a run waits for its end.
     if flow.guard.interrupted() {

@@ -278,6 +278,23 @@ impl<'a> Flow<'a> {
             self.output.line(&format!("no screenshot {name}: {error}"));
         }
     }
+
+    /// Keeps registers, interrupt controllers and timers of the processors: a guest that stands still cannot be asked.
+    pub async fn processors(&self) {
+        let lapics = (0..self.options.scenario.machine.cpus).map(|cpu| format!("info lapic {cpu}"));
+        let commands = ["info registers -a", "info pic"].map(str::to_owned);
+        let mut text = String::new();
+        for command in commands.into_iter().chain(lapics) {
+            let answer = match self.guard.vm().qmp.monitor(&command).await {
+                Ok(answer) => answer.replace('\r', ""),
+                Err(error) => format!("{error}\n"),
+            };
+            text.push_str(&format!("(qemu) {command}\n{answer}\n"));
+        }
+        if let Err(error) = fs_err::write(self.folder.join("processors.txt"), text) {
+            self.output.line(&format!("no processors.txt: {error}"));
+        }
+    }
 }
 
 /// The user of the installed system that the harness logs in as.
