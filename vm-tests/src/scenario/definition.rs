@@ -62,6 +62,8 @@ pub enum DiskContent {
     /// What [`DiskContent::ForeignOs`] is, as a member of a Linux software RAID: its superblock, of format 0.90, lies
     /// at the end of the disk.
     RaidMember,
+    /// A partition that is a physical volume of LVM.
+    LvmMember,
 }
 
 /// The machine's stick.

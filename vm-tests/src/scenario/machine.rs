@@ -247,6 +247,26 @@ const RAID_RESERVED: u64 = 64 << 10;
 /// Its first words: `MD_SB_MAGIC`, `major_version`, `minor_version`.
 const RAID_MAGIC_AND_FORMAT: [u32; 3] = [0xa92b_4efc, 0, 90];
 
+/// The label of a physical volume of LVM, for the second sector of its disk or partition: that of a volume without
+/// metadata (LVM2, lib/format_text/layout.h and lib/label/label.c).
+fn lvm_label() -> [u8; 512] {
+    let mut label = [0; 512];
+    label[..8].copy_from_slice(b"LABELONE");
+    label[8..16].copy_from_slice(&1u64.to_le_bytes()); // its sector
+    label[20..24].copy_from_slice(&32u32.to_le_bytes()); // where the volume's header begins
+    label[24..32].copy_from_slice(b"LVM2 001");
+    label[32..64].copy_from_slice(b"0123456789abcdefghijklmnopqrstuv"); // its UUID
+    let mut crc = 0xf597_a6cf_u32;
+    for byte in &label[20..] {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+        }
+    }
+    label[16..20].copy_from_slice(&crc.to_le_bytes());
+    label
+}
+
 /// Puts something on an empty disk.
 fn fill(file: &Path, content: DiskContent) -> Result<()> {
     match content {
@@ -284,6 +304,20 @@ fn fill(file: &Path, content: DiskContent) -> Result<()> {
                 .flat_map(|word| word.to_le_bytes())
                 .collect();
             Ok(disk.file().write_all_at(&superblock, end - RAID_RESERVED)?)
+        }
+        DiskContent::LvmMember => {
+            let mut table = tool("sgdisk");
+            table
+                .args([
+                    "--new=1:2048:0",
+                    "--typecode=1:8e00",
+                    "--change-name=1:volumes",
+                ])
+                .arg(file);
+            run(table)?;
+            let place = place_of(file, "volumes")?;
+            let disk = fs_err::OpenOptions::new().write(true).open(file)?;
+            Ok(disk.file().write_all_at(&lvm_label(), place.start + 512)?)
         }
         DiskContent::Luks => {
             let key = tempfile::NamedTempFile::new()?;
