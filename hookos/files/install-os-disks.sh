@@ -274,8 +274,10 @@ write_image() {
   wait_until "$PARTITION_DEADLINE" reread_partitions || fail "the kernel does not show the new partitions of $DISK"
 }
 
+# The last line of what a command said that failed; all of it goes to the log.
 last_problem() {
   local line
+  cat "$RUN/problem" >&2
   line=$(tail -n 1 "$RUN/problem")
   printf '%s\n' "${line:-nothing says why}"
 }

@@ -65,7 +65,7 @@ pub(super) async fn run(
     let whole = Whole::install(context, accelerator, report).await?;
     let moments = draw(cuts, seed, &whole.markers);
     let count = moments.len();
-    let left = cut_all(context, accelerator, &whole, moments, seed).await?;
+    let (left, late) = cut_all(context, accelerator, &whole, moments, seed).await?;
     report.checks.push(Check {
         key: "machine/powerCut".into(),
         check: "the power was cut at every boundary and random moment inside of its step".into(),
@@ -92,7 +92,11 @@ pub(super) async fn run(
                 .await?,
         );
     }
-    let text = serde_json::to_string_pretty(&serde_json::json!({"seed": seed, "cuts": table}))?;
+    let text = serde_json::to_string_pretty(&serde_json::json!({
+        "seed": seed,
+        "drawnAgain": late,
+        "cuts": table,
+    }))?;
     context
         .evidence
         .write("power-cuts.json", &format!("{text}\n"))?;
@@ -147,15 +151,15 @@ fn markers_in(log: &[u8]) -> Vec<Marker> {
 }
 
 /// What a power cut leaves at each of the moments. Where a step was over before a moment that was drawn for it, as no
-/// two installations are equally fast, the moment is drawn anew for one more installation.
+/// two installations are equally fast, the moment is drawn anew for one more installation. Returns such moments, too.
 async fn cut_all(
     context: &Context<'_>,
     accelerator: Accelerator,
     whole: &Whole,
     mut moments: Vec<Moment>,
     seed: u64,
-) -> Result<Vec<Left>> {
-    let mut left = Vec::new();
+) -> Result<(Vec<Left>, Vec<Moment>)> {
+    let (mut left, mut late) = (Vec::new(), Vec::new());
     for installation in 1..=INSTALLATIONS {
         let name = format!("cut-installation-{installation}");
         let found = cut(context, accelerator, whole, &moments, &name).await?;
@@ -167,9 +171,10 @@ async fn cut_all(
             "{name}: {} moments came after the end of their step",
             found.late.len()
         ));
+        late.extend(found.late.iter().cloned());
         moments = draw_again(found.late, seed + installation, &found.markers);
     }
-    Ok(left)
+    Ok((left, late))
 }
 
 /// What one more installation gave.
