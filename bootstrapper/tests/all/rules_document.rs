@@ -200,6 +200,19 @@ fn only_escapes_inside_actions_are_mended_where_other_quotes_are_plain() {
 }
 
 #[test]
+fn an_action_without_an_end_is_mended_and_still_refused() {
+    let template = r#"a = "b" {{ template \"base\" . }} {{ print \"c\""#;
+    let spec = format!(
+        "{{files: [{{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: '{template}'}}]}}"
+    );
+    let parsed = with_spec(&spec);
+    assert_eq!(
+        found(&parsed, Severity::Error),
+        [("template-syntax", 5, 89)]
+    );
+}
+
+#[test]
 fn a_command_of_several_lines_that_stay_lines_has_no_note() {
     let more = "\n            ";
     for command in [

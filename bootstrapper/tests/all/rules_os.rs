@@ -339,6 +339,9 @@ fn notes_that_a_pattern_may_mean_several_interfaces() {
     let parsed = with(&os, "{}");
     assert_eq!(found(&parsed, Severity::Note), [("network-pattern", 3, 25)]);
     assert!(parsed.config.is_some());
+    let parsed = with(&os.replace("e*", "eno1"), "{}");
+    assert_eq!(found(&parsed, Severity::Note), []);
+    assert!(parsed.config.is_some());
 }
 
 #[test]

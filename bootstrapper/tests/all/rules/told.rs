@@ -11,6 +11,7 @@ pub const ACCEPTED: &[&str] = &[
     "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: 'write-kubeconfig-mode: \"0640\"'}, {path: /etc/rancher/k3s/config.yaml.d/a.conf, content: 'x: y'}]",
     "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: \"\\n  # nothing\\n\"}, {path: /etc/rancher/k3s/registries.yaml}]",
     "files: [{path: /etc/rancher/k3s/registries.yaml, content: 'configs: {a: {tls: {insecure_skip_verify: TRUE}}, b: }'}]",
+    "files: [{path: /etc/rancher/k3s/registries.yaml, content: '{mirrors: , configs: {a: {auth: , tls: }}}'}]",
     "files: [{path: /etc/other/registries.yaml, content: 'a: ['}, {path: /etc/rancher/k3s/config.yaml.d/sub/a.yaml, content: 'a: ['}]",
     "files: [{path: /etc/cloud/cloud.cfg.d/z.conf, content: 'runcmd: []'}, {path: /etc/cloud/z.cfg, content: 'runcmd: []'}, {path: /etc/cloud/cloud.cfg.d/y.cfg, content: 'runcmd: ['}, {path: /etc/cloud/cloud.cfg.d/x.cfg, content: runcmd}]",
     "files: [{path: /etc/other/config.toml.tmpl, content: '{{ if'}, {path: /var/lib/rancher/k3s/agent/etc/containerd/other.tmpl, content: '{{ if'}]",
