@@ -264,7 +264,6 @@ write_image() {
   raw=$(image_field rawSize)
   wipefs --all --force --quiet "$DISK"
   if zero_target "$DISK" "$raw"; then sparse=yes; fi
-  began=$(uptime_cs)
   copy_image "$sparse" 2>"$RUN/problem" || fail "the OS image could not be written to $DISK: $(last_problem)"
   sync "$DISK" || fail "$DISK did not take what was written to it"
   say "EMTS progress: written in $(seconds_since "$began") s, reading back"
@@ -282,39 +281,43 @@ last_problem() {
   printf '%s\n' "${line:-nothing says why}"
 }
 
-# Writes the image past the page cache, without its runs of zeros if the disk has them already.
+# Writes the image past the page cache, without its runs of zeros if the disk has them already. Sets `began`.
 copy_image() { # "yes" to leave out zeros
-  local compression command conv=nocreat,notrunc image
+  local fields file compression size raw command conv=nocreat,notrunc image pipe process
   local -a writer=("$DISK_WRITER")
-  compression=$(image_field compression)
+  fields=$(image_field file compression size rawSize) || return
+  IFS=$'\t' read -r file compression size raw <<<"$fields"
   command=$(decompressor "$compression")
   if [[ -n $1 ]]; then conv+=,sparse writer+=(--sparse); fi
   # Of a stick that was pulled meanwhile it does not open.
-  exec {image}<"$(image_file)" || return
+  exec {image}<"$MEDIA/$file" || return
+  began=$(uptime_cs)
+  # Nothing goes through this pipe: its end tells at once that the writer has ended.
   if [[ -z $command ]]; then
-    "${writer[@]}" "$DISK" <&"$image" &
+    exec {pipe}< <(exec "${writer[@]}" "$DISK" <&"$image")
   else
     # shellcheck disable=SC2086 # a command with its options
-    { $command <&"$image" | dd of="$DISK" iflag=fullblock bs=128K conv="$conv" oflag=direct status=none; } &
+    exec {pipe}< <($command <&"$image" | dd of="$DISK" iflag=fullblock bs=128K conv="$conv" oflag=direct status=none)
   fi
-  show_progress $! "$image" "$(image_field size)" "$(image_field rawSize)"
-  exec {image}<&-
-  wait $!
+  process=$!
+  show_progress "$pipe" "$image" "$size" "$raw"
+  exec {pipe}<&- {image}<&-
+  wait "$process"
 }
 
-# One line on the consoles for every tenth of the image that has been read. The reader has our descriptor of
-# the file, so that its place in it is ours, whatever decompresses it.
-show_progress() { # process, descriptor, size of the file, size of what it becomes
-  local percent=0 last=0 began elapsed
-  began=$(uptime_cs)
-  while kill -0 "$1" 2>/dev/null; do
+# One line on the consoles for every tenth of the image that has been read, until the pipe has an end; the rate is that
+# since `began`. The reader of the image has our descriptor of the file, so that its place in it is ours, whatever
+# decompresses it.
+show_progress() { # descriptors of the pipe and of the file, size of the file, size of what it becomes
+  local percent last=0 elapsed
+  # Above 128 is a time-out.
+  while read -r -t 1 -u "$1" || (($? > 128)); do
     percent=$(($(position_in "$2") * 100 / $3))
     if ((percent >= last + 10)); then
       last=$((percent / 10 * 10))
       elapsed=$(($(uptime_cs) - began + 1)) # centiseconds
       say "EMTS progress: writing $percent % ($(($4 * percent / 1000000 / elapsed)) MB/s)"
     fi
-    sleep 0.5
   done
 }
 

@@ -38,10 +38,10 @@ source "$HERE/install-os-boot.sh"
 
 # ---------------------------------------------------------------- small tools
 
-# What manifest.json says about the OS image.
-image_field() { # name
-  jq -er --arg name "$1" '.osImage[$name]' "$MANIFEST" ||
-    fail "manifest.json on EMTS-OS has no osImage.$1"
+# What manifest.json says about the OS image; several values with tabs between them.
+image_field() { # name...
+  jq -er '.osImage as $image | [$ARGS.positional[] | $image[.] // error("no \(.)")] | @tsv' "$MANIFEST" --args "$@" ||
+    fail "manifest.json on EMTS-OS has no osImage with $*"
 }
 
 image_file() { printf '%s/%s\n' "$MEDIA" "$(image_field file)"; }

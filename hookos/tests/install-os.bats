@@ -437,6 +437,15 @@ step() { # function
     and .warnings == ["one thing"] and .osImage.name == "test" and (.seconds | type) == "number"' <<<"$output"
 }
 
+@test "reads values of the OS image from the manifest, and tells which it lacks" {
+  media
+  [ "$(image_field compression)" = zstd ]
+  [ "$(image_field rawSize compression)" = $'3000000\tzstd' ]
+  lacking() { image_field compression k3sFlavour; }
+  run -1 step lacking
+  [[ $output == *"manifest.json on EMTS-OS has no osImage with compression k3sFlavour"* ]]
+}
+
 @test "copies the image to the target and reads it back" {
   media
   DISK="$BATS_TEST_TMPDIR/disk"
@@ -551,17 +560,17 @@ image_by() { # compression, file, command...
   media
   uptime_cs() { echo 1000; }
   mkfifo "$BATS_TEST_TMPDIR/fifo"
-  cat "$BATS_TEST_TMPDIR/fifo" 3>&- &
+  exec {pipe}< <(exec cat "$BATS_TEST_TMPDIR/fifo" 3>&-)
   writer=$!
   # The first line ends the writer, which is all that the progress is shown for.
   say() {
     echo "$1"
     kill "$writer"
-    wait "$writer" || true
   }
   exec {fd}<"$BATS_TEST_TMPDIR/os.raw"
   dd bs=1 count=47 <&"$fd" of=/dev/null status=none
-  run -0 show_progress "$writer" "$fd" 100 500000000
+  began=1000
+  run -0 show_progress "$pipe" "$fd" 100 500000000
   [ "$output" = "EMTS progress: writing 47 % (23500 MB/s)" ]
 }
 

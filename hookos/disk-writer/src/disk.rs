@@ -70,14 +70,14 @@ impl Disk {
 
     /// Writes the begin of a [`Buffer`] at this byte, a multiple of [`ALIGNMENT`].
     pub fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let zero: Vec<_> = bytes
+            .chunks(ZEROS)
+            .map(|piece| self.sparse && is_zero(piece))
+            .collect();
         let mut start = 0;
-        while start < bytes.len() {
-            let zero = self.sparse && is_zero(piece(bytes, start));
-            let mut end = start;
-            while end < bytes.len() && (self.sparse && is_zero(piece(bytes, end))) == zero {
-                end += piece(bytes, end).len();
-            }
-            if !zero {
+        for run in zero.chunk_by(|one, next| one == next) {
+            let end = bytes.len().min(start + run.len() * ZEROS);
+            if !run[0] {
                 let whole = end - end % ALIGNMENT;
                 self.write_at(&self.direct, &bytes[start..whole], offset + start as u64)?;
                 self.write_at(&self.buffered, &bytes[whole..end], offset + whole as u64)?;
@@ -91,10 +91,6 @@ impl Disk {
         file.write_all_at(bytes, offset)
             .with_context(|| format!("writing to {} at byte {offset}", self.path.display()))
     }
-}
-
-fn piece(bytes: &[u8], start: usize) -> &[u8] {
-    &bytes[start..bytes.len().min(start + ZEROS)]
 }
 
 fn is_zero(piece: &[u8]) -> bool {

@@ -105,8 +105,11 @@ fn frame(reader: &mut impl Read, pending: &mut Vec<u8>, frame: &mut Vec<u8>) -> 
         if let Ok(compressed) = zstd::zstd_safe::find_frame_compressed_size(pending) {
             return Ok(match zstd::zstd_safe::get_frame_content_size(pending) {
                 Ok(Some(size)) if size <= PART as u64 && size % ALIGNMENT as u64 == 0 => {
+                    // Only what was read beyond it is copied.
                     frame.clear();
-                    frame.extend(pending.drain(..compressed));
+                    frame.extend_from_slice(&pending[compressed..]);
+                    pending.truncate(compressed);
+                    std::mem::swap(pending, frame);
                     Found::Frame(size)
                 }
                 _ => Found::Other,
@@ -116,7 +119,11 @@ fn frame(reader: &mut impl Read, pending: &mut Vec<u8>, frame: &mut Vec<u8>) -> 
         if pending.len() > PART + READ {
             return Ok(Found::Other);
         }
-        if reader.take(READ as u64).read_to_end(pending)? == 0 {
+        let known = pending.len();
+        pending.resize(known + READ, 0);
+        let read = fill(reader, &mut pending[known..])?;
+        pending.truncate(known + read);
+        if read == 0 {
             return Ok(if pending.is_empty() {
                 Found::Nothing
             } else {

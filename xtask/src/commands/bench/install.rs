@@ -21,8 +21,8 @@ const BLOCK: usize = 4096;
 /// What `bench install` takes.
 #[derive(Args)]
 pub struct Arguments {
-    /// Number of installations
-    #[arg(long, default_value_t = 1)]
+    /// Number of measurements, two installations each
+    #[arg(long, default_value_t = 3)]
     runs: usize,
 }
 
