@@ -2,11 +2,14 @@
 //!
 //! * [`request`] is what the program `artifacts` reads and answers.
 //! * [`checksums`] reads the checksum files of publishers.
+//! * `fetch`, behind the feature of that name, is the downloader.
 //!
-//! Without the feature `fetch` nothing here needs a network or brings an HTTP client.
+//! Without the feature nothing here needs a network or brings an HTTP client.
 
 pub mod checksums;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod request;
 mod sha256;
 
-pub use sha256::{Invalid, Sha256};
+pub use sha256::{Hasher, Invalid, Sha256};
