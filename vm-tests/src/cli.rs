@@ -40,7 +40,7 @@ pub enum Command {
         ssh_identity: Option<PathBuf>,
     },
     /// Run a scenario and write its report
-    Run(RunArgs),
+    Run(Box<RunArgs>),
 }
 
 /// The options of `run`.
@@ -68,6 +68,9 @@ pub struct RunArgs {
     /// The profile's name, for the report.
     #[arg(long, default_value = "reference")]
     pub profile: String,
+    /// What is not as the profile has it, for the report; may be given several times.
+    #[arg(long)]
+    pub replaced: Vec<String>,
     /// How guest code is executed.
     #[arg(long, value_enum, default_value = "auto")]
     pub accel: AcceleratorChoice,

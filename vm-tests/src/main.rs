@@ -43,7 +43,7 @@ fn start(cli: Cli) -> Result<ExitCode> {
         }
         Command::Run(args) => {
             let runtime = tokio::runtime::Runtime::new()?;
-            let result = runtime.block_on(run_scenario(args));
+            let result = runtime.block_on(run_scenario(*args));
             // A thread that waits for a silent guest must not hold up the end.
             runtime.shutdown_background();
             result
@@ -106,6 +106,7 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         ),
         cache: args.cache.map_or_else(default_cache, Ok)?,
         profile: args.profile,
+        replaced: args.replaced,
         accelerator: args.accel,
         emulated_cpus: args.emulated_cpus,
         stages,

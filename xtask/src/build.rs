@@ -55,7 +55,7 @@ pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -
     let mut outputs = Outputs::default();
     for stage in stages::ALL
         .iter()
-        .filter(|stage| required(wanted).contains(&stage.name))
+        .filter(|stage| required(wanted, options).contains(&stage.name))
     {
         let begun = Instant::now();
         let inputs = stage.input_digests(root, options, &outputs.digests)?;
@@ -69,7 +69,8 @@ pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -
             }
             Found::Absent(draft) => {
                 let took = build_one(root, store, options, stage, &draft, &outputs.folders)?;
-                let (folder, entry) = store.commit(draft, took)?;
+                let history = stage.history_name(options);
+                let (folder, entry) = store.commit(draft, took, history)?;
                 (folder, entry, false)
             }
         };
@@ -99,13 +100,13 @@ fn notes(folder: &Path) -> Result<Vec<String>> {
 }
 
 /// `wanted` and everything below it.
-pub fn required(wanted: &[&str]) -> Vec<&'static str> {
+pub fn required(wanted: &[&str], options: &Options) -> Vec<&'static str> {
     let mut names = Vec::new();
     for stage in stages::ALL.iter().rev() {
         let needed = |name: &str| {
             stages::ALL
                 .iter()
-                .any(|other| names.contains(&other.name) && other.needs.contains(&name))
+                .any(|other| names.contains(&other.name) && (other.needs)(options).contains(&name))
         };
         if wanted.contains(&stage.name) || needed(stage.name) {
             names.push(stage.name);
@@ -126,8 +127,7 @@ fn build_one(
         root: root.into(),
         out: draft.out(),
         scratch: draft.scratch(),
-        needs: stage
-            .needs
+        needs: (stage.needs)(options)
             .iter()
             .filter_map(|need| Some(((*need).to_owned(), folders.get(*need)?.clone())))
             .collect(),
@@ -145,7 +145,10 @@ fn build_one(
         .stdout(Stdio::from(file.try_clone()?))
         .stderr(Stdio::from(file));
     let begun = Instant::now();
-    let progress = Progress::begin(stage.name, store.median_seconds(stage.name));
+    let progress = Progress::begin(
+        stage.name,
+        store.median_seconds(stage.history_name(options)),
+    );
     let status = Group::spawn(&mut command)?.wait(|| progress.tick())?;
     process::expect_success(status, &format!("the stage {}", stage.name))
         .with_context(|| format!("{}\nthe end of {}", tail(&log), log.display()))?;
@@ -174,13 +177,24 @@ mod tests {
 
     #[test]
     fn a_stage_requires_what_it_needs_and_no_more() {
-        assert_eq!(required(&["bootstrapper"]), ["bootstrapper"]);
-        let image = required(&["bootstrapper-image"]);
+        let options = Options::default();
+        assert_eq!(required(&["bootstrapper"], &options), ["bootstrapper"]);
+        let image = required(&["bootstrapper-image"], &options);
         assert!(
             image.contains(&"bootstrapper") && !image.contains(&"node-image"),
             "{image:?}"
         );
         // All but the image and the workstation that only scenarios need.
-        assert_eq!(required(&["usb"]).len(), stages::ALL.len() - 2);
+        assert_eq!(required(&["usb"], &options).len(), stages::ALL.len() - 2);
+    }
+
+    #[test]
+    fn an_os_image_of_ones_own_needs_neither_k3s_nor_packages() {
+        let options = Options {
+            os_image: Some("image.raw".into()),
+            ..Options::default()
+        };
+        let names = required(&["node-image"], &options);
+        assert_eq!(names, ["node-image"]);
     }
 }

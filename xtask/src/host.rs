@@ -98,11 +98,45 @@ pub const NEEDS: &[Need] = &[
     ),
 ];
 
-/// Programs that the project cannot install by itself, with the advice when one is missing.
-const TOOLCHAINS: &[(&str, &str)] = &[
-    ("cc", "apt-get install gcc"),
-    ("go", "Go 1.24 or later from https://go.dev/dl/"),
-];
+/// A program that the project cannot install by itself.
+#[derive(Debug)]
+struct Toolchain {
+    program: &'static str,
+    /// What to do where it is missing.
+    advice: &'static str,
+}
+
+const CC: Toolchain = Toolchain {
+    program: "cc",
+    advice: "apt-get install gcc",
+};
+const GO: Toolchain = Toolchain {
+    program: "go",
+    advice: "Go 1.24 or later from https://go.dev/dl/; it compiles refk3s, a profile with a real K3s does without",
+};
+
+/// Whether a command needs Go: only refk3s is compiled with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Go {
+    /// It does.
+    Needed,
+    /// It does not.
+    Spared,
+}
+
+impl Go {
+    /// Needed when something is.
+    pub fn when(needed: bool) -> Self {
+        if needed { Self::Needed } else { Self::Spared }
+    }
+
+    fn toolchains(self) -> Vec<&'static Toolchain> {
+        match self {
+            Self::Needed => vec![&CC, &GO],
+            Self::Spared => vec![&CC],
+        }
+    }
+}
 
 impl Need {
     /// Whether it is there.
@@ -126,17 +160,14 @@ pub fn missing() -> Vec<&'static Need> {
     NEEDS.iter().filter(|need| !need.met()).collect()
 }
 
-/// Toolchains that are missing, each with where to get it.
-pub fn missing_toolchains() -> Vec<&'static (&'static str, &'static str)> {
-    TOOLCHAINS
-        .iter()
-        .filter(|(program, _)| !in_path(program))
-        .collect()
+fn missing_toolchain(go: Go) -> Option<&'static Toolchain> {
+    let mut toolchains = go.toolchains().into_iter();
+    toolchains.find(|toolchain| !in_path(toolchain.program))
 }
 
-/// Prints what the host has and lacks; returns whether all is there.
+/// Prints what the host has and lacks; returns whether all is there that every build needs.
 pub fn report() -> bool {
-    for (program, advice) in TOOLCHAINS {
+    for Toolchain { program, advice } in Go::Needed.toolchains() {
         let state = if in_path(program) {
             "ok".to_owned()
         } else {
@@ -158,12 +189,12 @@ pub fn report() -> bool {
             need.package, need.purpose
         );
     }
-    missing().is_empty() && missing_toolchains().is_empty()
+    missing().is_empty() && missing_toolchain(Go::Spared).is_none()
 }
 
 /// Installs what is missing with apt. Asks on a terminal unless `yes`.
-pub fn install(yes: bool) -> Result<()> {
-    if let Some((program, advice)) = missing_toolchains().first() {
+pub fn install(yes: bool, go: Go) -> Result<()> {
+    if let Some(Toolchain { program, advice }) = missing_toolchain(go) {
         bail!("{program} is missing and is not installed by this command: {advice}");
     }
     let missing = missing();
@@ -228,12 +259,12 @@ fn install_qemu() -> Result<()> {
 /// `install` for commands that only need the set-up to be there: without a terminal nobody can be asked.
 ///
 /// On a terminal nobody is asked for a newer QEMU alone: emulated guests have one processor without it.
-pub fn ensure() -> Result<()> {
+pub fn ensure(go: Go) -> Result<()> {
     let unattended = !std::io::stdin().is_terminal();
-    if !unattended && missing().is_empty() {
+    if !unattended && missing().is_empty() && missing_toolchain(go).is_none() {
         return Ok(());
     }
-    install(unattended)
+    install(unattended, go)
 }
 
 fn confirmed() -> Result<bool> {

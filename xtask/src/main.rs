@@ -1,14 +1,23 @@
 //! `cargo xtask`: builds, installs in a virtual machine, verifies, tests and cleans up.
 
+mod acquire;
 mod build;
+mod cargo;
+mod carry;
+mod catalogue;
 mod commands;
 mod digest;
+mod fetcher;
 mod host;
+mod k3s_directory;
 mod linuxkit;
+mod parts;
 mod process;
 mod profile;
 mod progress;
 mod qemu;
+mod reach;
+mod shelf;
 mod signing;
 mod stages;
 mod store;
@@ -51,6 +60,8 @@ enum Command {
     Bench(commands::bench::Arguments),
     /// Make HookOS's boot files with the built-in assembler or with linuxkit, or compare the two
     Hookos(commands::hookos::Arguments),
+    /// List, fetch and check the artifacts of a profile, or carry them to a site without a network
+    Artifacts(commands::artifacts::Arguments),
     /// Remove old outputs from the stage store
     Clean(commands::clean::Arguments),
     /// Install what the host lacks, with apt
@@ -114,6 +125,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Stages(arguments) => commands::stages::list(&root, &arguments),
         Command::Bench(arguments) => commands::bench::run(&root, &arguments),
         Command::Hookos(arguments) => commands::hookos::run(&root, &arguments),
+        Command::Artifacts(arguments) => commands::artifacts::run(&root, &arguments),
         Command::Clean(arguments) => commands::clean::run(&arguments),
         Command::Setup(arguments) => commands::setup::run(&arguments),
         Command::Doctor => Ok(if host::report() {

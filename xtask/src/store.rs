@@ -189,8 +189,9 @@ impl Store {
         Ok(Some((dir.join("out"), entry)))
     }
 
-    /// Makes a built draft an entry: synced to disk, read-only, renamed into place.
-    pub fn commit(&self, draft: Draft, took: Duration) -> Result<(PathBuf, Entry)> {
+    /// Makes a built draft an entry: synced to disk, read-only, renamed into place. `history` is the name under which
+    /// the time that it took is kept.
+    pub fn commit(&self, draft: Draft, took: Duration, history: &str) -> Result<(PathBuf, Entry)> {
         let out = draft.out();
         if fs_err::read_dir(&out)?.next().is_none() {
             bail!("the stage {} ended well but made nothing", draft.key.name);
@@ -215,22 +216,22 @@ impl Store {
         remove_tree(&place);
         fs_err::rename(&draft.dir, &place)?;
         sync_folder(&self.root)?;
-        self.remember(&entry)?;
+        self.remember(history, entry.seconds)?;
         Ok((place.join("out"), entry))
     }
 
-    fn remember(&self, entry: &Entry) -> Result<()> {
+    fn remember(&self, name: &str, seconds: f64) -> Result<()> {
         let mut history = fs_err::OpenOptions::new()
             .append(true)
             .create(true)
             .open(self.root.join("history.jsonl"))?;
-        let line = serde_json::json!({"name": entry.name, "seconds": entry.seconds});
+        let line = serde_json::json!({"name": name, "seconds": seconds});
         writeln!(history, "{line}")?;
         Ok(())
     }
 
-    /// Median build time of a stage so far, in seconds.
-    pub fn median_seconds(&self, stage: &str) -> Option<f64> {
+    /// Median build time so far of what is kept under `name`, in seconds.
+    pub fn median_seconds(&self, name: &str) -> Option<f64> {
         #[derive(Deserialize)]
         struct Line {
             name: String,
@@ -240,11 +241,20 @@ impl Store {
         let mut seconds: Vec<f64> = history
             .lines()
             .filter_map(|line| serde_json::from_str::<Line>(line).ok())
-            .filter(|line| line.name == stage)
+            .filter(|line| line.name == name)
             .map(|line| line.seconds)
             .collect();
         seconds.sort_by(f64::total_cmp);
         seconds.get(seconds.len() / 2).copied()
+    }
+
+    /// What is known of the entry whose output is `out`.
+    pub fn entry_of(&self, out: &Path) -> Result<Option<Entry>> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries
+            .filter(|(dir, _, _)| Some(dir.as_path()) == out.parent())
+            .map(|(_, entry, _)| entry)
+            .next())
     }
 
     /// All finished entries, newest use first, with their folder and the time since their last use.
@@ -350,7 +360,7 @@ mod tests {
             bail!("expected no entry yet")
         };
         fs_err::write(draft.out().join("file"), value)?;
-        Ok(store.commit(draft, Duration::from_secs(2))?.0)
+        Ok(store.commit(draft, Duration::from_secs(2), "stage")?.0)
     }
 
     #[test]
@@ -397,7 +407,7 @@ mod tests {
         let Found::Absent(draft) = store.open(&key("one"))? else {
             bail!("expected no entry yet")
         };
-        assert!(store.commit(draft, Duration::ZERO).is_err());
+        assert!(store.commit(draft, Duration::ZERO, "stage").is_err());
         Ok(())
     }
 }

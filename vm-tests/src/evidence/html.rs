@@ -33,6 +33,13 @@ pub fn to_html(report: &Report, files: &[String]) -> String {
         escape(&report.started),
         escape(&report.k3s)
     );
+    if !report.replaced.is_empty() {
+        let _ = writeln!(
+            out,
+            "<p>In place of the profile's own: {}</p>",
+            escape(&report.replaced.join("; "))
+        );
+    }
     if let Some(failure) = &report.failure {
         let _ = writeln!(
             out,

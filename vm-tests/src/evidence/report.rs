@@ -57,6 +57,9 @@ pub struct Report {
     pub scenario: String,
     /// The profile that the parts came from.
     pub profile: String,
+    /// What was not as the profile has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<String>,
     /// `kvm` or `tcg`.
     pub accelerator: String,
     /// Why that accelerator.
@@ -119,6 +122,7 @@ pub(super) mod tests {
         Report {
             scenario: "sample".into(),
             profile: "reference".into(),
+            replaced: Vec::new(),
             accelerator: "tcg".into(),
             accelerator_reason: "asked for".into(),
             k3s: "k3s version v1".into(),

@@ -43,6 +43,8 @@ pub struct RunOptions {
     pub cache: PathBuf,
     /// The profile's name, for the report.
     pub profile: String,
+    /// What is not as the profile has it, for the report.
+    pub replaced: Vec<String>,
     /// The accelerator.
     pub accelerator: AcceleratorChoice,
     /// The most processors that a guest gets under TCG.
@@ -123,6 +125,7 @@ fn empty_report(options: &RunOptions) -> Report {
     Report {
         scenario: options.scenario.name.clone(),
         profile: options.profile.clone(),
+        replaced: options.replaced.clone(),
         accelerator: "not chosen".to_owned(),
         accelerator_reason: String::new(),
         k3s: String::new(),
@@ -406,6 +409,7 @@ mod tests {
             evidence,
             cache,
             profile: "reference".into(),
+            replaced: Vec::new(),
             accelerator: AcceleratorChoice::Tcg,
             emulated_cpus: 1,
             stages: Vec::new(),

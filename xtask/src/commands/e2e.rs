@@ -1,22 +1,20 @@
 //! `cargo xtask e2e`: from sources to a report on a verified node.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::build::{self, StageRun};
+use crate::cargo;
 use crate::commands::scenarios::{self, OsImage, Scenario};
 use crate::commands::side_by_side::{self, Prepared};
-use crate::commands::stages::Parts;
 use crate::digest;
-use crate::host;
-use crate::process::{self, Group};
-use crate::profile::{self, Profile};
-use crate::progress::Progress;
+use crate::host::{self, Go};
+use crate::parts::Parts;
+use crate::process;
+use crate::profile::{self, Network, Selection};
 use crate::qemu;
 use crate::signing::Signing;
 use crate::stages::node_image::Layout;
@@ -32,9 +30,6 @@ pub struct Arguments {
     /// Scenarios of `configs/scenarios/`: names, patterns such as `disk-*`, sets (`quick`), or `all`
     #[arg(long, value_name = "NAME,…", default_value = "sample")]
     scenario: String,
-    /// Where the parts come from; a named profile never falls back [default: upstream if it can be had]
-    #[arg(long, value_enum)]
-    profile: Option<Profile>,
     /// What runs the guest's instructions [default: kvm where it works, else tcg]
     #[arg(long, value_name = "kvm|tcg")]
     accel: Option<String>,
@@ -52,12 +47,14 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Scenarios with everything else by default.
+    /// Scenarios with the reference parts, so that a run does not depend on what can be reached today.
     pub fn of_scenarios(names: &str) -> Self {
-        Self {
+        let mut arguments = Self {
             scenario: names.into(),
             ..Self::default()
-        }
+        };
+        arguments.parts.sources.profile = Some("reference".into());
+        arguments
     }
 
     /// With another LinuxKit file merged before hook-os.yaml.
@@ -70,13 +67,13 @@ impl Arguments {
 /// Builds what is not in the store, then hands each scenario over to `vm-tests`.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let scenarios = scenarios::select(root, &arguments.scenario)?;
-    host::ensure()?;
-    let profile = profile::choose(arguments.profile, &arguments.parts)?;
-    println!("profile: {} ({})", profile.name, profile.reason);
+    let selection = profile::select(root, &Store::of_user()?, &arguments.parts, Network::Allowed)?;
+    selection.announce();
+    host::ensure(Go::when(selection.builds_double()))?;
     let harness = build_harness(root)?;
     let jobs = arguments.jobs.map_or_else(jobs_by_default, usize::from);
     let failed = side_by_side::run(&scenarios, jobs, |scenario| {
-        prepare_run(root, arguments, profile.name, &harness, scenario)
+        prepare_run(root, arguments, &selection, &harness, scenario)
     })?;
     if scenarios.len() > 1 {
         println!(
@@ -104,7 +101,7 @@ fn jobs_by_default() -> usize {
 fn prepare_run(
     root: &Path,
     arguments: &Arguments,
-    profile: &str,
+    selection: &Selection,
     harness: &Path,
     scenario: &Scenario,
 ) -> Result<Prepared> {
@@ -114,9 +111,7 @@ fn prepare_run(
     };
     let prepared = prepare(harness, arguments, &config_file)?;
     let store = Store::of_user()?;
-    let mut options = arguments
-        .parts
-        .options(Some(prepared.join("config-file")))?;
+    let mut options = selection.options(&arguments.parts, Some(prepared.join("config-file")))?;
     let key = tempfile::tempdir()?;
     if scenario.signed {
         options.signing = Some(Signing::with_test_key(key.path())?);
@@ -152,7 +147,10 @@ fn prepare_run(
         .arg(root.join("target/e2e"))
         .arg("--stages")
         .arg(stages.path())
-        .args(["--profile", profile]);
+        .args(["--profile", &selection.name]);
+    for replaced in &selection.replaced {
+        command.args(["--replaced", replaced]);
+    }
     let cpus = qemu::emulated_processors()?;
     command.args(["--emulated-cpus", &cpus.to_string()]);
     command
@@ -179,22 +177,7 @@ fn prepare_run(
 
 /// The harness is a program of its own: unlike this one it needs a system library.
 fn build_harness(root: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(root)
-        .args(["build", "--quiet", "--locked", "--package", "vm-tests"]);
-    let target = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => root.join(folder),
-        None => root.join("target"),
-    };
-    command.arg("--target-dir").arg(&target);
-    let progress = Progress::begin("test harness", None);
-    let begun = Instant::now();
-    let status = Group::spawn(&mut command)?.wait(|| progress.tick())?;
-    process::expect_success(status, "cargo build --package vm-tests")?;
-    progress.end("built", begun.elapsed());
-    Ok(target.join("debug/vm-tests"))
+    cargo::build_program(root, "test harness", "vm-tests", &["--package", "vm-tests"])
 }
 
 /// The folder in the cache with the harness's copies of config-files, and its SSH keys.

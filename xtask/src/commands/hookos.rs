@@ -12,10 +12,11 @@ use ::hookos::{Request, assemble, opaque_folders, uki};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::host::{self, Go};
 use crate::linuxkit::LinuxKit;
 use crate::stages::{self, Options, reference_images};
 use crate::store::{Store, cache_dir};
-use crate::{build, host, process, progress};
+use crate::{build, process, progress};
 
 /// The exit code of what was not run: neither success nor failure, as Automake has it.
 const NOT_RUN: u8 = 77;
@@ -173,13 +174,13 @@ fn images(root: &Path, definitions: &[PathBuf], arguments: &Arguments) -> Result
 
 /// The images that the stages make. Their Debian packages are locked, or the lock is renewed.
 fn of_stages(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>> {
-    host::ensure()?;
+    host::ensure(Go::Spared)?;
     let mut options = Options::default();
     if arguments.update_lock {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         options.newest_packages = Some(format!("newest at {} s", now.as_secs()));
     }
-    let stages = stages::hookos::STAGE.needs;
+    let stages = (stages::hookos::STAGE.needs)(&options);
     let outputs = build::produce(root, &Store::of_user()?, &options, stages)?;
     if arguments.update_lock {
         let packages = outputs

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod artifacts;
 pub mod bench;
 pub mod boot_order;
 pub mod clean;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::host;
+use crate::host::{self, Go};
 
 /// What `setup` takes.
 #[derive(Args)]
@@ -17,7 +17,7 @@ pub struct Arguments {
 
 /// Installs the missing Debian packages.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    host::install(arguments.yes)?;
+    host::install(arguments.yes, Go::Spared)?;
     println!("the host has all that is needed");
     Ok(ExitCode::SUCCESS)
 }

@@ -8,49 +8,13 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::build;
-use crate::host;
+use crate::host::{self, Go};
+use crate::parts::Parts;
+use crate::profile::{self, Network};
 use crate::progress;
 use crate::signing;
-use crate::stages::node_image::Layout;
 use crate::stages::{self, Options, Stage};
 use crate::store::{Entry, Key, Store};
-
-/// The parts of the build that can be replaced; shared by several commands.
-#[derive(Args, Clone, Default)]
-pub struct Parts {
-    /// Folder with a real K3s release: `k3s`, `install.sh`, `k3s-airgap-images-amd64.tar.zst`
-    #[arg(long, value_name = "DIR")]
-    pub k3s_dir: Option<PathBuf>,
-    /// OS image to install: raw, or raw compressed by zstd, gzip or xz
-    #[arg(long, value_name = "FILE")]
-    pub os_image: Option<PathBuf>,
-    /// Layout of the reference OS image [default: plain]
-    #[arg(long, value_enum, conflicts_with = "os_image")]
-    pub layout: Option<Layout>,
-    /// A LinuxKit file that is merged before hook-os.yaml; only for measurements.
-    #[arg(skip)]
-    pub before_hookos: Option<PathBuf>,
-}
-
-impl Parts {
-    /// The parts with absolute paths, and the config-file of the USB stick.
-    pub fn options(&self, config_file: Option<PathBuf>) -> Result<Options> {
-        let absolute = |path: &Option<PathBuf>| -> Result<Option<PathBuf>> {
-            path.as_ref()
-                .map(|path| Ok(fs_err::canonicalize(path)?))
-                .transpose()
-        };
-        Ok(Options {
-            k3s_dir: absolute(&self.k3s_dir)?,
-            os_image: absolute(&self.os_image)?,
-            layout: self.layout.unwrap_or_default(),
-            config_file,
-            newest_packages: None,
-            signing: None,
-            before_hookos: absolute(&self.before_hookos)?,
-        })
-    }
-}
 
 /// What `build` takes.
 #[derive(Args)]
@@ -68,7 +32,6 @@ pub struct BuildArguments {
 
 /// Builds stages and prints their output folders.
 pub fn build(root: &Path, arguments: &BuildArguments) -> Result<ExitCode> {
-    host::ensure()?;
     let mut wanted = Vec::new();
     for name in &arguments.stage {
         wanted.push(stages::find(name)?.name);
@@ -77,9 +40,13 @@ pub fn build(root: &Path, arguments: &BuildArguments) -> Result<ExitCode> {
         wanted.push("bundle");
     }
     let config = fs_err::canonicalize(&arguments.config_file)?;
-    let mut options = arguments.parts.options(Some(config))?;
+    let store = Store::of_user()?;
+    let selection = profile::select(root, &store, &arguments.parts, Network::Allowed)?;
+    selection.announce();
+    host::ensure(Go::when(selection.builds_double()))?;
+    let mut options = selection.options(&arguments.parts, Some(config))?;
     options.signing = arguments.signing.signing()?;
-    let outputs = build::produce(root, &Store::of_user()?, &options, &wanted)?;
+    let outputs = build::produce(root, &store, &options, &wanted)?;
     for name in wanted {
         println!("{name}: {}", outputs.folder(name)?.display());
     }
@@ -102,12 +69,13 @@ pub struct ListArguments {
 /// Lists the stages, or explains one.
 pub fn list(root: &Path, arguments: &ListArguments) -> Result<ExitCode> {
     let store = Store::of_user()?;
-    let options = arguments
-        .parts
-        .options(fs_err::canonicalize(&arguments.config_file).ok())?;
+    let selection = profile::select(root, &store, &arguments.parts, Network::Never)?;
+    let config = fs_err::canonicalize(&arguments.config_file).ok();
+    let options = selection.options(&arguments.parts, config)?;
     if let Some(name) = &arguments.explain {
         stages::find(name)?;
     }
+    selection.announce();
     println!("store: {}", store.root().display());
     let mut outputs = BTreeMap::new();
     for stage in stages::ALL {
@@ -116,7 +84,10 @@ pub fn list(root: &Path, arguments: &ListArguments) -> Result<ExitCode> {
             outputs.insert(stage.name.to_owned(), entry.output.clone());
         }
         match &arguments.explain {
-            None => println!("{}", line(stage, &state, store.median_seconds(stage.name))),
+            None => {
+                let usual = store.median_seconds(stage.history_name(&options));
+                println!("{}", line(stage, &state, usual));
+            }
             Some(name) if name == stage.name => explain(stage, &state, &store)?,
             Some(_) => {}
         }
@@ -141,8 +112,7 @@ impl State {
         options: &Options,
         outputs: &BTreeMap<String, String>,
     ) -> Result<Self> {
-        let waits: Vec<_> = stage
-            .needs
+        let waits: Vec<_> = (stage.needs)(options)
             .iter()
             .copied()
             .filter(|need| !outputs.contains_key(*need))

@@ -9,9 +9,10 @@ use clap::Args;
 use walkdir::WalkDir;
 
 use crate::commands::{boot_order, e2e, hookos};
+use crate::host::{self, Go};
 use crate::stages::Options;
 use crate::store::Store;
-use crate::{build, host, process, progress};
+use crate::{build, process, progress};
 
 /// What `test` takes.
 #[derive(Args)]
@@ -23,7 +24,7 @@ pub struct Arguments {
 
 /// Runs all checks in order of their cost; the first failure ends the run.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
-    host::ensure()?;
+    host::ensure(Go::Needed)?;
     step("formatting", cargo(root, &["fmt", "--all", "--check"]))?;
     step(
         "lints",

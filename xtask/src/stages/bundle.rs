@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
-use super::{Context, Input, Options, Stage, sources};
+use super::{Context, Input, Stage, sources};
 use crate::{digest, process};
 
 /// The archive whose content goes onto the stick.
@@ -28,7 +28,7 @@ const MODIFIED: u64 = 315_532_800;
 pub const STAGE: Stage = Stage {
     name: "bundle",
     summary: "usb-bootable-files.tar.gz and sen-installation-files.tar.gz",
-    needs: &["bootstrapper", "hookos", "node-image"],
+    needs: |_| &["bootstrapper", "hookos", "node-image"],
     inputs: |root, options| {
         let mut inputs = sources(
             root,
@@ -39,19 +39,11 @@ pub const STAGE: Stage = Stage {
                 "configs/config-file.yaml",
             ],
         );
-        inputs.push(Input::Value("profile", profile(options).into()));
+        inputs.push(Input::Value("profile", options.profile.clone()));
         Ok(inputs)
     },
     build: |context| build(&BundleInputs::of(context)?, &context.out),
 };
-
-fn profile(options: &Options) -> &'static str {
-    if options.k3s_dir.is_some() {
-        "upstream"
-    } else {
-        "reference"
-    }
-}
 
 /// What the archives are made of.
 #[derive(Debug)]
@@ -110,7 +102,7 @@ impl BundleInputs {
             bootstrapper,
             hookos_efi: context.need("hookos")?.join("hookos.efi"),
             node_image: context.need("node-image")?.to_owned(),
-            profile: profile(&context.options).to_owned(),
+            profile: context.options.profile.clone(),
             script: context.root.join("hookos/usb/bootable-usb-prepare.sh"),
             readme: context.root.join("hookos/usb/README"),
             config_file: context.root.join("configs/config-file.yaml"),

@@ -22,11 +22,13 @@ const OS_RELEASE: &str = concat!(
 pub const STAGE: Stage = Stage {
     name: "hookos",
     summary: "kernel, initrd.img, cmdline and hookos.efi from hook-os.yaml",
-    needs: &[
-        "reference-images",
-        "bootstrapper-image",
-        "disk-writer-image",
-    ],
+    needs: |_| {
+        &[
+            "reference-images",
+            "bootstrapper-image",
+            "disk-writer-image",
+        ]
+    },
     inputs: |root, options| {
         let mut inputs = sources(
             root,

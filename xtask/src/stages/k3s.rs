@@ -1,248 +1,51 @@
-//! Stage `k3s`: what the node's K3s consists of. Reference: refk3s, built here with Go.
-//! Upstream: the files of a K3s release from a folder.
+//! Stage `k3s`: what the node's Kubernetes consists of. A release of K3s, or refk3s, built here with Go.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+pub mod output;
+mod reference;
+mod release;
 
-use anyhow::{Context as _, Result, bail};
+use std::path::Path;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Input, Options, Stage, sources};
-use crate::process;
 
-/// Where the double's sources are, below the checkout.
-const SOURCE: &str = "vm-tests/reference-node/refk3s";
-/// Kubernetes' version, as the double reports it. Its first part is that of `k8s.io/kubernetes` in go.mod.
-const VERSION: &str = "v1.33.13+refk3s1";
-/// containerd's version, as the node reports it. Its first part is that of nodetools/go.mod.
-const CONTAINERD_VERSION: &str = "v2.2.9-refk3s1";
-/// The preloaded images: name, and the command of the module that is the image's only program.
-const IMAGES: [(&str, &str); 2] = [
-    ("docker.io/rancher/mirrored-pause:3.6", "pause"),
-    ("docker.io/emts/reference-workload:1", "workload"),
-];
-/// Commands of the module.
-const COMMANDS: [&str; 7] = [
-    "./cmd/k3s",
-    "./cmd/server",
-    "./cmd/kubectl",
-    "./cmd/pack",
-    "./cmd/airgap",
-    "./cmd/pause",
-    "./cmd/workload",
-];
-/// Programs that go into the executable: folder on the node, name.
-const PROGRAMS: [(&str, &str); 9] = [
-    ("bin", "k3s-server"),
-    ("bin", "kubectl"),
-    ("bin", "containerd"),
-    ("bin", "containerd-shim-runc-v2"),
-    ("bin", "ctr"),
-    ("cni", "bridge"),
-    ("cni", "host-local"),
-    ("cni", "loopback"),
-    ("cni", "portmap"),
-];
-/// Files of a K3s release, and whether they are programs.
-const RELEASE: [(&str, bool); 3] = [("k3s", true), ("install.sh", true), (AIRGAP, false)];
-const AIRGAP: &str = "k3s-airgap-images-amd64.tar.zst";
+pub use release::{Release, Taken};
+
+/// Which Kubernetes the node runs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum K3s {
+    /// refk3s, the test double.
+    #[default]
+    Double,
+    /// The files of a release.
+    Release(Release),
+}
 
 /// The stage.
 pub const STAGE: Stage = Stage {
     name: "k3s",
-    summary: "k3s, install.sh and the preloaded images (refk3s, or a release from --k3s-dir)",
-    needs: &[],
+    summary: "k3s, install.sh and the preloaded images: a release, or refk3s",
+    needs: |_| &[],
     inputs,
     build,
 };
 
 fn inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
     let mut inputs = sources(root, &["xtask/src/stages/k3s.rs"]);
-    if let Some(folder) = &options.k3s_dir {
-        inputs.extend(
-            RELEASE
-                .iter()
-                .map(|(name, _)| Input::Path(folder.join(name))),
-        );
-        return Ok(inputs);
-    }
-    inputs.extend(sources(root, &[SOURCE]));
-    let version = go()
-        .arg("version")
-        .output()
-        .context("asking go for its version")?;
-    inputs.push(Input::Value(
-        "go",
-        String::from_utf8_lossy(&version.stdout).trim().to_owned(),
-    ));
+    inputs.extend(match &options.k3s {
+        K3s::Double => reference::inputs(root)?,
+        K3s::Release(release) => release.inputs(root),
+    });
     Ok(inputs)
 }
 
 fn build(context: &Context) -> Result<()> {
-    match &context.options.k3s_dir {
-        Some(folder) => take_release(folder, &context.out),
-        None => build_reference(&context.root.join(SOURCE), &context.out),
-    }
-}
-
-/// Copies the files of a K3s release and asks its `k3s` for the version.
-fn take_release(folder: &Path, out: &Path) -> Result<()> {
-    for (name, program) in RELEASE {
-        let target = out.join(name);
-        fs_err::copy(folder.join(name), &target)?;
-        if program {
-            make_executable(&target)?;
-        }
-    }
-    let k3s = out.join("k3s");
-    let output = Command::new(&k3s)
-        .arg("--version")
-        .output()
-        .with_context(|| format!("asking {} for its version", k3s.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let Some(version) = text
-        .strip_prefix("k3s version ")
-        .and_then(|rest| rest.split_whitespace().next())
-    else {
-        bail!(
-            "{} --version printed {text:?}; it should begin with `k3s version v`",
-            k3s.display()
-        );
-    };
-    fs_err::write(out.join("version"), format!("{version}\n"))?;
-    Ok(())
-}
-
-/// Builds refk3s from `source` and fills `out` with `k3s`, `install.sh`, the archive of
-/// preloaded images and `version`.
-pub fn build_reference(source: &Path, out: &Path) -> Result<()> {
-    let scratch = tempfile::tempdir().context("a folder for the parts of refk3s")?;
-    let parts = scratch.path();
-    let tools = source.join("nodetools");
-    compile(source, parts, &stamps(), &COMMANDS)?;
-    // Under its own name it would not tell from ps and top what it is.
-    fs_err::rename(parts.join("server"), parts.join("k3s-server"))?;
-    let stamp =
-        format!("-X github.com/containerd/containerd/v2/version.Version={CONTAINERD_VERSION}");
-    compile(&tools, parts, &stamp, &["tool"])?;
-    pack(parts, &out.join("k3s"))?;
-    preload(parts, &out.join(AIRGAP))?;
-    let script = out.join("install.sh");
-    fs_err::copy(source.join("install.sh"), &script)?;
-    make_executable(&script)?;
-    fs_err::write(out.join("version"), format!("{VERSION}\n"))?;
-    Ok(())
-}
-
-/// Compiles packages of the module in `folder` to static programs in `parts`.
-fn compile(folder: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Result<()> {
-    let mut target = parts.as_os_str().to_owned();
-    target.push("/");
-    let mut command = go();
-    command
-        .current_dir(folder)
-        .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", "-mod=readonly")
-        .args([
-            "build",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            &format!("-s -w {stamps}"),
-            "-o",
-        ])
-        .arg(target)
-        .args(packages);
-    process::run(&mut command).with_context(|| format!("compiling {}", folder.display()))
-}
-
-/// Linker settings by which `k3s` and every Kubernetes component report the double's version.
-fn stamps() -> String {
-    let packages = [
-        "k8s.io/component-base/version",
-        "k8s.io/client-go/pkg/version",
-    ];
-    let stamps = packages.map(|package| {
-        format!(
-            "-X {package}.gitVersion={VERSION} -X {package}.gitMajor=1 -X {package}.gitMinor=33 \
-             -X {package}.gitTreeState=clean"
-        )
-    });
-    format!("-X main.version={VERSION} {}", stamps.join(" "))
-}
-
-/// Makes the one executable: the double's binary with its programs behind it.
-fn pack(parts: &Path, out: &Path) -> Result<()> {
-    let mut command = Command::new(parts.join("pack"));
-    command.current_dir(parts).arg(out).arg("k3s");
-    command.args(PROGRAMS.map(|(folder, name)| format!("{folder}={name}")));
-    process::run(&mut command)
-}
-
-fn preload(parts: &Path, out: &Path) -> Result<()> {
-    let mut command = Command::new(parts.join("airgap"));
-    command.current_dir(parts).arg(out);
-    command.args(IMAGES.map(|(image, program)| format!("{image}={program}")));
-    process::run(&mut command)
-}
-
-/// The go command: from the path, else from where Go's own archive is unpacked to.
-fn go() -> Command {
-    let usual = PathBuf::from("/usr/local/go/bin/go");
-    let in_path = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("go").is_file()));
-    if in_path || !usual.is_file() {
-        Command::new("go")
-    } else {
-        Command::new(usual)
-    }
-}
-
-fn make_executable(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_that_of_the_kubernetes_module() -> Result<()> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("the checkout")?
-            .join(SOURCE);
-        let module = fs_err::read_to_string(root.join("go.mod"))?;
-        let (base, _) = VERSION
-            .split_once('+')
-            .context("a version of the form vX+Y")?;
-        assert!(
-            module.contains(&format!("k8s.io/kubernetes {base}\n")),
-            "go.mod does not require {base}"
-        );
-        Ok(())
-    }
-
-    #[test]
-    fn the_containerd_version_is_that_of_its_module() -> Result<()> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("the checkout")?
-            .join(SOURCE);
-        let module = fs_err::read_to_string(root.join("nodetools/go.mod"))?;
-        let (base, _) = CONTAINERD_VERSION
-            .split_once('-')
-            .context("a version of the form vX-Y")?;
-        assert!(
-            module.contains(&format!("github.com/containerd/containerd/v2 {base}")),
-            "go.mod does not require {base}"
-        );
-        Ok(())
-    }
-
-    #[test]
-    fn every_component_is_stamped_with_the_version() {
-        assert_eq!(stamps().matches(VERSION).count(), 3);
+    fs_err::create_dir(context.out.join(output::IMAGES))?;
+    match &context.options.k3s {
+        K3s::Double => reference::build(&context.root, &context.out),
+        K3s::Release(release) => release.take(&context.out),
     }
 }

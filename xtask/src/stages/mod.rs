@@ -2,7 +2,7 @@
 
 pub mod bundle;
 pub mod hookos;
-mod k3s;
+pub mod k3s;
 pub mod node_image;
 mod program_image;
 pub mod reference_images;
@@ -19,13 +19,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::signing::Signing;
+use k3s::K3s;
 use node_image::Layout;
 
 /// The parts that a user may choose instead of the profile's own.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Options {
-    /// Folder with `k3s`, `install.sh`, `k3s-airgap-images-amd64.tar.zst` instead of refk3s.
-    pub k3s_dir: Option<PathBuf>,
+    /// Name of the profile that the parts come from.
+    #[serde(default)]
+    pub profile: String,
+    /// The node's Kubernetes.
+    #[serde(default)]
+    pub k3s: K3s,
+    /// Version of the K3s in `os_image`, when it is known.
+    #[serde(default)]
+    pub k3s_version: Option<String>,
     /// OS image (raw, or raw compressed by zstd, gzip or xz) instead of the reference one.
     pub os_image: Option<PathBuf>,
     /// Which of the two reference OS images, where `os_image` names none.
@@ -87,7 +95,7 @@ pub struct Stage {
     /// One line for `cargo xtask stages`.
     pub summary: &'static str,
     /// Stages whose outputs it reads.
-    pub needs: &'static [&'static str],
+    pub needs: fn(&Options) -> &'static [&'static str],
     /// Everything else that its output depends on.
     pub inputs: fn(root: &Path, options: &Options) -> Result<Vec<Input>>,
     /// Fills the output folder.
@@ -112,6 +120,9 @@ pub const ALL: &[Stage] = &[
     workstation::STAGE,
 ];
 
+/// Stages whose packages come from a mirror: what a site without a network cannot make.
+pub const FROM_MIRRORS: &[&str] = &["reference-images", "node-root"];
+
 /// The stage called `name`.
 pub fn find(name: &str) -> Result<&'static Stage> {
     ALL.iter()
@@ -126,6 +137,14 @@ pub fn find(name: &str) -> Result<&'static Stage> {
 }
 
 impl Stage {
+    /// What its usual time is kept under: copying a K3s release takes seconds, compiling the double minutes.
+    pub fn history_name(&self, options: &Options) -> &'static str {
+        match options.k3s {
+            K3s::Release(_) if self.name == k3s::STAGE.name => "k3s release",
+            _ => self.name,
+        }
+    }
+
     /// Input names and digests, the needed stages' outputs among them.
     pub fn input_digests(
         &self,
@@ -150,7 +169,7 @@ impl Stage {
             };
             digests.insert(name, value);
         }
-        for need in self.needs {
+        for need in (self.needs)(options) {
             let output = outputs
                 .get(*need)
                 .with_context(|| format!("{} comes before {need}", self.name))?;
@@ -177,7 +196,7 @@ mod tests {
         let mut seen = Vec::new();
         for stage in ALL {
             assert!(!seen.contains(&stage.name), "{} is there twice", stage.name);
-            for need in stage.needs {
+            for need in (stage.needs)(&Options::default()) {
                 assert!(
                     seen.contains(need),
                     "{} needs {need}, which comes later",

@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::k3s::output;
 use super::{Context, Input, Options, Stage, sources};
 use crate::process;
 use crate::signing::Signing;
@@ -26,12 +27,7 @@ pub(super) use root::build as collect_packages;
 /// Where the image's content is defined, below the checkout.
 const SOURCE: &str = "vm-tests/reference-node";
 /// The K3s files that go into the image.
-const K3S_FILES: [&str; 4] = [
-    "k3s",
-    "install.sh",
-    "k3s-airgap-images-amd64.tar.zst",
-    "version",
-];
+const K3S_FILES: [&str; 4] = ["k3s", "install.sh", output::IMAGES, output::VERSION];
 
 /// What of the node outlives a reboot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -66,7 +62,11 @@ impl Layout {
 pub const STAGE: Stage = Stage {
     name: "node-image",
     summary: "os-image.raw.zst: Debian, systemd, cloud-init and K3s on a GPT disk",
-    needs: &["node-root", "k3s"],
+    // An image of the user's own is taken as it is.
+    needs: |options| match options.os_image {
+        Some(_) => &[],
+        None => &["node-root", "k3s"],
+    },
     inputs: stage_inputs,
     build: build_stage,
 };
@@ -92,17 +92,22 @@ fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
     }
     match &options.os_image {
         // An image of the user's own stays as it is.
-        Some(image) => inputs.push(Input::Path(image.clone())),
+        Some(image) => {
+            inputs.push(Input::Path(image.clone()));
+            let version = options.k3s_version.clone();
+            inputs.push(Input::Value("K3s", version.unwrap_or_default()));
+        }
         None => inputs.extend(Signing::inputs(options.signing.as_ref())?),
     }
     Ok(inputs)
 }
 
 fn build_stage(context: &Context) -> Result<()> {
-    let k3s = context.need("k3s")?;
     if let Some(image) = &context.options.os_image {
-        return inspect::accept(image, k3s_version(k3s).ok().as_deref(), &context.out);
+        let version = context.options.k3s_version.as_deref();
+        return inspect::accept(image, version, &context.out);
     }
+    let k3s = context.need("k3s")?;
     let inputs = NodeImageInputs {
         layout: context.options.layout,
         source: context.root.join(SOURCE),
@@ -123,7 +128,7 @@ pub struct NodeImageInputs {
     pub source: PathBuf,
     /// The archive that the stage `node-root` made.
     pub base: PathBuf,
-    /// Folder with `k3s`, `install.sh`, `k3s-airgap-images-amd64.tar.zst` and `version`.
+    /// The output of the stage `k3s`.
     pub k3s: PathBuf,
     /// Folder for temporary files, of about 2 GiB.
     pub scratch: PathBuf,
@@ -155,13 +160,12 @@ pub fn build(inputs: &NodeImageInputs, out: &Path) -> Result<()> {
 fn require_k3s(dir: &Path) -> Result<()> {
     let missing: Vec<_> = K3S_FILES
         .iter()
-        .filter(|name| !dir.join(name).is_file())
+        .filter(|name| !dir.join(name).exists())
         .copied()
         .collect();
     if !missing.is_empty() {
         bail!(
-            "the K3s folder {} lacks {}; a K3s release has them under these names \
-             (`version` is one line such as v1.33.5+k3s1)",
+            "the output of the stage k3s, {}, lacks {}",
             dir.display(),
             missing.join(", ")
         );
@@ -170,7 +174,7 @@ fn require_k3s(dir: &Path) -> Result<()> {
 }
 
 fn k3s_version(dir: &Path) -> Result<String> {
-    let path = dir.join("version");
+    let path = dir.join(output::VERSION);
     let text = fs_err::read_to_string(&path)?;
     let version = text.trim();
     let well_formed =
@@ -209,10 +213,7 @@ mod tests {
         let message = require_k3s(dir.path())
             .expect_err("two files are missing")
             .to_string();
-        assert!(
-            message.contains("lacks install.sh, k3s-airgap-images-amd64.tar.zst;"),
-            "{message}"
-        );
+        assert!(message.ends_with("lacks install.sh, images"), "{message}");
         Ok(())
     }
 

@@ -14,7 +14,7 @@ const LEVEL: i32 = 3;
 pub const BOOTSTRAPPER: Stage = Stage {
     name: "bootstrapper-image",
     summary: "OCI image of cluster-bootstrapper",
-    needs: &["bootstrapper"],
+    needs: |_| &["bootstrapper"],
     inputs: |root, _| inputs(root),
     build: |context| {
         let binary = context.need("bootstrapper")?.join("cluster-bootstrapper");
@@ -28,7 +28,7 @@ pub const BOOTSTRAPPER: Stage = Stage {
 pub const DISK_WRITER: Stage = Stage {
     name: "disk-writer-image",
     summary: "OCI image of disk-writer",
-    needs: &["disk-writer"],
+    needs: |_| &["disk-writer"],
     inputs: |root, _| inputs(root),
     build: |context: &Context| {
         let binary = context.need("disk-writer")?.join("disk-writer");

@@ -14,7 +14,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 pub const BOOTSTRAPPER: Stage = Stage {
     name: "bootstrapper",
     summary: "cluster-bootstrapper, a static binary",
-    needs: &[],
+    needs: |_| &[],
     inputs: |root, _: &Options| inputs(root, "bootstrapper"),
     build: |context| build(context, "cluster-bootstrapper"),
 };
@@ -22,7 +22,7 @@ pub const BOOTSTRAPPER: Stage = Stage {
 pub const DISK_WRITER: Stage = Stage {
     name: "disk-writer",
     summary: "what the installer writes the OS image with, a static binary",
-    needs: &[],
+    needs: |_| &[],
     inputs: |root, _: &Options| inputs(root, "hookos/disk-writer"),
     build: |context| build(context, "disk-writer"),
 };
@@ -30,7 +30,7 @@ pub const DISK_WRITER: Stage = Stage {
 pub const HOOKOS_INIT: Stage = Stage {
     name: "hookos-init",
     summary: "PID 1 of the reference HookOS, a static binary",
-    needs: &[],
+    needs: |_| &[],
     inputs: |root, _: &Options| inputs(root, "hookos/init"),
     build: |context| build(context, "hookos-init"),
 };

@@ -16,7 +16,7 @@ pub const IMAGE: &str = "usb.img";
 pub const STAGE: Stage = Stage {
     name: "usb",
     summary: "usb.img, made by bootable-usb-prepare.sh from the bundle",
-    needs: &["bundle"],
+    needs: |_| &["bundle"],
     inputs: |root, options| {
         let mut inputs = sources(root, &["xtask/src/stages/usb.rs"]);
         inputs.push(Input::Path(config_file(root, options)));

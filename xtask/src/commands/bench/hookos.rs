@@ -110,7 +110,7 @@ fn project(root: &Path, folder: &Path) -> Result<Set> {
         let name = path.file_name().context("a file without a name")?;
         fs_err::copy(&path, copy.join("files").join(name))?;
     }
-    let stages = stages::hookos::STAGE.needs;
+    let stages = (stages::hookos::STAGE.needs)(&Options::default());
     let outputs = build::produce(root, &Store::of_user()?, &Options::default(), stages)?;
     let images = stages.iter().map(|stage| Ok(outputs.folder(stage)?.into()));
     Ok(Set {

@@ -1,0 +1,326 @@
+//! Fetching artifacts: sums that are not known are learned from the publishers first, what comes is checked, kept in
+//! the store and noted in the lock file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use artifacts::Sha256;
+use artifacts::checksums::Checksums;
+use artifacts::lock::Locked;
+use artifacts::plan::{Artifact, Source};
+use artifacts::request::{Download, Fetched, Outcome, Request};
+
+use crate::catalogue::Catalogue;
+use crate::digest;
+use crate::fetcher::Fetcher;
+use crate::process;
+use crate::shelf::{Present, Shelf};
+use crate::store::cache_dir;
+
+/// The most that an artifact may have: OS images are larger than any file of K3s.
+const MAX_SIZE: u64 = 64 << 30;
+/// The most that a checksum file or a signature may have.
+const MAX_SMALL: u64 = 1 << 20;
+
+/// How servers are reached.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// PEM files with certificates that are trusted beside the system's.
+    pub ca: Vec<PathBuf>,
+}
+
+/// Fetches artifacts of a catalogue.
+pub struct Acquirer<'a> {
+    fetcher: Fetcher,
+    shelf: &'a Shelf<'a>,
+    reach: Reach,
+    folder: PathBuf,
+}
+
+impl<'a> Acquirer<'a> {
+    /// Compiles the downloader, if it is not.
+    pub fn new(root: &Path, shelf: &'a Shelf<'a>, reach: Reach) -> Result<Self> {
+        let folder = cache_dir()?.join("downloads");
+        fs_err::create_dir_all(&folder)?;
+        Ok(Self {
+            fetcher: Fetcher::build(root)?,
+            shelf,
+            reach,
+            folder,
+        })
+    }
+
+    /// Fetches what is not on this machine. The lock file learns what was not known before.
+    ///
+    /// # Errors
+    /// Something cannot be had or is not what it has to be; what could be fetched is in the store all the same.
+    pub fn fetch(&self, catalogue: &mut Catalogue, wanted: &[Artifact]) -> Result<Vec<Present>> {
+        let mut wanted = wanted.to_vec();
+        let origins = self.learn_sums(&mut wanted)?;
+        let mut all = Vec::new();
+        let mut missing = Vec::new();
+        for artifact in &wanted {
+            match self.shelf.find(artifact)? {
+                Some(present) => all.push(present),
+                None => missing.push(artifact),
+            }
+        }
+        let downloads = missing.iter().map(|artifact| self.download(artifact));
+        let (fetched, failures) = self.run(downloads.collect())?;
+        for artifact in &missing {
+            let Some(of_artifact) = fetched.get(&artifact.file) else {
+                continue;
+            };
+            self.check_signature(artifact, &self.target(artifact))?;
+            let present =
+                self.shelf
+                    .keep(&artifact.file, of_artifact.sha256, &self.target(artifact))?;
+            self.note(catalogue, artifact, &present, &origins, of_artifact)?;
+            all.push(present);
+        }
+        if failures.is_empty() {
+            return Ok(all);
+        }
+        bail!("not fetched: {}", failures.join(", "))
+    }
+
+    /// The publishers' sums of what is not known yet. Returns where each sum is from.
+    ///
+    /// # Errors
+    /// A checksum file cannot be had, or contradicts a known sum.
+    pub fn learn_sums(&self, wanted: &mut [Artifact]) -> Result<BTreeMap<String, String>> {
+        let mut origins = BTreeMap::new();
+        let unknown =
+            |artifact: &&Artifact| artifact.sha256.is_none() && !artifact.checksums.is_empty();
+        let mut files: Vec<Vec<String>> = wanted
+            .iter()
+            .filter(unknown)
+            .map(|it| it.checksums.clone())
+            .collect();
+        files.sort();
+        files.dedup();
+        for urls in files {
+            let sums = self.checksums(&urls)?;
+            let of_file = |artifact: &&mut Artifact| artifact.checksums == urls;
+            for artifact in wanted.iter_mut().filter(of_file) {
+                apply(artifact, &sums, urls.last().map_or("", String::as_str))?;
+                origins.extend(urls.last().map(|url| (artifact.file.clone(), url.clone())));
+            }
+        }
+        Ok(origins)
+    }
+
+    /// A publisher's checksum file.
+    pub fn checksums(&self, urls: &[String]) -> Result<Checksums> {
+        let name = urls
+            .last()
+            .and_then(|url| url.rsplit('/').next())
+            .unwrap_or("checksums");
+        let bytes = self.small(name, urls)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Checksums::parse(&text).with_context(|| format!("reading {}", urls.join(", ")))
+    }
+
+    /// A file of at most [`MAX_SMALL`] bytes.
+    fn small(&self, name: &str, urls: &[String]) -> Result<Vec<u8>> {
+        let folder = tempfile::tempdir_in(&self.folder)?;
+        let target = folder.path().join("file");
+        let (_, failures) = self.run(vec![Download {
+            name: name.to_owned(),
+            urls: urls.to_vec(),
+            sha256: None,
+            size: None,
+            max_size: MAX_SMALL,
+            partial: folder.path().join("partial"),
+            target: target.clone(),
+        }])?;
+        ensure!(failures.is_empty(), "not fetched: {name}");
+        Ok(fs_err::read(target)?)
+    }
+
+    fn download(&self, artifact: &Artifact) -> Download {
+        let target = self.target(artifact);
+        Download {
+            name: artifact.file.clone(),
+            urls: urls(artifact).to_vec(),
+            sha256: artifact.sha256,
+            size: artifact.size,
+            max_size: artifact.size.unwrap_or(MAX_SIZE),
+            partial: self.folder.join(format!("{}.part", self.name(artifact))),
+            target,
+        }
+    }
+
+    fn target(&self, artifact: &Artifact) -> PathBuf {
+        self.folder.join(self.name(artifact))
+    }
+
+    /// Named by what it is, so that another run goes on where one ended.
+    fn name(&self, artifact: &Artifact) -> String {
+        let identity = match artifact.sha256 {
+            Some(sum) => sum.to_string(),
+            None => digest::of_text(&urls(artifact).join("\n")),
+        };
+        format!("{}-{}", &identity[..16], artifact.file)
+    }
+
+    fn run(&self, downloads: Vec<Download>) -> Result<(BTreeMap<String, Fetched>, Vec<String>)> {
+        if downloads.is_empty() {
+            return Ok(Default::default());
+        }
+        let mut request = Request::new(downloads);
+        request.ca.clone_from(&self.reach.ca);
+        let mut fetched = BTreeMap::new();
+        let mut failures = Vec::new();
+        for outcome in self.fetcher.fetch(&request)?.outcomes {
+            match outcome {
+                Outcome::Fetched(it) => {
+                    fetched.insert(it.name.clone(), it);
+                }
+                // The program has said why.
+                Outcome::Failed(it) => failures.push(it.name),
+            }
+        }
+        Ok((fetched, failures))
+    }
+
+    /// What was not known of an artifact before goes into the lock file.
+    fn note(
+        &self,
+        catalogue: &mut Catalogue,
+        artifact: &Artifact,
+        present: &Present,
+        origins: &BTreeMap<String, String>,
+        fetched: &Fetched,
+    ) -> Result<()> {
+        if artifact.replaced || artifact.signature.is_some() {
+            return Ok(());
+        }
+        let from = origins.get(&artifact.file).or(fetched.url.as_ref());
+        let locked = Locked {
+            sha256: present.sha256,
+            size: present.size,
+            from: from.cloned().unwrap_or_else(|| urls(artifact).join(" ")),
+        };
+        let before = catalogue.lock.clone();
+        catalogue
+            .lock
+            .learn(&artifact.part, &artifact.version, &artifact.file, locked)?;
+        if catalogue.lock != before {
+            let path = catalogue.lock_path();
+            catalogue.lock.write(&path)?;
+            println!(
+                "{}: sha256 {} noted in {}",
+                artifact.file,
+                present.sha256,
+                path.display()
+            );
+        }
+        Ok(())
+    }
+
+    fn check_signature(&self, artifact: &Artifact, file: &Path) -> Result<()> {
+        let Some(signature) = &artifact.signature else {
+            return Ok(());
+        };
+        let bytes = self.small(
+            &format!("signature of {}", artifact.file),
+            std::slice::from_ref(&signature.url),
+        )?;
+        let detached = tempfile::NamedTempFile::new()?;
+        fs_err::write(detached.path(), bytes)?;
+        let mut command = std::process::Command::new("openssl");
+        command
+            .args(["dgst", "-sha256", "-verify"])
+            .arg(&signature.public_key)
+            .arg("-signature")
+            .args([detached.path(), file]);
+        process::run(&mut command).with_context(|| {
+            format!(
+                "the signature {} does not fit {} and the key {}",
+                signature.url,
+                artifact.file,
+                signature.public_key.display()
+            )
+        })
+    }
+}
+
+fn urls(artifact: &Artifact) -> &[String] {
+    match &artifact.source {
+        Source::Urls(urls) => urls,
+        Source::Path(_) => &[],
+    }
+}
+
+/// A publisher's sums have to agree with what is known, and fill in what is not.
+pub fn apply(artifact: &mut Artifact, sums: &Checksums, url: &str) -> Result<()> {
+    let published: Option<Sha256> = sums.get(&artifact.file);
+    match (artifact.sha256, published) {
+        (Some(known), Some(published)) if known != published => bail!(
+            "{} of {} {}: {url} has sha256 {published}; the profile or its lock file has {known}. The publisher has \
+             exchanged the file, or somebody between you and the publisher has",
+            artifact.file,
+            artifact.part,
+            artifact.version
+        ),
+        (None, published) => artifact.sha256 = published,
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifact(known: Option<Sha256>) -> Artifact {
+        Artifact {
+            part: "k3s".into(),
+            version: "v1".into(),
+            file: "k3s".into(),
+            licence: "MIT".into(),
+            source: Source::Urls(Vec::new()),
+            sha256: known,
+            size: None,
+            checksums: Vec::new(),
+            signature: None,
+            replaced: false,
+        }
+    }
+
+    fn sums(content: &[u8], name: &str) -> Checksums {
+        Checksums::parse(&format!("{}  {name}\n", Sha256::of(content))).expect("one line")
+    }
+
+    #[test]
+    fn a_publishers_sum_fills_in_what_is_not_known() -> Result<()> {
+        let mut artifact = artifact(None);
+        apply(&mut artifact, &sums(b"a", "k3s"), "u")?;
+        assert_eq!(artifact.sha256, Some(Sha256::of(b"a")));
+        Ok(())
+    }
+
+    #[test]
+    fn a_publishers_sum_that_differs_is_an_error_with_both() {
+        let mut artifact = artifact(Some(Sha256::of(b"a")));
+        let error =
+            apply(&mut artifact, &sums(b"b", "k3s"), "https://h/sums").expect_err("it differs");
+        for part in [
+            Sha256::of(b"a").to_string(),
+            Sha256::of(b"b").to_string(),
+            "https://h/sums".into(),
+        ] {
+            assert!(error.to_string().contains(&part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_the_publisher_does_not_list_stays_as_it_is() -> Result<()> {
+        let mut artifact = artifact(None);
+        apply(&mut artifact, &sums(b"a", "other"), "u")?;
+        assert_eq!(artifact.sha256, None);
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! Programs of the workspace that this one starts: they need what it does not, such as system libraries or an HTTP client.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::process::{self, Group};
+use crate::progress::Progress;
+
+/// Compiles the program `name` with these arguments of `cargo build`; `what` is its name for people.
+pub fn build_program(root: &Path, what: &str, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let target = match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root.join(folder),
+        None => root.join("target"),
+    };
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(root)
+        .args(["build", "--quiet", "--locked"])
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(&target);
+    let progress = Progress::begin(what, None);
+    let begun = Instant::now();
+    let status = Group::spawn(&mut command)?.wait(|| progress.tick())?;
+    process::expect_success(status, &process::display(&command))?;
+    progress.end("built", begun.elapsed());
+    Ok(target.join("debug").join(name))
+}

@@ -1,0 +1,72 @@
+//! The program `artifacts`, which has the HTTP client: it fetches files and asks whether servers answer.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use artifacts::request::{Probe, ProbeReport, Report, Request};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cargo;
+use crate::process::{self, Group};
+
+/// How the program ends when something was not fetched; its report then says what.
+const NOT_ALL_FETCHED: i32 = 1;
+
+/// The compiled program.
+#[derive(Debug)]
+pub struct Fetcher {
+    program: PathBuf,
+}
+
+impl Fetcher {
+    /// Compiles it, if it is not.
+    pub fn build(root: &Path) -> Result<Self> {
+        let arguments = [
+            "--package",
+            "artifacts",
+            "--no-default-features",
+            "--features",
+            "fetch",
+            "--bin",
+            "artifacts",
+        ];
+        let program = cargo::build_program(root, "downloader", "artifacts", &arguments)?;
+        Ok(Self { program })
+    }
+
+    /// Fetches all of a request, or as much as can be had. Progress goes to standard error.
+    pub fn fetch(&self, request: &Request) -> Result<Report> {
+        self.ask("fetch", request)
+    }
+
+    /// Which of several servers answers first.
+    pub fn probe(&self, probe: &Probe) -> Result<ProbeReport> {
+        self.ask("probe", probe)
+    }
+
+    fn ask<T: DeserializeOwned>(&self, verb: &str, question: &impl Serialize) -> Result<T> {
+        let request = tempfile::NamedTempFile::new()?;
+        serde_json::to_writer(request.as_file(), question)?;
+        let mut answer = tempfile::tempfile()?;
+        let mut command = Command::new(&self.program);
+        command
+            .arg(verb)
+            .arg(request.path())
+            .stdout(Stdio::from(answer.try_clone()?));
+        let status = Group::spawn(&mut command)?.wait(|| {})?;
+        if process::interrupted() {
+            bail!("interrupted; the same command goes on where this one ended");
+        }
+        if status.code() != Some(NOT_ALL_FETCHED) {
+            process::expect_success(status, &format!("artifacts {verb}"))?;
+        }
+        let mut text = Vec::new();
+        answer.seek(SeekFrom::Start(0))?;
+        answer.read_to_end(&mut text)?;
+        serde_json::from_slice(&text)
+            .with_context(|| format!("reading what `artifacts {verb}` printed"))
+    }
+}
