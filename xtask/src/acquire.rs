@@ -28,6 +28,8 @@ const MAX_SMALL: u64 = 1 << 20;
 pub struct Reach {
     /// PEM files with certificates that are trusted beside the system's.
     pub ca: Vec<PathBuf>,
+    /// The proxy, in place of the environment's.
+    pub proxy: Option<String>,
 }
 
 /// Fetches artifacts of a catalogue.
@@ -44,7 +46,7 @@ impl<'a> Acquirer<'a> {
         let folder = cache_dir()?.join("downloads");
         fs_err::create_dir_all(&folder)?;
         Ok(Self {
-            fetcher: Fetcher::build(root)?,
+            fetcher: Fetcher::build(root, reach.proxy.as_deref())?,
             shelf,
             reach,
             folder,

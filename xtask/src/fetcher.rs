@@ -19,11 +19,12 @@ const NOT_ALL_FETCHED: i32 = 1;
 #[derive(Debug)]
 pub struct Fetcher {
     program: PathBuf,
+    proxy: Option<String>,
 }
 
 impl Fetcher {
-    /// Compiles it, if it is not.
-    pub fn build(root: &Path) -> Result<Self> {
+    /// Compiles it, if it is not. `proxy` takes the place of those in the environment.
+    pub fn build(root: &Path, proxy: Option<&str>) -> Result<Self> {
         let arguments = [
             "--package",
             "artifacts",
@@ -34,7 +35,10 @@ impl Fetcher {
             "artifacts",
         ];
         let program = cargo::build_program(root, "downloader", "artifacts", &arguments)?;
-        Ok(Self { program })
+        Ok(Self {
+            program,
+            proxy: proxy.map(str::to_owned),
+        })
     }
 
     /// Fetches all of a request, or as much as can be had. Progress goes to standard error.
@@ -56,6 +60,12 @@ impl Fetcher {
             .arg(verb)
             .arg(request.path())
             .stdout(Stdio::from(answer.try_clone()?));
+        if let Some(proxy) = &self.proxy {
+            command.env("HTTPS_PROXY", proxy);
+            for name in ["NO_PROXY", "no_proxy", "https_proxy"] {
+                command.env_remove(name);
+            }
+        }
         let status = Group::spawn(&mut command)?.wait(|| {})?;
         if process::interrupted() {
             bail!("interrupted; the same command goes on where this one ended");

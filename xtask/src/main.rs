@@ -17,6 +17,7 @@ mod profile;
 mod progress;
 mod qemu;
 mod reach;
+mod release_server;
 mod shelf;
 mod signing;
 mod stages;

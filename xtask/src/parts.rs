@@ -49,6 +49,9 @@ pub struct Sources {
     /// Another version of K3s than the profile's; of an OS image of your own, the version of the K3s inside
     #[arg(long, value_name = "VERSION")]
     pub k3s_version: Option<String>,
+    /// The proxy in front of publishers, in place of the environment's.
+    #[arg(skip)]
+    pub proxy: Option<String>,
     /// One file of the profile from elsewhere: k3s=./k3s
     #[arg(long, value_name = "NAME=PATH|URL")]
     pub artifact: Vec<Replacement>,
@@ -69,6 +72,7 @@ impl Sources {
         let ca = self.ca.iter().map(|path| Ok(fs_err::canonicalize(path)?));
         Ok(Reach {
             ca: ca.collect::<Result<_>>()?,
+            proxy: self.proxy.clone(),
         })
     }
 }

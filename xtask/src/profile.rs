@@ -207,7 +207,7 @@ impl Chooser<'_> {
         }
         let mut probe = Probe::new(first.checksums.clone());
         probe.ca = self.sources.reach()?.ca;
-        let report = Fetcher::build(self.root)?.probe(&probe)?;
+        let report = Fetcher::build(self.root, self.sources.proxy.as_deref())?.probe(&probe)?;
         let why = report
             .failed
             .iter()

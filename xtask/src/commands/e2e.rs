@@ -16,6 +16,7 @@ use crate::parts::Parts;
 use crate::process;
 use crate::profile::{self, Network, Selection};
 use crate::qemu;
+use crate::release_server::ReleaseServer;
 use crate::signing::Signing;
 use crate::stages::node_image::Layout;
 use crate::stages::{bundle, small_image, workstation};
@@ -42,6 +43,10 @@ pub struct Arguments {
     /// Keep the VM's disks in the evidence folder
     #[arg(long)]
     keep: bool,
+    /// Fetch K3s from a server on loopback that stands in for its publishers: refk3s under the names of a release, or
+    /// the files of --k3s-dir
+    #[arg(long, conflicts_with_all = ["profile", "artifacts", "offline", "os_image"])]
+    release_server: bool,
     #[command(flatten)]
     parts: Parts,
 }
@@ -67,7 +72,21 @@ impl Arguments {
 /// Builds what is not in the store, then hands each scenario over to `vm-tests`.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let scenarios = scenarios::select(root, &arguments.scenario)?;
-    let selection = profile::select(root, &Store::of_user()?, &arguments.parts, Network::Allowed)?;
+    let store = Store::of_user()?;
+    // It serves until the end: nothing is fetched later, but its files are below it.
+    let mut server = None;
+    let selection = if arguments.release_server {
+        host::ensure(Go::when(arguments.parts.k3s_dir.is_none()))?;
+        let server = server.insert(ReleaseServer::start(root, &store, &arguments.parts)?);
+        profile::select(
+            root,
+            &server.store()?,
+            &server.parts(&arguments.parts),
+            Network::Allowed,
+        )?
+    } else {
+        profile::select(root, &store, &arguments.parts, Network::Allowed)?
+    };
     selection.announce();
     host::ensure(Go::when(selection.builds_double()))?;
     let harness = build_harness(root)?;

@@ -1,0 +1,153 @@
+//! A server on loopback that stands in for the publishers of K3s, so that a run takes the whole way from a download to a
+//! node. What it serves is refk3s, or the files of a real release.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use artifacts::Sha256;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::build;
+use crate::cargo;
+use crate::k3s_directory;
+use crate::parts::Parts;
+use crate::stages::Options;
+use crate::stages::k3s::{K3s, output};
+use crate::store::Store;
+
+/// The hosts in the profile upstream: the server has a certificate for them, and its proxy leads there.
+const HOSTS: [&str; 2] = ["github.com", "raw.githubusercontent.com"];
+/// The profile that is followed, below the checkout.
+const PROFILE: &str = "configs/profiles/upstream.yaml";
+/// The publisher's checksum file, which has no sum of the script.
+const SUMS: &str = "sha256sum-amd64.txt";
+
+/// A running server; it ends with this value.
+pub struct ReleaseServer {
+    child: Child,
+    folder: TempDir,
+    proxy: String,
+    version: String,
+}
+
+/// What the server prints when it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    proxy: String,
+}
+
+impl ReleaseServer {
+    /// Makes the files that it serves, and starts it.
+    pub fn start(root: &Path, store: &Store, parts: &Parts) -> Result<Self> {
+        let mut options = Options::default();
+        if let Some(directory) = &parts.k3s_dir {
+            options.k3s = K3s::Release(k3s_directory::read(directory)?);
+        }
+        let outputs = build::produce(root, store, &options, &["k3s"])?;
+        let k3s = outputs.folder("k3s")?;
+        let folder = tempfile::tempdir()?;
+        let version = fs_err::read_to_string(k3s.join(output::VERSION))?
+            .trim()
+            .to_owned();
+        lay_out(k3s, &folder.path().join("files"))?;
+        let profile = fs_err::read_to_string(root.join(PROFILE))?;
+        let profile = profile.replace("name: upstream", "name: release-server");
+        fs_err::write(folder.path().join("profile.yaml"), profile)?;
+        let (child, ready) = run(root, folder.path(), &version)?;
+        println!(
+            "release server: serves {version} on loopback in place of {}",
+            HOSTS.join(" and ")
+        );
+        Ok(Self {
+            child,
+            folder,
+            proxy: ready.proxy,
+            version,
+        })
+    }
+
+    /// The user's options, with this server in place of the publishers.
+    pub fn parts(&self, parts: &Parts) -> Parts {
+        let mut parts = parts.clone();
+        parts.k3s_dir = None;
+        let sources = &mut parts.sources;
+        sources.profile = Some(self.path("profile.yaml").display().to_string());
+        sources.k3s_version = Some(self.version.clone());
+        sources.ca.push(self.path("ca.pem"));
+        sources.proxy = Some(self.proxy.clone());
+        parts
+    }
+
+    /// A store in which nothing is yet, so that everything is fetched.
+    pub fn store(&self) -> Result<Store> {
+        Store::at(self.path("store"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for ReleaseServer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The files under the publisher's names, with the publisher's checksum file.
+fn lay_out(k3s: &Path, files: &Path) -> Result<()> {
+    fs_err::create_dir(files)?;
+    let mut sums = String::new();
+    let mut link = |path: &Path, listed: bool| -> Result<()> {
+        let name = path
+            .file_name()
+            .context("a file has a name")?
+            .to_string_lossy();
+        symlink(path, files.join(&*name))?;
+        if listed {
+            let (sum, _) =
+                Sha256::of_file(path).with_context(|| format!("reading {}", path.display()))?;
+            sums.push_str(&format!("{sum}  {name}\n"));
+        }
+        Ok(())
+    };
+    link(&k3s.join("install.sh"), false)?;
+    link(&k3s.join("k3s"), true)?;
+    for entry in fs_err::read_dir(k3s.join(output::IMAGES))? {
+        link(&entry?.path(), true)?;
+    }
+    Ok(fs_err::write(files.join(SUMS), sums)?)
+}
+
+fn run(root: &Path, folder: &Path, version: &str) -> Result<(Child, Ready)> {
+    let arguments = ["--package", "artifacts", "--bin", "release-server"];
+    let program = cargo::build_program(root, "release server", "release-server", &arguments)?;
+    let mut command = Command::new(program);
+    command
+        .arg(folder.join("files"))
+        .arg("--ca")
+        .arg(folder.join("ca.pem"))
+        .args(["--release", version])
+        .args(HOSTS.iter().flat_map(|host| ["--name", host]))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().context("starting the release server")?;
+    let stdout = child
+        .stdout
+        .take()
+        .context("its standard output is a pipe")?;
+    let mut line = String::new();
+    // It prints one line or ends; either ends this.
+    BufReader::new(stdout).read_line(&mut line)?;
+    let ready = serde_json::from_str(&line).with_context(|| {
+        let _ = child.kill();
+        format!("the release server ended before it was ready; it printed {line:?}")
+    })?;
+    Ok((child, ready))
+}
