@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Input, Options, Stage, sources};
+use super::{Context, Input, Options, Stage, sources, test_double};
 
 pub use release::{Release, Taken};
 
@@ -34,7 +34,14 @@ pub const STAGE: Stage = Stage {
 };
 
 fn inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
-    let mut inputs = sources(root, &["xtask/src/stages/k3s.rs"]);
+    let mut inputs = sources(
+        root,
+        &[
+            "xtask/src/stages/k3s.rs",
+            "xtask/src/stages/decoder.rs",
+            "xtask/src/stages/test_double.rs",
+        ],
+    );
     inputs.extend(match &options.k3s {
         K3s::Double => reference::inputs(root)?,
         K3s::Release(release) => release.inputs(root),
@@ -43,9 +50,16 @@ fn inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
 }
 
 fn build(context: &Context) -> Result<()> {
-    fs_err::create_dir(context.out.join(output::IMAGES))?;
+    let images = context.out.join(output::IMAGES);
+    fs_err::create_dir(&images)?;
     match &context.options.k3s {
         K3s::Double => reference::build(&context.root, &context.out),
         K3s::Release(release) => release.take(&context.out),
+    }?;
+    let mut files = vec!["k3s".to_owned(), "install.sh".to_owned()];
+    for entry in fs_err::read_dir(&images)? {
+        let name = entry?.file_name();
+        files.push(format!("{}/{}", output::IMAGES, name.display()));
     }
+    test_double::note(&context.out, &files)
 }

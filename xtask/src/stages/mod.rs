@@ -1,6 +1,7 @@
 //! The build as a list of stages: each has named inputs, other stages it needs, and one output folder.
 
 pub mod bundle;
+mod decoder;
 pub mod hookos;
 pub mod k3s;
 pub mod node_image;
@@ -8,6 +9,7 @@ mod program_image;
 pub mod reference_images;
 pub mod small_image;
 mod static_binary;
+mod test_double;
 mod usb;
 pub mod workstation;
 

@@ -7,7 +7,7 @@
 mod apt_sources;
 pub(super) mod disk;
 mod inspect;
-mod manifest;
+pub(super) mod manifest;
 mod root;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::k3s::output;
-use super::{Context, Input, Options, Stage, sources};
+use super::{Context, Input, Options, Stage, sources, test_double};
 use crate::process;
 use crate::signing::Signing;
 
@@ -79,6 +79,8 @@ fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
             "xtask/src/stages/node_image/disk.rs",
             "xtask/src/stages/node_image/manifest.rs",
             "xtask/src/stages/node_image/inspect.rs",
+            "xtask/src/stages/decoder.rs",
+            "xtask/src/stages/test_double.rs",
             "hookos/assembler/src/uki.rs",
             "vm-tests/reference-node/assemble-root.sh",
             "vm-tests/reference-node/boot",
@@ -140,6 +142,7 @@ pub struct NodeImageInputs {
 pub fn build(inputs: &NodeImageInputs, out: &Path) -> Result<()> {
     require_k3s(&inputs.k3s)?;
     let version = k3s_version(&inputs.k3s)?;
+    let test_double = test_double::of(&inputs.k3s)?;
     let work = tempfile::tempdir_in(&inputs.scratch)?;
     assemble_root(inputs, work.path())?;
     let raw = work.path().join("os-image.raw");
@@ -151,6 +154,7 @@ pub fn build(inputs: &NodeImageInputs, out: &Path) -> Result<()> {
             name: inputs.layout.image_name(),
             k3s_version: Some(&version),
             reference: true,
+            test_double: test_double.as_deref(),
         },
         out,
     )

@@ -1,11 +1,11 @@
 //! A user's own OS image: unpacked, checked for what the installer needs, packed as the stage's output.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{Cursor, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::super::decoder::Decoder;
 use super::manifest::{self, Description};
 
 /// Bytes per sector that the image's GPT counts in.
@@ -43,6 +43,8 @@ pub fn accept(image: &Path, k3s_version: Option<&str>, out: &Path) -> Result<()>
         name: &name,
         k3s_version,
         reference: false,
+        // Nobody knows what is in an image of the user's own.
+        test_double: None,
     };
     manifest::write(
         &mut Cursor::new(head).chain(raw.reader()),
@@ -51,53 +53,6 @@ pub fn accept(image: &Path, k3s_version: Option<&str>, out: &Path) -> Result<()>
     )
     .with_context(context)?;
     raw.finish().with_context(context)
-}
-
-/// A decoder for a compressed file, told by its first bytes and not by its name.
-enum Decoder {
-    Builtin(Box<dyn Read>),
-    Xz(Child),
-}
-
-impl Decoder {
-    fn open(path: &Path) -> Result<Self> {
-        let mut magic = [0; 6];
-        let read = fs_err::File::open(path)?.read(&mut magic)?;
-        let file = BufReader::with_capacity(1 << 20, fs_err::File::open(path)?);
-        Ok(match &magic[..read] {
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                Self::Builtin(Box::new(zstd::Decoder::with_buffer(file)?))
-            }
-            [0x1f, 0x8b, ..] => Self::Builtin(Box::new(flate2::bufread::MultiGzDecoder::new(file))),
-            [0xfd, b'7', b'z', b'X', b'Z', 0] => Self::Xz(
-                Command::new("xz")
-                    .args(["--decompress", "--stdout"])
-                    .arg(path)
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::piped())
-                    .spawn()
-                    .context("starting xz")?,
-            ),
-            _ => Self::Builtin(Box::new(file)),
-        })
-    }
-
-    fn reader(&mut self) -> &mut dyn Read {
-        match self {
-            Self::Builtin(reader) => reader,
-            Self::Xz(child) => child.stdout.as_mut().expect("standard output is a pipe"),
-        }
-    }
-
-    /// An error when the decompressor did not reach the end.
-    fn finish(self) -> Result<()> {
-        if let Self::Xz(mut child) = self {
-            drop(child.stdout.take());
-            let status = child.wait()?;
-            ensure!(status.success(), "xz ended with {status}");
-        }
-        Ok(())
-    }
 }
 
 /// What the installer relies on: a GPT with an ESP and a root partition, told by its type or its name.
@@ -162,6 +117,8 @@ fn entries(head: &[u8]) -> Result<Vec<([u8; 16], String)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     /// An image of 1 MiB with the given partitions, made by the tool that users have.

@@ -30,6 +30,8 @@ pub struct Description<'a> {
     pub k3s_version: Option<&'a str>,
     /// Whether it is the project's own image for tests.
     pub reference: bool,
+    /// What stands in for K3s in it, where that is no release.
+    pub test_double: Option<&'a str>,
 }
 
 /// Reads a raw disk image and writes both files into `out`.
@@ -76,6 +78,9 @@ pub fn write(reader: &mut impl Read, description: &Description<'_>, out: &Path) 
     });
     if let Some(version) = description.k3s_version {
         manifest["k3sVersion"] = version.into();
+    }
+    if let Some(name) = description.test_double {
+        manifest["testDouble"] = name.into();
     }
     fs_err::write(out.join(MANIFEST), format!("{manifest:#}\n"))?;
     Ok(())
@@ -158,6 +163,7 @@ mod tests {
             name: "test",
             k3s_version: None,
             reference: true,
+            test_double: None,
         };
         write(&mut raw.as_slice(), &description, dir.path())?;
         let image = fs_err::read(dir.path().join(IMAGE))?;
@@ -180,6 +186,7 @@ mod tests {
             name: "test",
             k3s_version: Some("v1.33.5+k3s1"),
             reference: false,
+            test_double: None,
         };
         write(&mut raw.as_slice(), &description, dir.path())?;
 
@@ -194,6 +201,25 @@ mod tests {
         assert_eq!(manifest["rawXxh128"], "bd510cb15b76e877a87ae32902de3aa2");
         assert_eq!(manifest["k3sVersion"], "v1.33.5+k3s1");
         assert!(zstd::decode_all(image.as_slice())? == raw);
+        Ok(())
+    }
+
+    #[test]
+    fn a_test_double_is_named_and_a_release_leaves_no_trace_of_the_field() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        for test_double in [Some("refk3s v1.33.13+refk3s1"), None] {
+            let description = Description {
+                name: "test",
+                k3s_version: None,
+                reference: true,
+                test_double,
+            };
+            write(&mut [5; 512].as_slice(), &description, dir.path())?;
+            let manifest: serde_json::Value =
+                serde_json::from_slice(&fs_err::read(dir.path().join(MANIFEST))?)?;
+            let field = manifest.get("testDouble").map(|name| name.as_str());
+            assert_eq!(field, test_double.map(Some));
+        }
         Ok(())
     }
 }
