@@ -26,6 +26,16 @@ altered_archive() { # command...
   ARCHIVE="$BATS_TEST_TMPDIR/altered.tar.gz"
 }
 
+# Makes an archive with another manifest, and the sum of that.
+archive_with_manifest() { # jq filter
+  rm -rf "$BATS_TEST_TMPDIR/files"
+  altered_archive bash -c '
+    jq "$1" manifest.json >m && mv m manifest.json &&
+      sed -i "/manifest.json/d" SHA256SUMS && sha256sum manifest.json >>SHA256SUMS' bash "$1"
+}
+
+archive_with_double() { archive_with_manifest ".testDouble = $1"; } # JSON
+
 # The first sector and the number of sectors of a partition of the image.
 partition() { # number
   sfdisk --json "$IMAGE" | jq -r --argjson n "$1" '.partitiontable.partitions[$n - 1] | "\(.start) \(.size)"'
@@ -154,6 +164,120 @@ disk() { # jq expression that changes an ordinary stick
 @test "refuses a file that is no archive" {
   echo text >"$BATS_TEST_TMPDIR/text.tar.gz"
   run -4 "$SCRIPT" --yes "$IMAGE" "$BATS_TEST_TMPDIR/text.tar.gz" "$CONFIG"
+}
+
+@test "refuses an archive with a test double, names it and writes nothing" {
+  archive_with_double '"refk3s v1.33.13+refk3s1"'
+  run -4 "$SCRIPT" --yes --force "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"is refused: it holds a test double instead of K3s: refk3s v1.33.13+refk3s1. "*"--allow-reference allows that"* ]]
+  [ "$(ls "$BATS_TEST_TMPDIR")" = $'altered.tar.gz\nfiles' ]
+}
+
+@test "a dry run refuses an archive with a test double, too" {
+  archive_with_double '"refk3s"'
+  run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"it holds a test double instead of K3s: refk3s. "* ]]
+}
+
+@test "an archive with a test double is refused before a device is asked for or changed" {
+  archive_with_double '"refk3s"'
+  old_stick
+  before=$(sha256sum <"$IMAGE")
+  run -4 as_device : "$IMAGE" "$ARCHIVE" "$CONFIG" <<<"$IMAGE"
+  [[ $output != *"will be lost"* ]]
+  [ "$(sha256sum <"$IMAGE")" = "$before" ]
+}
+
+@test "the refusal of a test double is in the JSON result" {
+  archive_with_double '"refk3s"'
+  run -4 --separate-stderr "$SCRIPT" --json "$IMAGE" "$ARCHIVE" "$CONFIG"
+  jq -e '.exitCode == 4 and (.targetChanged | not) and (.reason | contains("test double instead of K3s: refk3s."))' <<<"$output"
+}
+
+DOUBLE_WARNING="WARNING: this stick installs a test double instead of K3s: refk3s v1. The machine is for tests alone."
+
+@test "writes an archive with a test double when that is allowed, and warns in the plan and at the end" {
+  archive_with_double '"refk3s v1"'
+  run -0 "$SCRIPT" --allow-reference "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"Partitions: "*$'\n'"$DOUBLE_WARNING"$'\n'"Making the file systems"*"is ready."$'\n'"$DOUBLE_WARNING" ]]
+  partition_to_file 2 "$BATS_TEST_TMPDIR/os"
+  debugfs -R "cat /manifest.json" "$BATS_TEST_TMPDIR/os" | jq -e '.testDouble == "refk3s v1"'
+}
+
+@test "warns of a test double before the target's name has to be typed" {
+  archive_with_double '"refk3s v1"'
+  old_stick
+  run -7 as_device : --allow-reference "$IMAGE" "$ARCHIVE" "$CONFIG" <<<no
+  [[ $output == *"$DOUBLE_WARNING"*"will be lost"* ]]
+}
+
+@test "a dry run with a test double that is allowed warns of it and writes nothing" {
+  archive_with_double '"refk3s v1"'
+  run -0 "$SCRIPT" --allow-reference --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"$DOUBLE_WARNING"*"nothing was written (--dry-run)."$'\n'"$DOUBLE_WARNING" ]]
+  [ ! -e "$IMAGE" ]
+}
+
+@test "the JSON result names the test double" {
+  archive_with_double '"refk3s v1"'
+  run -0 --separate-stderr "$SCRIPT" --allow-reference --json --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  jq -e '.result == "ok" and .testDouble == "refk3s v1"' <<<"$output"
+}
+
+@test "an archive without a test double says nothing of one, with and without --allow-reference" {
+  for option in --verify --allow-reference; do
+    run -0 --separate-stderr "$SCRIPT" "$option" --json --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+    [[ $stderr != *double* ]]
+    jq -e '.testDouble == null' <<<"$output"
+  done
+}
+
+@test "a test double that is null is none" {
+  archive_with_double null
+  run -0 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+}
+
+@test "a test double without a name is refused all the same" {
+  archive_with_double '""'
+  run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"it holds a test double instead of K3s: without a name. "* ]]
+}
+
+@test "a test double that is no string is refused and shown as JSON" {
+  for value in false 0 '[]' '{"name":"x\u001by"}'; do
+    archive_with_double "$value"
+    run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+    [[ $output == *"it holds a test double instead of K3s: $value. "* ]]
+  done
+}
+
+# Escape, a C1 control sequence introducer, a line end, a backspace, right-to-left override, line separator.
+CONTROLS='\u001b[2J\u009b1A\n\b\u202e\u2028'
+
+@test "what controls a terminal or the order of the text is not shown of a test double's name" {
+  archive_with_double "\"ref${CONTROLS}k3s ä\""
+  run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"instead of K3s: ref?[2J?1A????k3s ä. "* ]]
+}
+
+@test "the name of a test double is not shown beyond 200 characters" {
+  archive_with_double "\"$(printf 'x%.0s' {1..100000})\""
+  run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"instead of K3s: $(printf 'x%.0s' {1..200}). "* ]]
+}
+
+@test "the plan shows nothing of the manifest that controls a terminal" {
+  archive_with_manifest ".profile = \"pro${CONTROLS}\" | .osImage.name = \"na${CONTROLS}\""
+  run -0 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"profile pro?[2J?1A????, OS image na?[2J?1A????, Kubernetes v1.33.13+test"* ]]
+}
+
+@test "refuses an OS image's name that is more than a plain file name" {
+  for name in '..' 'a b' 'x\u001b' '.*'; do
+    archive_with_manifest ".osImage.file = \"$name\""
+    run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+    [[ $output == *"names no OS image"* ]]
+  done
 }
 
 @test "shows the diagnostics of an invalid config-file and exits with 5 before anything is written" {
@@ -317,7 +441,7 @@ disk() { # jq expression that changes an ordinary stick
 }
 
 @test "refuses an archive whose manifest names an image outside of it" {
-  altered_archive bash -c "jq '.osImage.file = \"../x\"' manifest.json >m && mv m manifest.json && sed -i '/manifest.json/d' SHA256SUMS && sha256sum manifest.json >>SHA256SUMS"
+  archive_with_manifest '.osImage.file = "../x"'
   run -4 "$SCRIPT" --yes "$IMAGE" "$ARCHIVE" "$CONFIG"
   [[ $output == *"names no OS image"* ]]
 }

@@ -20,6 +20,9 @@ Everything on the device is lost. An image file is made without root rights.
 Options:
   --yes         do not ask before the target is overwritten
   --force       also take a disk that is not removable
+  --allow-reference
+                also take an archive that holds a test double instead of K3s: what is installed from it is for
+                tests alone
   --size SIZE   size of an image file, e.g. 8G (default: as large as its content needs)
   --no-verify   do not read back what was written (default: --verify)
   --dry-run     make all checks, write nothing
@@ -33,7 +36,7 @@ Exit codes:
   1  an unexpected error
   2  wrong arguments
   3  a tool, the rights or the space needed are missing
-  4  usb-bootable-files.tar.gz is damaged or incomplete
+  4  usb-bootable-files.tar.gz is damaged or incomplete, or holds a test double (see --allow-reference)
   5  the config-file is not valid
   6  the target is refused
   7  the user did not agree
@@ -53,7 +56,7 @@ readonly CONF_MIB=64
 export MTOOLS_SKIP_CHECK=1 # mtools would ask for the geometry of a floppy disk
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-YES="" FORCE="" SIZE="" VERIFY=yes DRY_RUN="" JSON=""
+YES="" FORCE="" ALLOW_REFERENCE="" SIZE="" VERIFY=yes DRY_RUN="" JSON=""
 TARGET="" ARCHIVE="" CONFIG=""
 WORK=""       # the temporary folder
 IS_DEVICE=""  # yes for a block device
@@ -61,6 +64,7 @@ OUT=""        # what is written to: the device, or the image file's temporary na
 SECTOR=512    # bytes in a logical sector of the target
 WRITING=""    # yes once the target has been changed
 BUNDLE=""     # folder with the unpacked archive
+TEST_DOUBLE="" # what stands in for K3s in the archive, where something does
 
 exec {STDERR}>&2
 
@@ -105,6 +109,7 @@ parse_arguments() {
     case $1 in
       --yes) YES=yes ;;
       --force) FORCE=yes ;;
+      --allow-reference) ALLOW_REFERENCE=yes ;;
       --verify) VERIFY=yes ;;
       --no-verify) VERIFY="" ;;
       --dry-run) DRY_RUN=yes ;;
@@ -257,9 +262,30 @@ unpack_archive() {
     fail "$EXIT_ARCHIVE" "a file in $ARCHIVE does not match its checksum"
   jq -e '.format == 1' "$BUNDLE/manifest.json" >/dev/null ||
     fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE has another format than this script knows (1)"
-  OS_IMAGE=$(jq -er '.osImage.file | select(contains("/") | not)' "$BUNDLE/manifest.json") ||
+  OS_IMAGE=$(jq -er '.osImage.file | select(test("\\A[A-Za-z0-9][A-Za-z0-9._-]*\\z"))' "$BUNDLE/manifest.json") ||
     fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE names no OS image"
   grep -q "  $OS_IMAGE\$" "$BUNDLE/SHA256SUMS" || fail "$EXIT_ARCHIVE" "SHA256SUMS in $ARCHIVE has no sum of $OS_IMAGE"
+}
+
+# Any value but null counts: a double must not pass for a release because its name is odd.
+check_test_double() {
+  TEST_DOUBLE=$(manifest_text '.testDouble | values | if . == "" then "without a name" else shown end') ||
+    fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE cannot be read"
+  [[ -z $TEST_DOUBLE || -n $ALLOW_REFERENCE ]] ||
+    fail "$EXIT_ARCHIVE" "$ARCHIVE is refused: it holds a test double instead of K3s: $TEST_DOUBLE. A machine that is installed from it is for tests alone; --allow-reference allows that. For any other use take an archive with a K3s release"
+}
+
+# Prints what a filter makes of the manifest. Its `shown` gives any value as one line that a terminal only shows:
+# without characters that control it or that change the order of others, and not too long.
+manifest_text() { # jq filter
+  jq -r 'def shown: if type == "string" then . else tojson end
+    | .[:200] | gsub("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]"; "?");'"$1" "$BUNDLE/manifest.json"
+}
+
+warn_of_test_double() {
+  if [[ -n $TEST_DOUBLE ]]; then
+    say "WARNING: this stick installs a test double instead of K3s: $TEST_DOUBLE. The machine is for tests alone."
+  fi
 }
 
 validate_config() {
@@ -294,8 +320,9 @@ describe_plan() {
   fi
   say "Target:      $TARGET ($what)" \
     "Now on it:   $(if [[ -n $IS_DEVICE ]]; then file_systems; elif [[ -e $TARGET ]]; then echo "another file"; else echo "nothing"; fi)" \
-    "Bundle:      $(jq -r '"\(.id), profile \(.profile), OS image \(.osImage.name), Kubernetes \(.osImage.k3sVersion)"' "$BUNDLE/manifest.json")" \
+    "Bundle:      $(manifest_text '"\(.id | shown), profile \(.profile | shown), OS image \(.osImage.name | shown), Kubernetes \(.osImage.k3sVersion | shown)"')" \
     "Partitions:  EMTS-BOOT $ESP_MIB MiB, EMTS-OS $OS_MIB MiB, EMTS-CONF $CONFIG_MIB MiB"
+  warn_of_test_double
 }
 
 # What the user is about to lose.
@@ -470,11 +497,13 @@ verify_table() {
 # ---------------------------------------------------------------- main
 report() { # what was done
   say "$1"
+  warn_of_test_double
   if [[ -n $JSON ]]; then
     jq -n --arg target "$TARGET" --arg dry "$DRY_RUN" --arg verified "$VERIFY" --argjson bytes "$OUT_BYTES" \
       --argjson esp "$ESP_MIB" --argjson os "$OS_MIB" --argjson conf "$CONFIG_MIB" --arg bundle "$BUNDLE_ID" \
+      --arg double "$TEST_DOUBLE" \
       '{result: "ok", dryRun: ($dry == "yes"), target: $target, bytes: $bytes, bundle: $bundle,
-        verified: ($dry == "" and $verified == "yes"),
+        testDouble: (if $double == "" then null else $double end), verified: ($dry == "" and $verified == "yes"),
         partitions: [{name: "EMTS-BOOT", mib: $esp}, {name: "EMTS-OS", mib: $os}, {name: "EMTS-CONF", mib: $conf}]}'
   fi
 }
@@ -489,6 +518,7 @@ main() {
   check_target
   make_work_folder
   unpack_archive
+  check_test_double
   BUNDLE_ID=$(jq -r .id "$BUNDLE/manifest.json")
   validate_config
   plan_layout
