@@ -133,11 +133,11 @@ final_screen_done() {
 
 summary() { # result, [reason]
   local bundle="{}"
-  if [[ -s $MANIFEST ]]; then bundle=$(jq '{id, osImage}' "$MANIFEST" || echo '{}'); fi
+  if [[ -s $MANIFEST ]]; then bundle=$(jq '{id, osImage, testDouble}' "$MANIFEST" || echo '{}'); fi
   jq -n --arg result "$1" --arg reason "${2:-}" --arg step "$STEP" --arg disk "$DISK" \
     --arg seconds "$(elapsed)" --argjson bundle "$bundle" \
     '{result: $result, step: $step, reason: $reason, disk: $disk, seconds: ($seconds | tonumber),
-      bundle: $bundle.id, osImage: $bundle.osImage, warnings: $ARGS.positional}' \
+      bundle: $bundle.id, osImage: $bundle.osImage, testDouble: $bundle.testDouble, warnings: $ARGS.positional}' \
     --args -- "${WARNINGS[@]}"
 }
 

@@ -117,6 +117,7 @@ find_media() {
   mount -t vfat -o ro "$(stick_part EMTS-CONF)" "$CONF" || fail "the partition EMTS-CONF cannot be mounted"
   [[ -s $CONFIG_FILE ]] || fail "EMTS-CONF has no config-file"
   check_manifest
+  warn_of_test_double
   refuse_second_installation
 }
 
@@ -148,6 +149,22 @@ check_manifest() {
     fail "manifest.json on EMTS-OS has another format than this installer knows (1)"
   [[ $(jq -r .id "$MANIFEST") == "$(grep -v '  manifest\.json$' "$MEDIA/SHA256SUMS" | sha256sum | cut -c1-16)" ]] ||
     fail "SHA256SUMS on EMTS-OS does not match the id in manifest.json"
+}
+
+# As a warning it is among the first lines, on the last screen and in the summary.
+warn_of_test_double() {
+  local double
+  double=$(test_double) || fail "manifest.json on EMTS-OS cannot be read"
+  if [[ -n $double ]]; then
+    warn "this stick installs a test double instead of K3s: $double. The machine is for tests alone."
+  fi
+}
+
+# What stands in for K3s, as the manifest says; nothing for a release. Any value but null counts, and nothing of it
+# controls a console.
+test_double() {
+  jq -r '.testDouble | values | if type == "string" then . else tojson end
+    | if . == "" then "without a name" else .[:200] | gsub("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]"; "?") end' "$MANIFEST"
 }
 
 # ---------------------------------------------------------------- validate-config

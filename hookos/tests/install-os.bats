@@ -437,6 +437,57 @@ step() { # function
     and .warnings == ["one thing"] and .osImage.name == "test" and (.seconds | type) == "number"' <<<"$output"
 }
 
+# media() of a bundle with a test double.
+media_with_double() {
+  media
+  jq '.testDouble = "refk3s v1"' "$EMTS_RUN/manifest.json" >"$EMTS_RUN/manifest.new"
+  mv "$EMTS_RUN/manifest.new" "$EMTS_RUN/manifest.json"
+}
+
+DOUBLE_WARNING="this stick installs a test double instead of K3s: refk3s v1. The machine is for tests alone."
+
+@test "find-media warns of a test double before it does anything else with the stick" {
+  media_with_double
+  cp "$EMTS_RUN/manifest.json" "$EMTS_RUN/media/manifest.json"
+  check_manifest() { echo checked; }
+  refuse_second_installation() { echo next; }
+  list_disks() { stick sdz | disks; }
+  echo "version: 1.0" >"$CONFIG_FILE"
+  run -0 step find_media
+  [ "$output" = $'checked\nEMTS warning: '"$DOUBLE_WARNING"$'\nnext' ]
+}
+
+@test "the last screen of an installation repeats the warning of a test double" {
+  media_with_double
+  warn_of_test_double
+  run -0 final_screen_done
+  [[ $output == *"INSTALLATION COMPLETE"*$'\n'"Warning: $DOUBLE_WARNING"$'\n'* ]]
+}
+
+@test "the summary names a test double, and warns of it" {
+  media_with_double
+  warn_of_test_double
+  run -0 summary installed
+  jq -e --arg warning "$DOUBLE_WARNING" '.testDouble == "refk3s v1" and .warnings == [$warning]' <<<"$output"
+}
+
+@test "a release is not warned of" {
+  media
+  run -0 step warn_of_test_double
+  [ -z "$output" ]
+  run -0 summary installed
+  jq -e '.testDouble == null and .warnings == []' <<<"$output"
+}
+
+@test "a test double with an odd name is warned of, without what would control a console" {
+  media
+  for pair in '"":without a name' 'false:false' '"a\u001b[2J\u009bb\n":a?[2J?b?'; do
+    jq ".testDouble = ${pair%%:*}" "$EMTS_RUN/media/manifest.json" >"$EMTS_RUN/manifest.json"
+    run -0 step warn_of_test_double
+    [[ $output == "EMTS warning: this stick installs a test double instead of K3s: ${pair#*:}. "* ]]
+  done
+}
+
 @test "reads values of the OS image from the manifest, and tells which it lacks" {
   media
   [ "$(image_field compression)" = zstd ]
