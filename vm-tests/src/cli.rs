@@ -58,7 +58,7 @@ pub struct RunArgs {
     /// The disk of the workstation, for a scenario that has one. It is not written to.
     #[arg(long, requires = "installation_files")]
     pub workstation: Option<PathBuf>,
-    /// `sen-installation-files.tar.gz`, for a scenario that has a workstation.
+    /// `sen-installation-files.tar.gz` or its `-reference` form, for a scenario that has a workstation.
     #[arg(long, requires = "workstation")]
     pub installation_files: Option<PathBuf>,
     /// Where the run's own folder `<time>-<scenario>` is made, with its report and all

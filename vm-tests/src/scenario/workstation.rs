@@ -68,7 +68,8 @@ pub struct Attempt {
 pub struct WorkstationParts {
     /// The disk that it runs from. It is not written to.
     pub image: PathBuf,
-    /// `sen-installation-files.tar.gz`.
+    /// `sen-installation-files.tar.gz`, or `sen-installation-files-reference.tar.gz` where a test double stands in for
+    /// K3s.
     pub installation_files: PathBuf,
 }
 
