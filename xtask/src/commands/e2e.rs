@@ -183,7 +183,7 @@ fn prepare_run(
             .arg("--workstation")
             .arg(outputs.folder("workstation")?.join(workstation::IMAGE))
             .arg("--installation-files")
-            .arg(outputs.folder("bundle")?.join(bundle::USER_ARCHIVE));
+            .arg(bundle::user_archive(outputs.folder("bundle")?)?);
     }
     if let Some(accel) = &arguments.accel {
         command.args(["--accel", accel]);

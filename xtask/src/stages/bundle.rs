@@ -1,7 +1,10 @@
 //! Stage `bundle`: `usb-bootable-files.tar.gz`, what goes onto a stick, and
 //! `sen-installation-files.tar.gz`, that archive with all that a user needs to make the stick.
 //!
-//! Both are the same bytes whenever their contents are: sorted, with fixed times and owners.
+//! Both are the same bytes whenever their contents are: sorted, with fixed times and owners. A bundle whose OS image
+//! holds a test double of K3s is called otherwise and says so ([`warning`]).
+
+mod warning;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,13 +14,15 @@ use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
-use super::{Context, Input, Stage, sources};
+use super::{Context, Input, NOTES, Stage, sources};
 use crate::{digest, process};
 
 /// The archive whose content goes onto the stick.
 pub const USB_ARCHIVE: &str = "usb-bootable-files.tar.gz";
 /// The archive that users download.
-pub const USER_ARCHIVE: &str = "sen-installation-files.tar.gz";
+const USER_ARCHIVE: &str = "sen-installation-files.tar.gz";
+/// What it is called when a test double stands in for K3s.
+const REFERENCE_ARCHIVE: &str = "sen-installation-files-reference.tar.gz";
 /// The script that makes the stick.
 pub const SCRIPT: &str = "bootable-usb-prepare.sh";
 /// Version of `manifest.json`; the installer and the script refuse others.
@@ -34,6 +39,7 @@ pub const STAGE: Stage = Stage {
             root,
             &[
                 "xtask/src/stages/bundle.rs",
+                "xtask/src/stages/bundle/warning.rs",
                 "hookos/usb/bootable-usb-prepare.sh",
                 "hookos/usb/README",
                 "configs/config-file.yaml",
@@ -161,35 +167,102 @@ impl Member {
     }
 }
 
-/// Makes both archives in `out`.
+/// The archive for users in the output of this stage.
+pub fn user_archive(dir: &Path) -> Result<PathBuf> {
+    [USER_ARCHIVE, REFERENCE_ARCHIVE]
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_file())
+        .with_context(|| {
+            format!(
+                "{} has neither {USER_ARCHIVE} nor {REFERENCE_ARCHIVE}",
+                dir.display()
+            )
+        })
+}
+
+/// Whether this archive for users holds a test double of K3s.
+pub fn is_reference(user_archive: &Path) -> bool {
+    user_archive.ends_with(REFERENCE_ARCHIVE)
+}
+
+/// Makes both archives in `out`, and the notes of a bundle with a test double.
 pub fn build(inputs: &BundleInputs, out: &Path) -> Result<()> {
+    let os_image = OsImage::read(&inputs.node_image)?;
     let usb_archive = out.join(USB_ARCHIVE);
     // The OS image inside is compressed already.
-    write_archive(&usb_archive, usb_members(inputs)?, Compression::fast())?;
+    let members = usb_members(inputs, &os_image)?;
+    write_archive(&usb_archive, members, Compression::fast())?;
+    let members = user_members(inputs, &os_image, &usb_archive)?;
+    let name = match &os_image.test_double {
+        Some(double) => {
+            fs_err::write(out.join(NOTES), warning::notes(double))?;
+            REFERENCE_ARCHIVE
+        }
+        None => USER_ARCHIVE,
+    };
+    write_archive(&out.join(name), members, Compression::none())
+}
+
+/// What `os-image.json` says.
+struct OsImage {
+    json: Value,
+    /// Name of the image's file.
+    file: String,
+    /// What stands in for K3s in it; nothing for a release, and where nobody knows.
+    test_double: Option<String>,
+}
+
+impl OsImage {
+    fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join("os-image.json");
+        let json: Value = serde_json::from_slice(&fs_err::read(&path)?)
+            .with_context(|| format!("reading {}", path.display()))?;
+        let file = json["file"]
+            .as_str()
+            .with_context(|| format!("{} names no file", path.display()))?
+            .to_owned();
+        let test_double = match json.get("testDouble") {
+            None => None,
+            Some(Value::String(name)) => Some(name.clone()),
+            Some(other) => bail!("{}: testDouble is {other}, not a string", path.display()),
+        };
+        Ok(Self {
+            json,
+            file,
+            test_double,
+        })
+    }
+}
+
+/// The files that users get, with `SHA256SUMS`.
+fn user_members(
+    inputs: &BundleInputs,
+    os_image: &OsImage,
+    usb_archive: &Path,
+) -> Result<Vec<Member>> {
+    let readme = fs_err::read_to_string(&inputs.readme)?;
+    let warning = os_image.test_double.as_deref().map(warning::of_readme);
     let mut members = vec![
-        Member::file(USB_ARCHIVE, 0o644, &usb_archive),
+        Member::file(USB_ARCHIVE, 0o644, usb_archive),
         Member::file("cluster-bootstrapper", 0o755, &inputs.bootstrapper),
         Member::file("config-file", 0o644, &inputs.config_file),
         Member::file(SCRIPT, 0o755, &inputs.script),
-        Member::file("README", 0o644, &inputs.readme),
+        Member::text("README", warning.unwrap_or_default() + &readme),
     ];
     let manual = inputs.manual.iter();
     members.extend(manual.map(|(name, text)| Member::text(name, text.clone())));
     members.push(Member::text("SHA256SUMS", sums(&members)?));
-    write_archive(&out.join(USER_ARCHIVE), members, Compression::none())
+    Ok(members)
 }
 
 /// The files of the stick, with `manifest.json` and `SHA256SUMS`.
 ///
 /// The manifest's id is made from the sums of all other files, and `SHA256SUMS` has the manifest's own sum
 /// as well: neither can change without the other showing it.
-fn usb_members(inputs: &BundleInputs) -> Result<Vec<Member>> {
+fn usb_members(inputs: &BundleInputs, os_image: &OsImage) -> Result<Vec<Member>> {
     let description = inputs.node_image.join("os-image.json");
-    let os_image: Value = serde_json::from_slice(&fs_err::read(&description)?)
-        .with_context(|| format!("reading {}", description.display()))?;
-    let image_name = os_image["file"]
-        .as_str()
-        .with_context(|| format!("{} names no file", description.display()))?;
+    let image_name = os_image.file.as_str();
     let mut members = vec![
         Member::file("cluster-bootstrapper", 0o755, &inputs.bootstrapper),
         Member::file("hookos.efi", 0o644, &inputs.hookos_efi),
@@ -201,21 +274,21 @@ fn usb_members(inputs: &BundleInputs) -> Result<Vec<Member>> {
     let mut files = Vec::new();
     for member in &members {
         let sha256 = member.sha256()?;
-        if member.name == image_name && os_image["sha256"] != sha256.as_str() {
+        if member.name == image_name && os_image.json["sha256"] != sha256.as_str() {
             bail!(
                 "{image_name} has sha256 {sha256}, os-image.json says {}",
-                os_image["sha256"]
+                os_image.json["sha256"]
             );
         }
         files.push(json!({"path": member.name, "size": member.size()?, "sha256": sha256}));
     }
-    let manifest = json!({
-        "format": FORMAT,
-        "id": &digest::of_text(&others)[..16],
-        "profile": inputs.profile,
-        "osImage": os_image,
-        "files": files,
-    });
+    let mut manifest = json!({"format": FORMAT, "id": &digest::of_text(&others)[..16]});
+    if let Some(double) = &os_image.test_double {
+        manifest["testDouble"] = double.as_str().into();
+    }
+    manifest["profile"] = inputs.profile.as_str().into();
+    manifest["osImage"] = os_image.json.clone();
+    manifest["files"] = files.into();
     let manifest = Member::text("manifest.json", format!("{manifest:#}\n"));
     let all_sums = others + &manifest.sum_line()?;
     members.push(manifest);
@@ -271,107 +344,4 @@ fn append<W: Write>(archive: &mut tar::Builder<W>, member: &Member) -> Result<()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read;
-
-    use super::*;
-
-    /// Inputs made up of small files in `dir`.
-    fn inputs(dir: &Path) -> Result<BundleInputs> {
-        let image = b"image";
-        let description = json!({
-            "file": "os-image.raw.zst", "compression": "zstd", "size": image.len(),
-            "sha256": digest::of_text("image"), "k3sVersion": "v1.33.13+refk3s1",
-        });
-        fs_err::write(dir.join("os-image.raw.zst"), image)?;
-        fs_err::write(dir.join("os-image.json"), description.to_string())?;
-        for name in [
-            "hookos.efi",
-            "cluster-bootstrapper",
-            "script",
-            "README",
-            "config",
-        ] {
-            fs_err::write(dir.join(name), name)?;
-        }
-        Ok(BundleInputs {
-            hookos_efi: dir.join("hookos.efi"),
-            node_image: dir.to_owned(),
-            bootstrapper: dir.join("cluster-bootstrapper"),
-            profile: "reference".into(),
-            script: dir.join("script"),
-            readme: dir.join("README"),
-            config_file: dir.join("config"),
-            manual: vec![("completions/x".into(), "text".into())],
-        })
-    }
-
-    fn members(archive: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut found = Vec::new();
-        let mut archive =
-            tar::Archive::new(flate2::read::GzDecoder::new(fs_err::File::open(archive)?));
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            found.push((entry.path()?.display().to_string(), content));
-        }
-        Ok(found)
-    }
-
-    #[test]
-    fn the_archives_are_the_same_bytes_every_time() -> Result<()> {
-        let dir = tempfile::tempdir()?;
-        let inputs = inputs(dir.path())?;
-        let (first, second) = (tempfile::tempdir()?, tempfile::tempdir()?);
-        build(&inputs, first.path())?;
-        build(&inputs, second.path())?;
-        for name in [USB_ARCHIVE, USER_ARCHIVE] {
-            assert_eq!(
-                fs_err::read(first.path().join(name))?,
-                fs_err::read(second.path().join(name))?,
-                "{name}"
-            );
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn the_manifest_id_is_made_from_the_sums_of_the_other_files() -> Result<()> {
-        let dir = tempfile::tempdir()?;
-        let inputs = inputs(dir.path())?;
-        build(&inputs, dir.path())?;
-        let found = members(&dir.path().join(USB_ARCHIVE))?;
-        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
-        let expected = [
-            "SHA256SUMS",
-            "cluster-bootstrapper",
-            "hookos.efi",
-            "manifest.json",
-            "os-image.json",
-            "os-image.raw.zst",
-        ];
-        assert_eq!(names, expected);
-        let sums = String::from_utf8(found[0].1.clone())?;
-        let others: String = sums
-            .lines()
-            .filter(|line| !line.ends_with("  manifest.json"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let manifest: Value = serde_json::from_slice(&found[3].1)?;
-        assert_eq!(manifest["id"], digest::of_text(&others)[..16]);
-        assert_eq!(manifest["osImage"]["k3sVersion"], "v1.33.13+refk3s1");
-        assert_eq!(manifest["files"].as_array().map(Vec::len), Some(4));
-        Ok(())
-    }
-
-    #[test]
-    fn an_image_that_is_not_the_described_one_is_refused() -> Result<()> {
-        let dir = tempfile::tempdir()?;
-        let inputs = inputs(dir.path())?;
-        fs_err::write(dir.path().join("os-image.raw.zst"), "other")?;
-        let error = build(&inputs, dir.path()).expect_err("the sums differ");
-        assert!(error.to_string().contains("os-image.json says"), "{error}");
-        Ok(())
-    }
-}
+mod tests;

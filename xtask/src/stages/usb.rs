@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::bundle::{SCRIPT, USB_ARCHIVE, USER_ARCHIVE};
+use super::bundle::{self, SCRIPT, USB_ARCHIVE};
 use super::{Input, Options, Stage, sources};
 use crate::process;
 
@@ -23,7 +23,7 @@ pub const STAGE: Stage = Stage {
         Ok(inputs)
     },
     build: |context| {
-        let archive = context.need("bundle")?.join(USER_ARCHIVE);
+        let archive = bundle::user_archive(context.need("bundle")?)?;
         build(
             &archive,
             &config_file(&context.root, &context.options),
@@ -45,8 +45,11 @@ pub fn build(user_archive: &Path, config_file: &Path, scratch: &Path, image: &Pa
     let dir = scratch.join("sen-installation-files");
     unpack(user_archive, &dir).with_context(|| format!("unpacking {}", user_archive.display()))?;
     let mut command = Command::new(dir.join(SCRIPT));
+    command.arg("--yes");
+    if bundle::is_reference(user_archive) {
+        command.arg("--allow-reference");
+    }
     command
-        .arg("--yes")
         .arg(image)
         .arg(dir.join(USB_ARCHIVE))
         .arg(config_file)
