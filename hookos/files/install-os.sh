@@ -44,6 +44,11 @@ image_field() { # name...
     fail "manifest.json on EMTS-OS has no osImage with $*"
 }
 
+# The version of the K3s in the image; nothing for an image whose K3s nobody knows.
+k3s_version() {
+  jq -r '.osImage.k3sVersion | strings' "$MANIFEST" || fail "manifest.json on EMTS-OS cannot be read"
+}
+
 image_file() { printf '%s/%s\n' "$MEDIA" "$(image_field file)"; }
 
 # The command that decompresses from stdin to stdout. For zstd it is none: disk-writer does that itself.
@@ -171,8 +176,8 @@ test_double() {
 
 validate_config() {
   local out="$RUN/diagnostics" version code=0 lines first
-  version=$(image_field k3sVersion)
-  "$BOOTSTRAPPER" validate --config-file "$CONFIG_FILE" --k3s-version "$version" >"$out" 2>&1 || code=$?
+  version=$(k3s_version)
+  "$BOOTSTRAPPER" validate --config-file "$CONFIG_FILE" ${version:+--k3s-version "$version"} >"$out" 2>&1 || code=$?
   mapfile -t lines < <(head -n 40 "$out")
   if ((${#lines[@]} > 0)); then say "${lines[@]}"; fi
   if ((code != 0)); then
@@ -255,9 +260,9 @@ make_unique() { # machine-id
 
 configure_kubernetes() {
   local cfg="$TARGET/etc/cloud/cloud.cfg.d/k8s.cfg" version
-  version=$(image_field k3sVersion)
+  version=$(k3s_version)
   mkdir -p "$(dirname "$cfg")"
-  "$BOOTSTRAPPER" -config-file "$CONFIG_FILE" -out "$cfg" --k3s-version "$version" ||
+  "$BOOTSTRAPPER" -config-file "$CONFIG_FILE" -out "$cfg" ${version:+--k3s-version "$version"} ||
     fail "cluster-bootstrapper could not convert the Kubernetes section (exit code $?)"
   [[ -s $cfg ]] || fail "cluster-bootstrapper wrote no k8s.cfg"
   chmod 0600 "$cfg"

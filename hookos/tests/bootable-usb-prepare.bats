@@ -166,6 +166,12 @@ disk() { # jq expression that changes an ordinary stick
   run -4 "$SCRIPT" --yes "$IMAGE" "$BATS_TEST_TMPDIR/text.tar.gz" "$CONFIG"
 }
 
+@test "checks the config-file without a version where nobody knows the K3s of the OS image" {
+  archive_with_manifest 'del(.osImage.k3sVersion)'
+  run -0 "$SCRIPT" --yes --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"Kubernetes not known"* ]]
+}
+
 @test "refuses an archive with a test double, names it and writes nothing" {
   archive_with_double '"refk3s v1.33.13+refk3s1"'
   run -4 "$SCRIPT" --yes --force "$IMAGE" "$ARCHIVE" "$CONFIG"

@@ -6,7 +6,8 @@ write_bootstrapper() { # path
   cat >"$1" <<'SCRIPT'
 #!/bin/sh
 if [ "$1 $2" = "show redacted" ]; then echo '{"version":"1.0","secret":"(hidden)"}'; exit; fi
-[ "$1" = validate ] && [ "$2" = --config-file ] && [ "$4" = --k3s-version ] || exit 2
+[ "$1" = validate ] && [ "$2" = --config-file ] || exit 2
+case $# in 3) ;; 5) [ "$4" = --k3s-version ] && [ -n "$5" ] || exit 2 ;; *) exit 2 ;; esac
 if grep -q INVALID "$3"; then
   echo "error[E001] $3:1:1: this line is not valid" >&2
   exit 1

@@ -645,6 +645,13 @@ validate() { # text
   [ "$(jq -r .secret "$REDACTED")" = "(hidden)" ]
 }
 
+@test "validate-config names no version where nobody knows the K3s of the OS image" {
+  validate "secret: hunter2"
+  jq 'del(.osImage.k3sVersion)' "$MANIFEST" >"$MANIFEST.new" && mv "$MANIFEST.new" "$MANIFEST"
+  run -0 step validate_config
+  [ -z "$(k3s_version)" ]
+}
+
 @test "validate-config keeps nothing of a config-file that is refused, and shows why" {
   validate "INVALID hunter2"
   run -1 step validate_config

@@ -51,21 +51,25 @@ impl Fetcher {
         self.ask("probe", probe)
     }
 
-    fn ask<T: DeserializeOwned>(&self, verb: &str, question: &impl Serialize) -> Result<T> {
-        let request = tempfile::NamedTempFile::new()?;
-        serde_json::to_writer(request.as_file(), question)?;
-        let mut answer = tempfile::tempfile()?;
+    /// The command that carries out a request.
+    pub fn command(&self, verb: &str, request: &Path) -> Command {
         let mut command = Command::new(&self.program);
-        command
-            .arg(verb)
-            .arg(request.path())
-            .stdout(Stdio::from(answer.try_clone()?));
+        command.arg(verb).arg(request);
         if let Some(proxy) = &self.proxy {
             command.env("HTTPS_PROXY", proxy);
             for name in ["NO_PROXY", "no_proxy", "https_proxy"] {
                 command.env_remove(name);
             }
         }
+        command
+    }
+
+    fn ask<T: DeserializeOwned>(&self, verb: &str, question: &impl Serialize) -> Result<T> {
+        let request = tempfile::NamedTempFile::new()?;
+        serde_json::to_writer(request.as_file(), question)?;
+        let mut answer = tempfile::tempfile()?;
+        let mut command = self.command(verb, request.path());
+        command.stdout(Stdio::from(answer.try_clone()?));
         let status = Group::spawn(&mut command)?.wait(|| {})?;
         if process::interrupted() {
             bail!("interrupted; the same command goes on where this one ended");

@@ -25,19 +25,76 @@ const HOSTS: [&str; 2] = ["github.com", "raw.githubusercontent.com"];
 const PROFILE: &str = "configs/profiles/upstream.yaml";
 /// The publisher's checksum file, which has no sum of the script.
 const SUMS: &str = "sha256sum-amd64.txt";
+/// The certificate of the server's authority.
+pub const CA: &str = "ca.pem";
 
 /// A running server; it ends with this value.
-pub struct ReleaseServer {
+pub struct Server {
     child: Child,
-    folder: TempDir,
-    proxy: String,
-    version: String,
+    /// Where it is.
+    pub ready: Ready,
 }
 
 /// What the server prints when it is ready.
 #[derive(Deserialize)]
-struct Ready {
-    proxy: String,
+pub struct Ready {
+    /// Its URL.
+    pub url: String,
+    /// The URL of a proxy that leads to it, whichever of [`HOSTS`] is asked for.
+    pub proxy: String,
+}
+
+impl Server {
+    /// Serves the directory `files` in `folder` as the release `version`; `ca.pem` in `folder` is its authority.
+    ///
+    /// # Errors
+    /// It ends before it is ready.
+    pub fn start(root: &Path, folder: &Path, version: &str) -> Result<Self> {
+        let arguments = ["--package", "artifacts", "--bin", "release-server"];
+        let program = cargo::build_program(root, "release server", "release-server", &arguments)?;
+        let mut command = Command::new(program);
+        command
+            .arg(folder.join("files"))
+            .arg("--ca")
+            .arg(folder.join(CA))
+            .args(["--release", version])
+            .args(HOSTS.iter().flat_map(|host| ["--name", host]))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().context("starting the release server")?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("its standard output is a pipe")?;
+        let mut line = String::new();
+        // It prints one line or ends; either ends this.
+        BufReader::new(stdout).read_line(&mut line)?;
+        match serde_json::from_str(&line) {
+            Ok(ready) => Ok(Self { child, ready }),
+            Err(error) => {
+                let _ = child.kill();
+                let ended = child.wait()?;
+                Err(error).with_context(|| {
+                    format!("the release server was not ready ({ended}); it printed {line:?}")
+                })
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server of a release of K3s, or of refk3s under the names of one.
+pub struct ReleaseServer {
+    server: Server,
+    folder: TempDir,
+    version: String,
 }
 
 impl ReleaseServer {
@@ -57,15 +114,14 @@ impl ReleaseServer {
         let profile = fs_err::read_to_string(root.join(PROFILE))?;
         let profile = profile.replace("name: upstream", "name: release-server");
         fs_err::write(folder.path().join("profile.yaml"), profile)?;
-        let (child, ready) = run(root, folder.path(), &version)?;
+        let server = Server::start(root, folder.path(), &version)?;
         println!(
             "release server: serves {version} on loopback in place of {}",
             HOSTS.join(" and ")
         );
         Ok(Self {
-            child,
+            server,
             folder,
-            proxy: ready.proxy,
             version,
         })
     }
@@ -77,8 +133,8 @@ impl ReleaseServer {
         let sources = &mut parts.sources;
         sources.profile = Some(self.path("profile.yaml").display().to_string());
         sources.k3s_version = Some(self.version.clone());
-        sources.ca.push(self.path("ca.pem"));
-        sources.proxy = Some(self.proxy.clone());
+        sources.ca.push(self.path(CA));
+        sources.proxy = Some(self.server.ready.proxy.clone());
         parts
     }
 
@@ -89,14 +145,6 @@ impl ReleaseServer {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-}
-
-impl Drop for ReleaseServer {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -123,31 +171,4 @@ fn lay_out(k3s: &Path, files: &Path) -> Result<()> {
         link(&entry?.path(), true)?;
     }
     Ok(fs_err::write(files.join(SUMS), sums)?)
-}
-
-fn run(root: &Path, folder: &Path, version: &str) -> Result<(Child, Ready)> {
-    let arguments = ["--package", "artifacts", "--bin", "release-server"];
-    let program = cargo::build_program(root, "release server", "release-server", &arguments)?;
-    let mut command = Command::new(program);
-    command
-        .arg(folder.join("files"))
-        .arg("--ca")
-        .arg(folder.join("ca.pem"))
-        .args(["--release", version])
-        .args(HOSTS.iter().flat_map(|host| ["--name", host]))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().context("starting the release server")?;
-    let stdout = child
-        .stdout
-        .take()
-        .context("its standard output is a pipe")?;
-    let mut line = String::new();
-    // It prints one line or ends; either ends this.
-    BufReader::new(stdout).read_line(&mut line)?;
-    let ready = serde_json::from_str(&line).with_context(|| {
-        let _ = child.kill();
-        format!("the release server ended before it was ready; it printed {line:?}")
-    })?;
-    Ok((child, ready))
 }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod bootstrapper;
+mod fetch;
 mod hookos;
 mod inputs;
 mod install;
@@ -30,6 +31,8 @@ enum What {
     Bootstrapper(bootstrapper::Arguments),
     /// HookOS: time and memory of cold builds and of builds after an edit, size of the initrd, time of its boot
     Hookos(hookos::Arguments),
+    /// Fetching an artifact from loopback over HTTPS: time beside curl's, memory
+    Fetch(fetch::Arguments),
     /// The installation in a VM: its time, the bytes that it writes, its rate beside a plain dd
     Install(install::Arguments),
 }
@@ -39,6 +42,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let figures = match &arguments.what {
         What::Bootstrapper(of) => bootstrapper::run(root, of)?,
         What::Hookos(of) => hookos::run(root, of)?,
+        What::Fetch(of) => fetch::run(root, of)?,
         What::Install(of) => install::run(root, of)?,
     };
     if arguments.json {

@@ -62,6 +62,15 @@ impl Arguments {
         arguments
     }
 
+    /// Scenarios with refk3s, fetched as a release would be.
+    pub fn through_release_server(names: &str) -> Self {
+        Self {
+            scenario: names.into(),
+            release_server: true,
+            ..Self::default()
+        }
+    }
+
     /// With another LinuxKit file merged before hook-os.yaml.
     pub fn before_hookos(mut self, definition: PathBuf) -> Self {
         self.parts.before_hookos = Some(definition);

@@ -68,7 +68,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         hookos::Outcome::Different => bail!("the assembler's tree differs from linuxkit's"),
     }
     step("boot order of PID 1", boot_order::prepare(root)?)?;
-    e2e::run(root, &e2e::Arguments::of_scenarios("quick"))
+    e2e::run(root, &e2e::Arguments::through_release_server("quick"))
 }
 
 fn step(name: &str, mut command: Command) -> Result<()> {
