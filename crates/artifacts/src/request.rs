@@ -40,8 +40,8 @@ pub struct Download {
     pub size: Option<u64>,
     /// The most that is taken, in bytes.
     pub max_size: u64,
-    /// Where bytes are until they are complete and verified; kept for another run. A file with
-    /// `.json` after its name is beside it.
+    /// Where bytes are until they are complete and verified; kept for another run, with a
+    /// file beside it whose name ends with `.resume.json`.
     pub partial: PathBuf,
     /// The final name, in the same file system as `partial`. What has the expected sum there
     /// already costs no request.

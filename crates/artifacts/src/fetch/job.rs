@@ -38,7 +38,7 @@ struct Done {
 struct Verified {
     sha256: Sha256,
     size: u64,
-    /// How many bytes were there before.
+    /// How many bytes an earlier run had left.
     resumed_at: u64,
 }
 
@@ -221,67 +221,60 @@ async fn from(transfer: &Transfer<'_>, held: &mut Held) -> Result<Verified, Faul
         transfer.note("what an earlier run left cannot be continued; starting again");
         transfer.restart(held)?;
     }
-    let mut resumed_at = held.length;
     loop {
-        let whole = complete(transfer, held).await?;
-        resumed_at = if whole { 0 } else { resumed_at };
-        match verified(transfer, held).await {
-            Ok((sha256, size)) => {
-                return Ok(Verified {
-                    sha256,
-                    size,
-                    resumed_at,
-                });
-            }
-            Err(fault) => {
-                transfer.restart(held)?;
-                if whole || fault.kind == Kind::Local {
-                    return Err(fault);
-                }
-                transfer.note(&format!(
-                    "the continued file is not the artifact (expected {}, seen {}); fetching it once more from the start",
-                    fault.expected, fault.seen
-                ));
-            }
+        complete(transfer, held).await?;
+        let fault = match verified(transfer, held).await {
+            Ok(verified) => return Ok(verified),
+            Err(fault) => fault,
+        };
+        let again = held.continued && fault.kind != Kind::Local;
+        transfer.restart(held)?;
+        if !again {
+            return Err(fault);
         }
+        transfer.note(&format!(
+            "the continued file is not the artifact (expected {}, seen {}); fetching it once more from the start",
+            fault.expected, fault.seen
+        ));
     }
 }
 
-/// Transfers until all is there; true if it came in one piece.
-async fn complete(transfer: &Transfer<'_>, held: &mut Held) -> Result<bool, Fault> {
-    let mut whole = held.length == 0;
-    if !whole && transfer.download.size == Some(held.length) {
-        return Ok(false);
+/// Transfers until all is there.
+async fn complete(transfer: &Transfer<'_>, held: &mut Held) -> Result<(), Fault> {
+    if held.length > 0 && transfer.download.size == Some(held.length) {
+        return Ok(());
     }
     let mut continued = 0;
     loop {
         let before = held.length;
-        match transfer.run(held).await {
-            Ok(()) => return Ok(whole),
-            Err(fault) if fault.kind == Kind::Broken && held.length > before => {
-                if continued == CONTINUED {
-                    return Err(fault);
-                }
-                continued += 1;
-                whole = false;
-                transfer.note(&format!(
-                    "{}; continuing there ({continued} of {CONTINUED} times)",
-                    fault.seen
-                ));
-            }
-            Err(fault) => return Err(fault),
+        let Err(fault) = transfer.run(held).await else {
+            return Ok(());
+        };
+        let progress = fault.kind == Kind::Broken && held.length > before;
+        if !progress || continued == CONTINUED {
+            return Err(fault);
         }
+        continued += 1;
+        held.continued = true;
+        transfer.note(&format!(
+            "{}; continuing there ({continued} of {CONTINUED} times)",
+            fault.seen
+        ));
     }
 }
 
-/// Sum and size of what is held, if they are the artifact's; it is on the disk then.
-async fn verified(transfer: &Transfer<'_>, held: &Held) -> Result<(Sha256, u64), Fault> {
-    let sum = held.hasher.clone().finish();
-    verify(transfer.download, sum, held.length)?;
+/// What is held, if it is the artifact; it is on the disk then.
+async fn verified(transfer: &Transfer<'_>, held: &Held) -> Result<Verified, Fault> {
+    let sha256 = held.hasher.clone().finish();
+    verify(transfer.download, sha256, held.length)?;
     let fault = |error| Fault::file("to write to the disk", transfer.partial.path(), &error);
     let file = transfer.partial.file.try_clone().map_err(fault)?;
     blocking(move || file.sync_all()).await.map_err(fault)?;
-    Ok((sum, held.length))
+    Ok(Verified {
+        sha256,
+        size: held.length,
+        resumed_at: held.earlier,
+    })
 }
 
 fn verify(download: &Download, sum: Sha256, size: u64) -> Result<(), Fault> {

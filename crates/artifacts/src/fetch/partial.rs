@@ -112,7 +112,7 @@ impl Partial {
 
     fn origin_path(&self) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(".json");
+        name.push(".resume.json");
         name.into()
     }
 }
@@ -152,14 +152,14 @@ mod tests {
         };
         partial.remember(&origin).unwrap();
         assert_eq!(partial.origin(), Some(origin));
-        assert!(dir.path().join("a/k3s.json").exists());
+        assert!(dir.path().join("a/k3s.resume.json").exists());
     }
 
     #[test]
     fn a_damaged_origin_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let partial = Partial::open(&dir.path().join("k3s"), nobody_waits).unwrap();
-        std::fs::write(dir.path().join("k3s.json"), "{").unwrap();
+        std::fs::write(dir.path().join("k3s.resume.json"), "{").unwrap();
         assert_eq!(partial.origin(), None);
     }
 

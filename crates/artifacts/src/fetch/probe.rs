@@ -20,7 +20,8 @@ use super::{Error, limit, runtime};
 pub fn probe(probe: &Probe) -> Result<ProbeReport, Error> {
     limit("timeout", probe.timeout, 1..=600, "1 to 600 seconds")?;
     let limit = Duration::from_secs(probe.timeout);
-    let client = Arc::new(Client::new(&probe.ca, limit)?);
+    // The limit of all is the one that ends an attempt.
+    let client = Arc::new(Client::new(&probe.ca, 2 * limit)?);
     let report = runtime()?.block_on(async {
         let mut asked = JoinSet::new();
         for url in probe.urls.clone() {

@@ -18,6 +18,10 @@ const WAITING: usize = 4;
 pub struct Held {
     pub hasher: Hasher,
     pub length: u64,
+    /// Of these bytes, those that an earlier run left.
+    pub earlier: u64,
+    /// Whether they are of more than one answer, so that they may not fit.
+    pub continued: bool,
 }
 
 impl Held {
@@ -26,7 +30,12 @@ impl Held {
         file.seek(SeekFrom::Start(0))?;
         let mut hasher = Hasher::default();
         let length = hasher.read(&mut file)?;
-        Ok(Self { hasher, length })
+        Ok(Self {
+            hasher,
+            length,
+            earlier: length,
+            continued: length > 0,
+        })
     }
 }
 

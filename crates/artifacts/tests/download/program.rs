@@ -179,10 +179,6 @@ fn start(mut command: Command, output: PathBuf, messages: PathBuf) -> Running {
 }
 
 impl Running {
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn messages(&self) -> String {
         std::fs::read_to_string(&self.messages).unwrap()
     }
@@ -211,20 +207,14 @@ impl Running {
         }
     }
 
-    /// Runs to the end; with the most memory that was resident, in KiB.
-    pub fn wait_with_memory(self) -> (Done, i64) {
-        let id = self.id().try_into().unwrap();
-        let mut status = 0;
-        #[expect(unsafe_code, reason = "no safe call gives the resources of one child")]
-        // SAFETY: `usage` and `status` outlive the call, and the child has not been waited for.
-        let (waited, usage) = unsafe {
-            let mut usage: libc::rusage = std::mem::zeroed();
-            let waited = libc::wait4(id, &raw mut status, 0, &raw mut usage);
-            (waited, usage)
-        };
-        assert_eq!(waited, id);
-        let status = std::os::unix::process::ExitStatusExt::from_raw(status);
-        (self.done(status), usage.ru_maxrss)
+    /// The most memory that was resident so far, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {

@@ -61,7 +61,7 @@ impl Line {
                 self.at += count;
                 (self.said.elapsed() >= PERIOD).then(|| {
                     self.said = Instant::now();
-                    self.progress()
+                    self.progress(self.started.elapsed())
                 })
             }
             Event::Note(note) => Some(format!("{}: {note}", self.name)),
@@ -78,8 +78,8 @@ impl Line {
         format!("{}: fetching {size}from {url}{from}", self.name)
     }
 
-    fn progress(&self) -> String {
-        let (came, time) = (self.at - self.from, self.started.elapsed());
+    fn progress(&self, time: Duration) -> String {
+        let came = self.at - self.from;
         let (of, left) = match self.size {
             Some(size) => (
                 format!(" of {}", text::bytes(size)),
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn progress_has_bytes_rate_and_time_left() {
         assert_eq!(
-            line().progress(),
+            line().progress(Duration::from_secs(20)),
             "k3s: 3.00 MiB of 5.00 MiB, 102.40 KiB/s, 20 seconds left"
         );
     }

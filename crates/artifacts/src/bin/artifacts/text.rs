@@ -40,7 +40,7 @@ pub fn ended(outcome: &Outcome) -> String {
             )
         }
         Outcome::Fetched(fetched) => {
-            let came = fetched.size - fetched.resumed_at;
+            let came = fetched.size.saturating_sub(fetched.resumed_at);
             let time = Duration::from_secs_f64(fetched.seconds);
             format!(
                 "{}: fetched {} in {:.1} s ({}), SHA-256 {}",

@@ -52,12 +52,17 @@ async fn send(
         head += &format!("{name}: {value}\r\n");
     }
     stream.write_all((head + "\r\n").as_bytes()).await?;
-    let ended = body(stream, answer, record).await?;
+    let no_length = answer.fault.no_length;
+    let whole = body(stream, answer, record).await?;
     stream.flush().await?;
-    Ok(!ended)
+    if whole && no_length {
+        // With TLS' own end, which tells it from one in the middle.
+        stream.shutdown().await?;
+    }
+    Ok(whole && !no_length)
 }
 
-/// Sends the body; true if the connection ends with it.
+/// Sends the body; false if a fault ends it.
 async fn body(
     stream: &mut (impl AsyncWrite + Unpin),
     answer: Answer,
@@ -80,11 +85,11 @@ async fn body(
             if fault.stall_after == Some(sent) {
                 std::future::pending::<()>().await;
             }
-            return Ok(true);
+            return Ok(false);
         }
         let n = source.read(&mut block[..limit as usize]).await?;
         if n == 0 {
-            return Ok(fault.no_length);
+            return Ok(true);
         }
         spoil(&mut block[..n], from + sent, &fault);
         if let Some(record) = record {

@@ -47,8 +47,8 @@ struct Cli {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// The only release there is [default: any].
-    #[arg(long = "release", value_name = "VERSION")]
-    version: Option<String>,
+    #[arg(long, value_name = "VERSION")]
+    release: Option<String>,
     /// A host name that the certificate has too, and to which the proxy leads; may be given several times.
     #[arg(long = "name", value_name = "HOST")]
     names: Vec<String>,
@@ -61,7 +61,7 @@ struct Cli {
 struct Server {
     directory: Directory,
     faults: Option<PathBuf>,
-    version: Option<String>,
+    release: Option<String>,
     names: Vec<String>,
     proxy_refuses: Option<u16>,
     requests: Requests,
@@ -88,7 +88,7 @@ async fn run(cli: Cli) -> Result<()> {
     let server = Arc::new(Server {
         directory: Directory::open(&cli.directory)?,
         faults: cli.faults,
-        version: cli.version,
+        release: cli.release,
         names: cli.names,
         proxy_refuses: cli.proxy_refuses,
         requests: Requests::default(),

@@ -68,7 +68,7 @@ pub fn answer(server: &Server, head: &Head, secure: bool) -> Answer {
         Ok(fault) => fault,
         Err(error) => return Answer::plain(500, &format!("the file with faults: {error}")),
     };
-    let known = server.version.as_ref().is_none_or(|it| it == version);
+    let known = server.release.as_ref().is_none_or(|it| it == version);
     let Some(content) = server.directory.get(file).filter(|_| known) else {
         return Answer::plain(404, "Not Found");
     };
