@@ -202,7 +202,7 @@ fn next_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdErr
     }
 }
 
-fn cause<'a, T: StdError + 'static>(error: &'a reqwest::Error) -> Option<&'a T> {
+fn cause<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
     causes(error).find_map(|error| error.downcast_ref())
 }
 

@@ -125,7 +125,7 @@ impl Transfer<'_> {
                 return Err(Fault::too_large(self.download.max_size, &seen));
             }
             self.event(Event::Received(chunk.len() as u64));
-            if !writer.write(&chunk).await {
+            if !writer.write(chunk).await {
                 return Ok(());
             }
         }

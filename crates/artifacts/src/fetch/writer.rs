@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{Sender, channel};
 
 use crate::sha256::Hasher;
 
 /// Bytes that are collected before they are passed on.
-const BLOCK: usize = 256 * 1024;
-/// Blocks between receiving and writing: with those at both ends 1.5 MiB for a download.
+const BATCH: usize = 256 * 1024;
+/// Batches between receiving and writing. With those at both ends, and the rest of the client's
+/// buffers that they are parts of, a few MiB for a download.
 const WAITING: usize = 4;
 
 /// What is in a file and hashed.
@@ -42,8 +44,10 @@ impl Held {
 /// A file that is being appended to.
 #[derive(Debug)]
 pub struct Writer {
-    block: Vec<u8>,
-    blocks: Sender<Vec<u8>>,
+    batch: Vec<Bytes>,
+    /// Bytes in the batch.
+    size: usize,
+    batches: Sender<Vec<Bytes>>,
     thread: JoinHandle<io::Result<Held>>,
 }
 
@@ -52,46 +56,45 @@ impl Writer {
     pub fn start(file: &File, held: Held) -> io::Result<Self> {
         let mut file = file.try_clone()?;
         file.seek(SeekFrom::Start(held.length))?;
-        let (blocks, mut received) = channel::<Vec<u8>>(WAITING);
+        let (batches, mut received) = channel::<Vec<Bytes>>(WAITING);
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
                 let mut held = held;
-                while let Some(block) = received.blocking_recv() {
-                    file.write_all(&block)?;
-                    held.hasher.update(&block);
-                    held.length += block.len() as u64;
+                while let Some(batch) = received.blocking_recv() {
+                    for data in batch {
+                        file.write_all(&data)?;
+                        held.hasher.update(&data);
+                        held.length += data.len() as u64;
+                    }
                 }
                 Ok(held)
             })?;
         Ok(Self {
-            block: Vec::with_capacity(BLOCK),
-            blocks,
+            batch: Vec::new(),
+            size: 0,
+            batches,
             thread,
         })
     }
 
     /// Takes more bytes; false if the thread has ended, which [`Self::finish`] gives the reason of.
-    pub async fn write(&mut self, mut data: &[u8]) -> bool {
-        while !data.is_empty() {
-            let (now, later) = data.split_at(data.len().min(BLOCK - self.block.len()));
-            self.block.extend_from_slice(now);
-            data = later;
-            if self.block.len() == BLOCK {
-                let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-                if self.blocks.send(block).await.is_err() {
-                    return false;
-                }
-            }
+    pub async fn write(&mut self, data: Bytes) -> bool {
+        self.size += data.len();
+        self.batch.push(data);
+        if self.size < BATCH {
+            return true;
         }
-        true
+        self.size = 0;
+        let batch = std::mem::take(&mut self.batch);
+        self.batches.send(batch).await.is_ok()
     }
 
     /// Waits until all is written.
     pub async fn finish(self) -> io::Result<Held> {
         // A thread that has ended gives its own reason below.
-        let _ = self.blocks.send(self.block).await;
-        drop(self.blocks);
+        let _ = self.batches.send(self.batch).await;
+        drop(self.batches);
         let joined = tokio::task::spawn_blocking(|| self.thread.join()).await;
         match joined {
             Ok(Ok(held)) => held,
@@ -112,15 +115,17 @@ mod tests {
 
     async fn write(file: &File, held: Held, data: &[u8]) -> io::Result<Held> {
         let mut writer = Writer::start(file, held)?;
-        writer.write(data).await;
+        for part in data.chunks(BATCH / 3) {
+            writer.write(Bytes::copy_from_slice(part)).await;
+        }
         writer.finish().await
     }
 
     #[test]
     fn what_was_held_before_is_part_of_the_sum() {
         let file = tempfile::tempfile().unwrap();
-        let whole: Vec<u8> = (0..3 * BLOCK + 5).map(|n| n as u8).collect();
-        let (first, rest) = whole.split_at(BLOCK + 1);
+        let whole: Vec<u8> = (0..3 * BATCH + 5).map(|n| n as u8).collect();
+        let (first, rest) = whole.split_at(BATCH + 1);
         let held = block_on(write(&file, Held::default(), first)).unwrap();
         let held = block_on(write(&file, held, rest)).unwrap();
         assert_eq!(held.length, whole.len() as u64);
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_said() {
         let file = File::options().write(true).open("/dev/full").unwrap();
-        let data = vec![0; 20 * BLOCK];
+        let data = vec![0; 20 * BATCH];
         let error = block_on(write(&file, Held::default(), &data)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
