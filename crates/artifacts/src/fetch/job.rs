@@ -217,10 +217,6 @@ impl Job {
 /// All of the artifact from one URL, verified and synced. A rest that does not fit what was there
 /// is fetched once more as a whole; connections that break with progress are taken up again.
 async fn from(transfer: &Transfer<'_>, held: &mut Held) -> Result<Verified, Fault> {
-    if held.length > 0 && !transfer.can_continue() {
-        transfer.note("what an earlier run left cannot be continued; starting again");
-        transfer.restart(held)?;
-    }
     loop {
         complete(transfer, held).await?;
         let fault = match verified(transfer, held).await {

@@ -37,7 +37,9 @@ pub enum Error {
         reason: String,
     },
     /// The HTTP client, among it the system's TLS roots, cannot be set up.
-    #[error("setting up the HTTP client: {0}")]
+    #[error(
+        "setting up the HTTP client: {0}; if the system has no certificates, install them (Debian: ca-certificates) or name one by --ca FILE"
+    )]
     Client(String),
     /// A limit outside its range.
     #[error("`{field}` is {value}; it has to be {range}")]

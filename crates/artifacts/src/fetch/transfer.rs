@@ -49,14 +49,17 @@ impl Transfer<'_> {
 
     /// Asks for what is lacking; a second time for all of it if there is no such rest.
     async fn open(&self, url: &Url, held: &mut Held) -> Result<(Response, Head), Fault> {
-        let mut response = self.send(url, held.length).await?;
-        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && held.length > 0 {
+        // An answer with all of it makes what is here go, any other leaves it.
+        let mut from = if self.can_continue() { held.length } else { 0 };
+        let mut response = self.send(url, from).await?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && from > 0 {
             self.note("the server has fewer bytes than are here; starting again");
             self.restart(held)?;
-            response = self.send(url, 0).await?;
+            from = 0;
+            response = self.send(url, from).await?;
         }
         let shown = shown(self.url);
-        let head = head(&mut response, self.download, held.length, &shown);
+        let head = head(&mut response, self.download, from, &shown);
         match tokio::time::timeout(self.client.silence, head).await {
             Ok(head) => head.map(|head| (response, head)),
             Err(_) => {
@@ -144,7 +147,7 @@ impl Transfer<'_> {
 
     /// Whether what there is can be the beginning of what this URL has: the server can tell by a
     /// validator, or the sum will.
-    pub fn can_continue(&self) -> bool {
+    fn can_continue(&self) -> bool {
         let origin = self.partial.origin().filter(|origin| self.is_own(origin));
         self.download.sha256.is_some() || origin.is_some_and(|it| it.validator().is_some())
     }

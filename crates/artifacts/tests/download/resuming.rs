@@ -159,9 +159,22 @@ fn without_sum_and_validator_it_starts_again() {
     std::fs::write(program.partial("k3s"), "of somewhere else").unwrap();
     let done = program.fetch();
     assert!(
-        done.messages.contains("cannot be continued"),
+        done.messages.contains("sends the file from its start"),
         "{}",
         done.messages
     );
     assert_eq!(std::fs::read(program.target("k3s")).unwrap(), data);
+}
+
+#[test]
+fn a_mirror_that_fails_leaves_what_the_next_one_continues() {
+    let data = content(1_000_000);
+    let server = Server::of("k3s", &data);
+    let mut program = Program::new(&server);
+    program.add("k3s", vec![server.release("k3s")], None);
+    server.fault("k3s", json!({ "stall_after": 500_000 }));
+    program.fetch().failure();
+    server.no_faults();
+    program.first().urls.insert(0, server.release("missing"));
+    assert_eq!(program.fetch().fetched().resumed_at, 500_000);
 }

@@ -1,30 +1,40 @@
 //! Progress on a terminal: one live area with a line for each download that runs.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use artifacts::fetch::{Event, Observer};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::line::Line;
 use crate::text;
 
-const KNOWN: &str =
-    "{prefix} [{bar:24}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
-const UNKNOWN: &str = "{prefix} {spinner} {binary_bytes} {binary_bytes_per_sec}";
+/// Time between two changes of a line.
+const PERIOD: Duration = Duration::from_millis(200);
 
 /// Progress of all downloads.
 pub struct Live {
     area: MultiProgress,
-    names: Vec<String>,
-    bars: Mutex<Vec<Option<ProgressBar>>>,
+    downloads: Mutex<Vec<Shown>>,
+}
+
+/// One download and its line in the area, which it has while it runs.
+struct Shown {
+    line: Line,
+    bar: Option<ProgressBar>,
+    changed: Instant,
 }
 
 impl Live {
     pub fn new(names: impl Iterator<Item = String>) -> Self {
-        let names: Vec<_> = names.collect();
+        let downloads = names.map(|name| Shown {
+            line: Line::new(name),
+            bar: None,
+            changed: Instant::now(),
+        });
         Self {
             area: MultiProgress::new(),
-            bars: Mutex::new(vec![None; names.len()]),
-            names,
+            downloads: Mutex::new(downloads.collect()),
         }
     }
 
@@ -40,39 +50,56 @@ impl Live {
         }
     }
 
-    fn bar(&self, name: &str, from: u64, size: Option<u64>) -> ProgressBar {
-        let bar = match size {
-            Some(size) => ProgressBar::new(size),
-            None => ProgressBar::no_length(),
+    fn bar(&self, line: &Line) -> ProgressBar {
+        let (bar, template) = match line.size {
+            Some(size) => (ProgressBar::new(size), "{prefix} [{bar:24}] {msg}"),
+            None => (ProgressBar::no_length(), "{prefix} {spinner} {msg}"),
         };
-        let template = if size.is_some() { KNOWN } else { UNKNOWN };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(name.to_owned());
-        let bar = self.area.add(bar.with_position(from));
-        // The rate is that of this run.
-        bar.reset_eta();
-        bar
+        bar.set_prefix(line.name.clone());
+        self.area.add(bar.with_position(line.at))
+    }
+}
+
+impl Shown {
+    fn received(&mut self, count: u64) {
+        self.line.at += count;
+        if self.changed.elapsed() < PERIOD {
+            return;
+        }
+        self.changed = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.line.progress());
+            bar.set_position(self.line.at);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }
 
 impl Observer for Live {
     fn event(&self, download: usize, event: Event<'_>) {
-        let name = &self.names[download];
-        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = &mut bars[download];
+        let mut downloads = self
+            .downloads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let shown = &mut downloads[download];
         match event {
             Event::Started { from, size, .. } => {
-                let earlier = bar.replace(self.bar(name, from, size));
-                earlier.inspect(ProgressBar::finish_and_clear);
+                shown.end();
+                shown.line.start(from, size);
+                shown.bar = Some(self.bar(&shown.line));
             }
-            Event::Received(count) => {
-                bar.as_ref().inspect(|bar| bar.inc(count));
-            }
-            Event::Note(note) => self.say(&format!("{name}: {note}")),
+            Event::Received(count) => shown.received(count),
+            Event::Note(note) => self.say(&format!("{}: {note}", shown.line.name)),
             Event::Ended(outcome) => {
-                bar.take().inspect(ProgressBar::finish_and_clear);
+                shown.end();
                 self.say(&text::ended(outcome));
             }
         }

@@ -1,6 +1,7 @@
 //! `artifacts`: the downloader as a program, so that xtask compiles no HTTP client.
 
 mod interrupt;
+mod line;
 mod lines;
 mod live;
 mod text;
