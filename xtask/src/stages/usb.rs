@@ -62,3 +62,45 @@ fn unpack(archive: &Path, dir: &Path) -> Result<()> {
     tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(dir)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The arguments that the script in the archive called `name` gets, without paths.
+    fn options_for(name: &str) -> Result<Vec<String>> {
+        let dir = tempfile::tempdir()?;
+        let (archive, image) = (dir.path().join(name), dir.path().join(IMAGE));
+        let script =
+            "#!/bin/sh\nfor last in \"$@\"; do :; done\nprintf '%s\\n' \"$@\" >\"$last\"\n";
+        let file = flate2::write::GzEncoder::new(
+            fs_err::File::create(&archive)?,
+            flate2::Compression::fast(),
+        );
+        let mut members = tar::Builder::new(file);
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(script.len() as u64);
+        members.append_data(&mut header, SCRIPT, script.as_bytes())?;
+        members.into_inner()?.finish()?;
+        let config = dir.path().join("config-file");
+        build(&archive, &config, dir.path(), &image)?;
+        let arguments = fs_err::read_to_string(&config)?;
+        let options = arguments.lines().filter(|line| line.starts_with('-'));
+        Ok(options.map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn a_test_double_is_allowed_where_the_archive_says_that_it_holds_one() -> Result<()> {
+        let options = options_for("sen-installation-files-reference.tar.gz")?;
+        assert_eq!(options, ["--yes", "--allow-reference"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_test_double_in_an_archive_of_a_release_would_be_refused() -> Result<()> {
+        let options = options_for("sen-installation-files.tar.gz")?;
+        assert_eq!(options, ["--yes"]);
+        Ok(())
+    }
+}
