@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs the k3s that is already on the machine as a systemd service.
 #
-# This is the reference double's own script with the interface of K3s's
-# install.sh: the same variables, unit, environment file and links. It never
-# downloads anything; what it does not do it refuses by name.
+# This is the reference double's own script (emts-reference-k3s-test-double) with
+# the interface of K3s's install.sh: the same variables, unit, environment file
+# and links. It never downloads anything; what it does not do it refuses by name.
 #
 #   INSTALL_K3S_EXEC           command and flags, before the script's own arguments
 #   INSTALL_K3S_SKIP_DOWNLOAD  has to be true (or binary): there is nothing to download
@@ -104,6 +104,7 @@ setup_env() {
 	KILLALL_K3S_SH=${KILLALL_K3S_SH:-$BIN_DIR/k3s-killall.sh}
 	FILE_K3S_SERVICE=$SYSTEMD_DIR/$SYSTEM_NAME.service
 	FILE_K3S_ENV=$SYSTEMD_DIR/$SYSTEM_NAME.service.env
+	ISSUE=refk3s.issue
 	BEFORE=$(installed_hashes)
 }
 
@@ -214,9 +215,22 @@ for command in kubectl crictl ctr; do
 	fi
 done
 rm -rf /etc/rancher/k3s /run/k3s "\$K3S_DATA_DIR" /var/lib/kubelet
-rm -f $BIN_DIR/k3s $KILLALL_K3S_SH
+rm -f $BIN_DIR/k3s $KILLALL_K3S_SH /etc/issue.d/$ISSUE /run/issue.d/$ISSUE
 UNINSTALL
 	chmod 755 "$UNINSTALL_K3S_SH"
+}
+
+# The login screen tells what the node runs. Below /run where /etc cannot be written.
+say_on_console() {
+	for directory in /etc/issue.d /run/issue.d; do
+		mkdir -p "$directory" 2>/dev/null || continue
+		if printf '%s\n\n' "this node runs refk3s, a test double of K3s; not for use" 2>/dev/null >"$directory/$ISSUE"; then
+			info "Creating $directory/$ISSUE"
+			agetty --reload 2>/dev/null || true
+			return 0
+		fi
+	done
+	info "Skipping $ISSUE, neither /etc/issue.d nor /run/issue.d can be written"
 }
 
 systemd_disable() {
@@ -305,4 +319,5 @@ create_uninstall
 systemd_disable
 create_env_file
 create_service_file
+say_on_console
 enable_and_start

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::super::test_double::MARKER;
 use super::super::{Input, sources};
 use super::output::{self, make_executable};
 use crate::process;
@@ -18,19 +19,15 @@ const CONTAINERD_VERSION: &str = "v2.2.9-refk3s1";
 /// The archive of preloaded images.
 const AIRGAP: &str = "k3s-airgap-images-amd64.tar.zst";
 /// The preloaded images: name, and the command of the module that is the image's only program.
-const PRELOADED: [(&str, &str); 2] = [
-    ("docker.io/rancher/mirrored-pause:3.6", "pause"),
-    ("docker.io/emts/reference-workload:1", "workload"),
-];
+const PRELOADED: [(&str, &str); 1] = [("docker.io/rancher/mirrored-pause:3.6", "pause")];
 /// Commands of the module.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 6] = [
     "./cmd/k3s",
     "./cmd/server",
     "./cmd/kubectl",
     "./cmd/pack",
     "./cmd/airgap",
     "./cmd/pause",
-    "./cmd/workload",
 ];
 /// Programs that go into the executable: folder on the node, name.
 const PROGRAMS: [(&str, &str); 9] = [
@@ -69,9 +66,7 @@ pub(super) fn build(root: &Path, out: &Path) -> Result<()> {
     compile(&source, parts, &stamps(), &COMMANDS)?;
     // Under its own name it would not tell from ps and top what it is.
     fs_err::rename(parts.join("server"), parts.join("k3s-server"))?;
-    let stamp =
-        format!("-X github.com/containerd/containerd/v2/version.Version={CONTAINERD_VERSION}");
-    compile(&tools, parts, &stamp, &["tool"])?;
+    compile(&tools, parts, &tool_stamps(), &["tool"])?;
     pack(parts, &out.join("k3s"))?;
     preload(parts, &out.join(output::IMAGES).join(AIRGAP))?;
     let script = out.join("install.sh");
@@ -112,10 +107,19 @@ fn stamps() -> String {
     let stamps = packages.map(|package| {
         format!(
             "-X {package}.gitVersion={VERSION} -X {package}.gitMajor=1 -X {package}.gitMinor=33 \
-             -X {package}.gitTreeState=clean"
+             -X {package}.gitTreeState=clean -X {package}.gitCommit={MARKER}"
         )
     });
     format!("-X main.version={VERSION} {}", stamps.join(" "))
+}
+
+/// Linker settings by which containerd and the network plugins say whose they are.
+fn tool_stamps() -> String {
+    format!(
+        "-X github.com/containerd/containerd/v2/version.Version={CONTAINERD_VERSION} \
+         -X github.com/containerd/containerd/v2/version.Revision={MARKER} \
+         -X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion={MARKER}"
+    )
 }
 
 /// Makes the one executable: the double's binary with its programs behind it.
@@ -180,6 +184,19 @@ mod tests {
             module.contains(&format!("github.com/containerd/containerd/v2 {base}")),
             "go.mod does not require {base}"
         );
+        Ok(())
+    }
+
+    #[test]
+    fn the_marker_is_that_of_the_module_and_of_its_script() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the checkout")?
+            .join(SOURCE);
+        for name in ["internal/marker/marker.go", "install.sh"] {
+            let text = fs_err::read_to_string(root.join(name))?;
+            assert!(text.contains(MARKER), "{name} does not have {MARKER}");
+        }
         Ok(())
     }
 

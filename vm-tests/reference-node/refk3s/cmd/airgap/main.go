@@ -9,6 +9,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"emts.dev/refk3s/internal/marker"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -45,6 +47,9 @@ func write(out string, images []string) error {
 		return err
 	}
 	defer file.Close()
+	if _, err := file.Write(skippable(marker.Text)); err != nil {
+		return err
+	}
 	compressed, err := zstd.NewWriter(file, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20))
 	if err != nil {
 		return err
@@ -75,6 +80,14 @@ func write(out string, images []string) error {
 		}
 	}
 	return nil
+}
+
+// skippable is a frame that every zstd decoder passes over: what it holds can
+// be found in the compressed archive.
+func skippable(text string) []byte {
+	frame := []byte{0x50, 0x2a, 0x4d, 0x18}
+	frame = binary.LittleEndian.AppendUint32(frame, uint32(len(text)))
+	return append(frame, text...)
 }
 
 func addImage(archive *tar.Writer, name, program string) (manifestEntry, error) {
@@ -125,7 +138,7 @@ func configOf(name, entrypoint string, layer []byte) ([]byte, error) {
 			"WorkingDir": "/",
 			"Labels": map[string]string{
 				"org.opencontainers.image.title":       name,
-				"org.opencontainers.image.description": "emts reference image; stands in for the image of this name in tests",
+				"org.opencontainers.image.description": marker.Text + ": stands in for the image of this name in tests",
 			},
 		},
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer)}},

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"emts.dev/refk3s/internal/cli"
+	"emts.dev/refk3s/internal/marker"
 	"emts.dev/refk3s/internal/payload"
 	"github.com/sirupsen/logrus"
 )
@@ -19,7 +20,7 @@ import (
 // version is set by the linker to that of the Kubernetes components.
 var version = "unset"
 
-const usage = `k3s (refk3s reference double, not K3s)
+const usage = `k3s (refk3s, a test double of K3s, not for use)
 
 Usage:
   k3s server [flags]      run the control plane and a node; flags as in K3s
@@ -48,7 +49,7 @@ func run(called string, arguments []string) int {
 	}
 	switch arguments[0] {
 	case "--version", "-v":
-		fmt.Printf("k3s version %s (refk3s reference double, not K3s)\ngo version %s\n", version, runtime.Version())
+		fmt.Printf("k3s version %s (refk3s, %s, not K3s)\ngo version %s\n", version, marker.Text, runtime.Version())
 		return 0
 	case "--help", "-h", "help":
 		fmt.Print(usage)
@@ -72,11 +73,15 @@ func run(called string, arguments []string) int {
 // data folder is among them.
 func server(arguments []string) int {
 	values, err := cli.Parse(arguments[1:], func(string) {})
-	if errors.Is(err, cli.ErrHelp) {
+	var fault *cli.UsageError
+	switch {
+	case errors.Is(err, cli.ErrHelp):
 		fmt.Print(usage)
 		return 0
-	}
-	if err != nil {
+	case errors.As(err, &fault):
+		fmt.Printf("Incorrect Usage: %v\n\n%s", fault, usage)
+		return fatal(fmt.Errorf("Error: %w", fault))
+	case err != nil:
 		return fatal(err)
 	}
 	return become("k3s-server", os.Args[0], arguments, dataFolderOf(values))

@@ -6,9 +6,15 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"emts.dev/refk3s/internal/marker"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "-v" {
+		println(marker.Text)
+		return
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCHLD)
 	for received := range signals {

@@ -5,12 +5,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"emts.dev/refk3s/internal/cli"
+	"emts.dev/refk3s/internal/marker"
 	"emts.dev/refk3s/internal/runner"
 	"emts.dev/refk3s/internal/settings"
 	"github.com/sirupsen/logrus"
@@ -40,18 +42,37 @@ func server(arguments []string) int {
 	if err != nil {
 		return fatal(err)
 	}
-	logrus.Infof("Starting k3s %s (refk3s reference double, not K3s)", version.Get().GitVersion)
 	resolved, err := settings.Resolve(values)
 	if err != nil {
-		return fatal(err)
+		return fatal(fmt.Errorf("Error: %w", err))
+	}
+	logrus.Infof("Starting k3s %s (refk3s, %s, not K3s)", version.Get().GitVersion, marker.Text)
+	if err := resolved.CheckFamilies(); err != nil {
+		return fatal(fmt.Errorf("Error: %w", err))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := runner.Run(ctx, resolved); err != nil {
-		logrus.Errorf("Shutdown request received: %q", err.Error())
-		return fatal(err)
+	return status(runner.Run(ctx, resolved))
+}
+
+// status is that of the process at the server's end. K3s logs a part's end and
+// ends with 0 when it had come up.
+func status(err error) int {
+	var shutdown *runner.Shutdown
+	switch {
+	case err == nil:
+		return 0
+	case !errors.As(err, &shutdown):
+		return fatal(fmt.Errorf("Error: %w", err))
+	case shutdown.Reason == nil:
+		logrus.Info("Shutdown request received")
+	default:
+		logrus.Errorf("Shutdown request received: %q", shutdown.Reason.Error())
 	}
-	return 0
+	if shutdown.WasUp {
+		return 0
+	}
+	return 1
 }
 
 func fatal(err error) int {

@@ -29,7 +29,7 @@ type Containerd struct {
 	ended         chan error
 }
 
-// NewContainerd writes containerd's configuration. bin is the folder of the
+// NewContainerd writes containerd's configuration. bin is the directory of the
 // programs that came with the double, cni the one of the network plugins.
 func NewContainerd(s *settings.Server, bin, cni string) (*Containerd, error) {
 	c := &Containerd{
@@ -38,8 +38,8 @@ func NewContainerd(s *settings.Server, bin, cni string) (*Containerd, error) {
 		systemdCgroup: s.SystemdUnit && cpusetAvailable(),
 		ended:         make(chan error, 1),
 	}
-	folder := s.Folders.Agent("etc", "containerd")
-	for _, path := range []string{folder, c.cniFolder(), c.optFolder(), s.Folders.Agent("containerd")} {
+	directory := s.Folders.Agent("etc", "containerd")
+	for _, path := range []string{directory, s.Folders.Agent("etc", "cni", "net.d"), s.Folders.Agent("containerd")} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return nil, err
 		}
@@ -48,14 +48,10 @@ func NewContainerd(s *settings.Server, bin, cni string) (*Containerd, error) {
 	if err != nil {
 		return nil, err
 	}
-	noDefault := s.Flags.Bool("disable-default-registry-endpoint")
-	if err := found.writeHosts(filepath.Join(folder, "certs.d"), noDefault); err != nil {
+	if c.template, err = chooseTemplate(directory); err != nil {
 		return nil, err
 	}
-	if c.template, err = chooseTemplate(folder); err != nil {
-		return nil, err
-	}
-	data, err := c.templateData(folder, cni, found)
+	data, err := c.templateData(cni, &found)
 	if err != nil {
 		return nil, err
 	}
@@ -63,68 +59,32 @@ func NewContainerd(s *settings.Server, bin, cni string) (*Containerd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, os.WriteFile(filepath.Join(folder, "config.toml"), []byte(text), 0o644)
+	if err := os.WriteFile(filepath.Join(directory, "config.toml"), []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	return c, found.writeHosts(filepath.Join(directory, "certs.d"), data.NoDefaultEndpoint)
 }
 
-func (c *Containerd) cniFolder() string { return c.settings.Folders.Agent("etc", "cni", "net.d") }
-func (c *Containerd) optFolder() string { return c.settings.Folders.Agent("containerd") }
-
-func (c *Containerd) templateData(folder, cni string, found registries) (templateData, error) {
+func (c *Containerd) templateData(cni string, found *registries) (templateData, error) {
 	s := c.settings
-	extra := detectRuntimes()
+	extra := detectRuntimes(runtimeDirectories + ":" + os.Getenv("PATH"))
 	chosen := s.Flags.String("default-runtime")
 	if _, ok := extra[chosen]; chosen != "" && !ok {
 		return templateData{}, fmt.Errorf("default runtime %s was not found", chosen)
 	}
-	imports := filepath.Join(folder, fmt.Sprintf("config-v%d.toml.d", c.template.version), "*.toml")
-	if c.template.version == 2 {
-		imports = filepath.Join(folder, "config.toml.d", "*.toml")
-	}
+	node := nodeOfTemplate(s, cni)
+	node.Containerd = containerdOfTemplate(s, c.template.version)
+	node.AgentConfig.Systemd = c.systemdCgroup
 	return templateData{
 		Program:               "k3s",
-		Imports:               imports,
+		NodeConfig:            node,
 		SystemdCgroup:         c.systemdCgroup,
 		EnableUnprivileged:    true,
-		NoDefaultEndpoint:     s.Flags.Bool("disable-default-registry-endpoint"),
-		NonrootDevices:        s.Flags.Bool("nonroot-devices"),
-		PrivateRegistryConfig: found.auths(),
+		NoDefaultEndpoint:     node.Containerd.NoDefault,
+		NonrootDevices:        node.Containerd.NonrootDevices,
+		PrivateRegistryConfig: found,
 		ExtraRuntimes:         extra,
-		NodeConfig: templateNode{
-			DefaultRuntime: chosen,
-			Containerd: templateContainerd{
-				Root: s.Folders.Agent("containerd"), State: settings.ContainerdState,
-				Address: settings.ContainerdSocket, Opt: c.optFolder(), Template: folder,
-				Registry: filepath.Join(folder, "certs.d"), Log: c.logFile(), Config: filepath.Join(folder, "config.toml"),
-			},
-			AgentConfig: templateAgent{
-				PauseImage: s.PauseImage, Snapshotter: s.Snapshotter, NodeName: s.NodeName,
-				CNIBinDir: cni, CNIConfDir: c.cniFolder(),
-			},
-		},
 	}, nil
-}
-
-// detectRuntimes looks for the runtimes that K3s offers when their program is in the path.
-func detectRuntimes() map[string]extraRuntime {
-	const runcShim = "io.containerd.runc.v2"
-	found := map[string]extraRuntime{}
-	search := "/usr/local/nvidia/toolkit:/opt/kwasm/bin:" + os.Getenv("PATH")
-	for _, candidate := range []struct{ name, binary, kind string }{
-		{"crun", "crun", runcShim},
-		{"nvidia", "nvidia-container-runtime", runcShim},
-		{"nvidia-experimental", "nvidia-container-runtime-experimental", runcShim},
-		{"nvidia-cdi", "nvidia-container-runtime.cdi", runcShim},
-	} {
-		for _, folder := range strings.Split(search, ":") {
-			path := filepath.Join(folder, candidate.binary)
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-				logrus.Infof("Found container runtime %s at %s", candidate.name, path)
-				found[candidate.name] = extraRuntime{RuntimeType: candidate.kind, BinaryName: path}
-				break
-			}
-		}
-	}
-	return found
 }
 
 func (c *Containerd) logFile() string {
@@ -138,47 +98,53 @@ func (c *Containerd) Start(ctx context.Context) {
 		arguments = append(arguments, "-a", settings.ContainerdSocket, "--state", settings.ContainerdState,
 			"--root", c.settings.Folders.Agent("containerd"))
 	}
-	log := &lumberjack.Logger{Filename: c.logFile(), MaxSize: 50, MaxBackups: 3, Compress: true}
+	environment, level := containerdEnvironment(os.Environ())
+	if level != "" {
+		arguments = append(arguments, "--log-level", level)
+	}
+	log := &lumberjack.Logger{Filename: c.logFile(), MaxSize: 50, MaxBackups: 3, MaxAge: 28, Compress: true}
 	command := exec.CommandContext(ctx, c.program, arguments...)
 	command.Stdout, command.Stderr = log, log
-	command.Env = containerdEnvironment()
+	command.Env = environment
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	logrus.Infof("Logging containerd to %s", c.logFile())
 	logrus.Infof("Running containerd %s", strings.Join(arguments, " "))
 	go func() {
 		// The parent-death signal follows the thread that started the child.
 		runtime.LockOSThread()
-		c.ended <- fmt.Errorf("containerd exited: %w", orEnded(command.Run()))
+		err := command.Run()
+		if err != nil {
+			err = fmt.Errorf("containerd exited: %w", err)
+		}
+		c.ended <- err
+		close(c.ended)
 	}()
 }
 
-// Ended reports containerd's end, once.
+// Ended reports containerd's end, once; nil stands for exit status 0.
 func (c *Containerd) Ended() <-chan error { return c.ended }
 
-func orEnded(err error) error {
-	if err == nil {
-		return fmt.Errorf("exit status 0")
-	}
-	return err
-}
-
-// containerdEnvironment passes CONTAINERD_X on as X and puts the double's own
-// programs first in the path.
-func containerdEnvironment() []string {
-	var environment []string
-	for _, pair := range os.Environ() {
-		if name, ok := strings.CutPrefix(pair, "CONTAINERD_"); ok && !strings.HasPrefix(name, "LOG_LEVEL=") {
-			environment = append(environment, name)
-			continue
-		}
-		if !strings.HasPrefix(pair, "NOTIFY_SOCKET=") {
-			environment = append(environment, pair)
+// containerdEnvironment passes CONTAINERD_X on as X, except for the log level,
+// which becomes an argument.
+func containerdEnvironment(environment []string) (passed []string, level string) {
+	var own []string
+	for _, pair := range environment {
+		name, isOwn := strings.CutPrefix(pair, "CONTAINERD_")
+		text, isLevel := strings.CutPrefix(name, "LOG_LEVEL=")
+		switch {
+		case isOwn && isLevel:
+			level = text
+		case isOwn:
+			own = append(own, name)
+		case !strings.HasPrefix(pair, "NOTIFY_SOCKET="):
+			passed = append(passed, pair)
 		}
 	}
-	return environment
+	return append(passed, own...), level
 }
 
-// Connect waits until containerd answers.
+// Connect waits until containerd answers. Its end is not noticed here: who
+// reads Ended ends ctx.
 func (c *Containerd) Connect(ctx context.Context) (*containerd.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -194,9 +160,6 @@ func (c *Containerd) Connect(ctx context.Context) (*containerd.Client, error) {
 		}
 		last = err
 		select {
-		case err := <-c.ended:
-			c.ended <- err
-			return nil, fmt.Errorf("%w; see %s", err, c.logFile())
 		case <-ctx.Done():
 			return nil, fmt.Errorf("containerd did not answer on %s within %v: %w", settings.ContainerdSocket, startLimit, last)
 		case <-time.After(200 * time.Millisecond):

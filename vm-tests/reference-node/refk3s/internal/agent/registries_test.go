@@ -10,7 +10,7 @@ import (
 const registriesYAML = `
 mirrors:
   docker.io:
-    endpoint: ["https://mirror.example:5000", "mirror.example:5000", "https://other.example/v2/", "https://p.example/path"]
+    endpoint: ["https://mirror.example:5000", "mirror.example:5000", "https://other.example/v2", "https://p.example/path"]
     rewrite: {"^rancher/(.*)": "mirror/$1"}
   "*":
     endpoint: ["http://any.example"]
@@ -36,9 +36,6 @@ func hosts(t *testing.T, noDefault bool) string {
 	if err := found.writeHosts(certs, noDefault); err != nil {
 		t.Fatal(err)
 	}
-	if found.auths().Auths["mirror.example:5000"].Username != "u" {
-		t.Error("the credentials are lost")
-	}
 	return certs
 }
 
@@ -55,7 +52,7 @@ func TestMirrorsBecomeHostFiles(t *testing.T) {
 	certs := hosts(t, false)
 	text := read(t, certs, "docker.io", "hosts.toml")
 	for _, part := range []string{
-		managedLine, `server = "https://registry-1.docker.io/v2"`, `[host."https://mirror.example:5000/v2"]`,
+		strings.TrimSpace(managedLine), `server = "https://registry-1.docker.io/v2"`, `[host."https://mirror.example:5000/v2"]`,
 		`[host."https://other.example/v2"]`, `[host."https://p.example/path"]`, "override_path = true",
 		`ca = ["/ca.pem"]`, "skip_verify = true", `"^rancher/(.*)" = "mirror/$1"`,
 	} {
@@ -66,11 +63,11 @@ func TestMirrorsBecomeHostFiles(t *testing.T) {
 	if strings.Count(text, `[host."https://mirror.example:5000/v2"]`) != 1 {
 		t.Error("the duplicate endpoint stayed")
 	}
-	if wildcard := read(t, certs, "_default", "hosts.toml"); strings.Contains(wildcard, "server =") {
-		t.Errorf("the wildcard has a server:\n%s", wildcard)
+	if wildcard := read(t, certs, "_default", "hosts.toml"); !strings.Contains(wildcard, `server = ""`) {
+		t.Errorf("the wildcard has a server of its own:\n%s", wildcard)
 	}
 	if _, err := os.Stat(filepath.Join(certs, "unused.example")); err == nil {
-		t.Error("a host without settings has a folder")
+		t.Error("a host without settings has a directory")
 	}
 }
 
@@ -93,15 +90,52 @@ func TestAUsersOwnHostFileStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(own); err != nil {
-		t.Error("the user's folder is gone")
+		t.Error("the user's directory is gone")
 	}
 	if _, err := os.Stat(filepath.Join(certs, "docker.io")); err == nil {
-		t.Error("the generated folder is still there")
+		t.Error("the generated directory is still there")
 	}
 }
 
 func TestNoFileIsNoError(t *testing.T) {
 	if _, err := readRegistries(filepath.Join(t.TempDir(), "none")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestEndpointsAreCompletedAsContainerdDoes(t *testing.T) {
+	for text, want := range map[string]string{
+		"docker.io":              "https://registry-1.docker.io/v2",
+		"localhost:5000":         "http://localhost:5000/v2",
+		"127.0.0.1:443":          "https://127.0.0.1:443/v2",
+		"localhost":              "https://localhost/v2",
+		"http://any.example/":    "http://any.example/v2",
+		"mirror.example/proxy":   "https://mirror.example/proxy",
+		"https://p.example/v2/x": "https://p.example/v2/x",
+	} {
+		_, got, override, err := completeEndpoint(text)
+		if err != nil || got.String() != want || override == strings.HasSuffix(want, "/v2") {
+			t.Errorf("%s: %v, override %v, %v", text, got, override, err)
+		}
+	}
+}
+
+func TestALastEndpointThatIsTheRegistryTakesTheDefaultsPlace(t *testing.T) {
+	found := registries{Mirrors: map[string]mirror{"reg.example": {
+		Endpoints: []string{"m.example", "https://reg.example"}, Rewrites: map[string]string{"a": "b"},
+	}}}
+	made := found.hosts(false)["reg.example"]
+	if len(made.Endpoints) != 1 || made.Default.Rewrites["a"] != "b" {
+		t.Errorf("%+v", made)
+	}
+}
+
+func TestAHostWithSettingsOfItsOwnKeepsItsDefaultEndpoint(t *testing.T) {
+	found := registries{
+		Mirrors: map[string]mirror{"reg.example": {Endpoints: []string{"m.example"}}},
+		Configs: map[string]registryConfig{"reg.example": {TLS: &registryTLS{CAFile: "/ca"}}},
+	}
+	if made := found.hosts(true)["reg.example"]; made.Default.address() != "https://reg.example/v2" {
+		t.Errorf("%+v", made)
 	}
 }

@@ -18,6 +18,11 @@ var baseV3 string
 //go:embed templates/base-v2.toml
 var baseV2 string
 
+// sharedParts are the tables that both bases have.
+//
+//go:embed templates/shared.toml
+var sharedParts string
+
 // templateChoice is the containerd template in use.
 type templateChoice struct {
 	// text is the template, base what `{{ template "base" . }}` stands for.
@@ -28,13 +33,13 @@ type templateChoice struct {
 
 // chooseTemplate prefers config-v3.toml.tmpl, then config.toml.tmpl over the
 // version-2 base, then the built-in version-3 base.
-func chooseTemplate(folder string) (templateChoice, error) {
+func chooseTemplate(directory string) (templateChoice, error) {
 	for _, candidate := range []struct {
 		name    string
 		base    string
 		version int
 	}{{"config-v3.toml.tmpl", baseV3, 3}, {"config.toml.tmpl", baseV2, 2}} {
-		path := filepath.Join(folder, candidate.name)
+		path := filepath.Join(directory, candidate.name)
 		text, err := os.ReadFile(path)
 		if os.IsNotExist(err) {
 			continue
@@ -48,46 +53,12 @@ func chooseTemplate(folder string) (templateChoice, error) {
 	return templateChoice{text: baseV3, base: baseV3, version: 3}, nil
 }
 
-// The types below are the data that K3s documents for its templates.
-
-type templateData struct {
-	NodeConfig                                            templateNode
-	Imports                                               string
-	Program                                               string
-	DisableCgroup, SystemdCgroup, IsRunningInUserNS       bool
-	EnableUnprivileged, NoDefaultEndpoint, NonrootDevices bool
-	PrivateRegistryConfig                                 registryAuths
-	ExtraRuntimes                                         map[string]extraRuntime
-}
-
-type templateNode struct {
-	Containerd     templateContainerd
-	AgentConfig    templateAgent
-	DefaultRuntime string
-	SELinux        bool
-}
-
-type templateContainerd struct {
-	Root, State, Address, Opt, Template, Registry, Log, Config string
-	SELinux                                                    bool
-}
-
-type templateAgent struct {
-	PauseImage, Snapshotter, CNIBinDir, CNIConfDir, NodeName string
-}
-
-type extraRuntime struct{ RuntimeType, BinaryName string }
-
-// render fills the template and drops blank lines. A template that does not
-// parse is a panic in K3s; here it is an error that says the same.
+// render fills the template. As in K3s a template that does not parse is a
+// panic: the process ends with status 2.
 func (c templateChoice) render(data templateData) (string, error) {
-	parsed, err := template.New("compiled_template").Funcs(templateFunctions).Parse(c.text)
-	if err != nil {
-		return "", err
-	}
-	if _, err := parsed.New("base").Parse(c.base); err != nil {
-		return "", err
-	}
+	parsed := template.Must(template.New("compiled_template").Funcs(templateFunctions).Parse(c.text))
+	template.Must(parsed.New("base").Parse(c.base))
+	template.Must(parsed.New("shared").Parse(sharedParts))
 	var out bytes.Buffer
 	if err := parsed.ExecuteTemplate(&out, "compiled_template", data); err != nil {
 		return "", err
@@ -97,19 +68,25 @@ func (c templateChoice) render(data templateData) (string, error) {
 
 var templateFunctions = template.FuncMap{
 	"filepathjoin": filepath.Join,
-	"deschemify":   func(text string) string { return strings.TrimPrefix(text, "unix://") },
-	"toJson": func(value any) (string, error) {
-		text, err := json.Marshal(value)
-		return string(text), err
+	"deschemify":   func(text string) string { return text },
+	"toJson": func(value any) string {
+		text, _ := json.Marshal(value)
+		return string(text)
 	},
 }
 
+// withoutBlankLines leaves one blank line before each table, as K3s does.
 func withoutBlankLines(text string) string {
-	var kept []string
-	for _, one := range strings.Split(text, "\n") {
-		if strings.TrimSpace(one) != "" {
-			kept = append(kept, one)
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if strings.TrimSpace(line) == "" {
+			continue
 		}
+		if strings.HasPrefix(line, "[") {
+			out.WriteByte('\n')
+		}
+		out.WriteString(line + "\n")
 	}
-	return strings.Join(kept, "\n") + "\n"
+	return out.String()
 }

@@ -3,6 +3,7 @@
 package args
 
 import (
+	"errors"
 	"sort"
 	"strings"
 )
@@ -11,29 +12,27 @@ import (
 //
 // An element loses one leading "--" and is split at its first "="; without one
 // its value is "true". A plain key replaces the default, `key+=v` puts v after
-// it and `key-=v` before it. Repeats stay, in order. An element without a key
-// becomes "--=true", which no component accepts.
+// it and `key-=v` before it; what was replaced or used does not come again.
+// Repeats stay, in order. An element without a key becomes "--=true", which no
+// component accepts.
 func Merge(defaults map[string]string, elements []string) []string {
 	merged := map[string][]string{}
-	for key, text := range defaults {
-		merged[key] = []string{text}
-	}
-	overridden := map[string]bool{}
 	for _, element := range elements {
 		key, text := split(element)
-		switch {
-		case strings.HasSuffix(key, "+"):
-			key = strings.TrimSuffix(key, "+")
-			merged[key] = append(merged[key], text)
-		case strings.HasSuffix(key, "-"):
-			key = strings.TrimSuffix(key, "-")
-			merged[key] = append([]string{text}, merged[key]...)
-		default:
-			if !overridden[key] {
-				overridden[key] = true
-				merged[key] = withoutDefault(merged[key], defaults, key)
-			}
-			merged[key] = append(merged[key], text)
+		base := strings.TrimRight(key, "-+")
+		earlier, seen := merged[base]
+		if unused, ok := defaults[base]; ok && !seen && base != key {
+			earlier = []string{unused}
+		}
+		if strings.HasSuffix(key, "-") {
+			merged[base] = append([]string{text}, earlier...)
+		} else {
+			merged[base] = append(earlier, text)
+		}
+	}
+	for key, text := range defaults {
+		if _, seen := merged[key]; !seen {
+			merged[key] = []string{text}
 		}
 	}
 	return render(merged)
@@ -47,20 +46,6 @@ func split(element string) (key, text string) {
 	return key, text
 }
 
-// withoutDefault drops the first occurrence of the default's text.
-func withoutDefault(texts []string, defaults map[string]string, key string) []string {
-	unwanted, hasDefault := defaults[key]
-	if !hasDefault {
-		return texts
-	}
-	for index, text := range texts {
-		if text == unwanted {
-			return append(append([]string{}, texts[:index]...), texts[index+1:]...)
-		}
-	}
-	return texts
-}
-
 func render(merged map[string][]string) []string {
 	keys := make([]string, 0, len(merged))
 	for key := range merged {
@@ -70,7 +55,7 @@ func render(merged map[string][]string) []string {
 	var flags []string
 	for _, key := range keys {
 		for _, text := range merged[key] {
-			flags = append(flags, "--"+key+"="+text)
+			flags = append(flags, "--"+strings.TrimPrefix(key, "--")+"="+text)
 		}
 	}
 	return flags
@@ -78,20 +63,27 @@ func render(merged map[string][]string) []string {
 
 // First returns the text of the first element with the given key, with or
 // without "--" in front, as K3s looks up what it needs itself.
-func First(elements []string, key string) (string, bool) {
-	for _, element := range elements {
-		name, text := split(element)
-		if name == key {
-			return text, true
-		}
-	}
-	return "", false
+func First(elements []string, key string) string {
+	text, _ := find(elements, key)
+	return text
 }
 
-// Has says whether an element sets the key.
-func Has(elements []string, key string) bool {
-	_, ok := First(elements, key)
-	return ok
+// CheckFirst is the panic with which K3s ends when the element that it looks
+// up has no "=".
+func CheckFirst(elements []string, key string) error {
+	if _, ok := find(elements, key); !ok {
+		return errors.New("server panicked: runtime error: index out of range [1] with length 1")
+	}
+	return nil
+}
+
+func find(elements []string, key string) (text string, ok bool) {
+	for _, element := range elements {
+		if name, text, hasText := strings.Cut(strings.TrimPrefix(element, "--"), "="); name == key {
+			return text, hasText
+		}
+	}
+	return "", true
 }
 
 // Masked returns arguments fit for logs and annotations: the values of flags

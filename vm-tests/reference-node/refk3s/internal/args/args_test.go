@@ -51,12 +51,33 @@ func TestRepeatsStayInOrder(t *testing.T) {
 	expect(t, Merge(nil, []string{"b=1", "a=1", "b=2"}), []string{"--a=1", "--b=1", "--b=2"})
 }
 
+func TestAnAppendedDefaultIsNotReplacedByALaterPlainKey(t *testing.T) {
+	expect(t, Merge(map[string]string{"a": "0"}, []string{"a+=1", "a=2"}), []string{"--a=0", "--a=1", "--a=2"})
+}
+
+func TestAReplacedDefaultDoesNotComeBack(t *testing.T) {
+	expect(t, Merge(map[string]string{"a": "0"}, []string{"a=1", "a+=2"}), []string{"--a=1", "--a=2"})
+}
+
 func TestFirstFindsWithAndWithoutDashes(t *testing.T) {
 	for _, element := range []string{"--tls-min-version=VersionTLS12", "tls-min-version=VersionTLS12"} {
-		text, ok := First([]string{"other=1", element, "tls-min-version=later"}, "tls-min-version")
-		if !ok || text != "VersionTLS12" {
-			t.Errorf("%s: got %q, %v", element, text, ok)
+		text := First([]string{"other=1", element, "tls-min-version=later"}, "tls-min-version")
+		if text != "VersionTLS12" {
+			t.Errorf("%s: got %q", element, text)
 		}
+	}
+}
+
+func TestAnElementWithoutTextThatK3sLooksUpIsItsPanic(t *testing.T) {
+	err := CheckFirst([]string{"tls-min-version"}, "tls-min-version")
+	if err == nil || err.Error() != "server panicked: runtime error: index out of range [1] with length 1" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestALaterElementWithoutTextIsNotLookedAt(t *testing.T) {
+	if err := CheckFirst([]string{"tls-min-version=VersionTLS12", "tls-min-version"}, "tls-min-version"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,19 +58,37 @@ func parse(t *testing.T, line ...string) *Values {
 	return values
 }
 
-func TestScalarsBecomeTextAsYAMLReadsThem(t *testing.T) {
-	path := configuration(t, `
-write-kubeconfig-mode: 0644
-debug: yes
-token: " abc "
-https-listen-port: 1_000
-cluster-cidr: 10.42.0.0/16
-advertise-address:
-`, nil)
-	expect(t, arguments(t, path), []string{
-		"--write-kubeconfig-mode=420", "--debug=true", "--token=abc", "--https-listen-port=1000",
-		"--cluster-cidr=10.42.0.0/16", "--advertise-address=",
+func TestScalarsBecomeTextAsYAML11ReadsThem(t *testing.T) {
+	for written, text := range map[string]string{
+		"0644": "420", "0o644": "420", "012345": "5349", "0b11": "3", "0x1F": "31", "1_000": "1000", "1e3": "1000", "1.50": "1.5",
+		"0123456789": "1.23456789e+08", "1234567890123456789012": "1.2345678901234568e+21",
+		"yes": "true", "on": "true", "y": "true", "No": "false", "off": "false", "n": "false",
+		`"0644"`: "0644", `" abc "`: "abc", "~": "", "": "", "null": "",
+		"12:30:45": "12:30:45", "2026-01-02": "2026-01-02", "10.42.0.0/16": "10.42.0.0/16",
+		"{zone: a}": "[{zone a}]", "{a: 1, b: [x]}": "[{a 1} {b [x]}]", ".inf": "+Inf",
+	} {
+		expect(t, arguments(t, configuration(t, "token: "+written, nil)), []string{"--token=" + text})
+	}
+}
+
+func TestKeysAreReadAsYAML11Too(t *testing.T) {
+	expect(t, arguments(t, configuration(t, "n: x\n010: z\n", nil)), []string{"--false=x", "-8=z"})
+}
+
+func TestOfEqualKeysTheLastWins(t *testing.T) {
+	expect(t, arguments(t, configuration(t, "token: a\ndebug: true\ntoken: b\n", nil)), []string{"--token=b", "--debug=true"})
+}
+
+func TestAListInsideAListIsItsFirstElement(t *testing.T) {
+	expect(t, arguments(t, configuration(t, "node-label: [[a, b], [], {c: d}, ~]\n", nil)),
+		[]string{"--node-label=a", "--node-label=", "--node-label=[{c d}]", "--node-label="})
+}
+
+func TestPlusMakesTextOfWhatItAppends(t *testing.T) {
+	path := configuration(t, "a: 0644\nb: ~\nc: [x]\nd: \"\"\n", map[string]string{
+		"1.yaml": "a+: yes\nb+: ~\nc+: ~\nd+: {k: v}\n",
 	})
+	expect(t, arguments(t, path), []string{"-a=420", "-a=true", "-c=x", "-d=", "-d=[{k v}]"})
 }
 
 func TestListsBecomeOneFlagAnElement(t *testing.T) {
@@ -121,7 +140,7 @@ func TestUnknownKeysAreWarnedOfAndLeftOut(t *testing.T) {
 	if err != nil || !values.Bool("debug") {
 		t.Errorf("%v", err)
 	}
-	unknown := "Unknown flag --no-such found in config.yaml, skipping"
+	unknown := "Unknown flag --no-such found in config.yaml, skipping\n"
 	expect(t, warnings, []string{unknown, unknown})
 }
 
@@ -217,5 +236,21 @@ func TestAFlagWithoutEffectIsSaid(t *testing.T) {
 	notes, err := CheckSupport(parse(t))
 	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "no network policy controller") {
 		t.Errorf("%v %v", notes, err)
+	}
+}
+
+func TestAFaultOfTheFlagsIsAUsageError(t *testing.T) {
+	configuration(t, "https-listen-port: abc\n", nil)
+	var usage *UsageError
+	if _, err := Parse(nil, func(string) {}); !errors.As(err, &usage) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestABrokenFileIsNoUsageError(t *testing.T) {
+	configuration(t, "a: [\n", nil)
+	var usage *UsageError
+	if _, err := Parse(nil, func(string) {}); err == nil || errors.As(err, &usage) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -80,16 +81,15 @@ func (m *mergedKeys) read(path string) error {
 		return err
 	}
 	for _, item := range document {
-		key := scalarText(item.Key)
-		base, appends := strings.CutSuffix(key, "+")
-		earlier, seen := m.values[base]
+		key, appends := strings.CutSuffix(scalarText(item.Key), "+")
+		earlier, seen := m.values[key]
 		if !seen {
-			m.order = append(m.order, base)
+			m.order = append(m.order, key)
 		}
 		if seen && appends {
-			m.values[base] = append(asList(earlier), asList(item.Value)...)
+			m.values[key] = append(asList(earlier), asList(item.Value)...)
 		} else {
-			m.values[base] = item.Value
+			m.values[key] = item.Value
 		}
 	}
 	return nil
@@ -113,33 +113,37 @@ func (m *mergedKeys) arguments() []string {
 	return arguments
 }
 
+// asList is what `key+` appends to and appends: text stays as it is, anything
+// else becomes text, and nothing stays nothing.
 func asList(value any) []any {
 	switch typed := value.(type) {
-	case []any:
-		return typed
-	case nil:
-		return nil
-	default:
+	case string:
 		return []any{typed}
+	case []any:
+		return slices.Clone(typed)
 	}
+	if text := scalarText(value); text != "" {
+		return []any{text}
+	}
+	return nil
 }
 
-// scalarText prints a YAML value as K3s passes it on: null is empty, strings
-// lose outer spaces, everything else is Go's own text.
+// scalarText prints a YAML value as K3s passes it on: null is empty, a list
+// inside a list its first element, everything else Go's own text without
+// outer spaces.
 func scalarText(value any) string {
+	if list, isList := value.([]any); isList {
+		if len(list) == 0 {
+			return ""
+		}
+		value = list[0]
+	}
 	switch typed := value.(type) {
 	case nil:
 		return ""
-	case string:
-		return strings.TrimSpace(typed)
 	case time.Time:
 		return typed.Format(time.RFC3339)
-	case []any:
-		if len(typed) == 0 {
-			return ""
-		}
-		return scalarText(typed[0])
 	default:
-		return fmt.Sprint(typed)
+		return strings.TrimSpace(fmt.Sprint(typed))
 	}
 }

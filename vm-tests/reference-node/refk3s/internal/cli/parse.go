@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -61,6 +62,14 @@ func (v *value) Set(text string) error {
 // ErrHelp says that the user asked for help.
 var ErrHelp = flag.ErrHelp
 
+// UsageError is a fault of the flags: the usage is printed with it.
+type UsageError struct{ Err error }
+
+func (u *UsageError) Error() string { return u.Err.Error() }
+
+// Unwrap returns the fault.
+func (u *UsageError) Unwrap() error { return u.Err }
+
 // errParse has the wording of Go's own flag package.
 var errParse = fmt.Errorf("parse error")
 
@@ -85,13 +94,16 @@ func Parse(arguments []string, warn func(string)) (*Values, error) {
 			flags.Var(target, name, "")
 		}
 	}
-	if err := flags.Parse(append(known, arguments...)); err != nil {
+	if err := flags.Parse(append(known, arguments...)); errors.Is(err, ErrHelp) {
 		return nil, err
+	} else if err != nil {
+		return nil, &UsageError{err}
 	}
-	if rest := flags.Args(); len(rest) > 0 {
-		return nil, fmt.Errorf("unexpected argument %q after the flags of `k3s server`", rest[0])
+	// As in K3s, what follows the first argument that is no flag counts for nothing.
+	if err := values.readEnvironment(); err != nil {
+		return nil, &UsageError{err}
 	}
-	return values, values.readEnvironment()
+	return values, nil
 }
 
 // configFileOf finds the config file's name before the flags are parsed.
@@ -123,7 +135,8 @@ func withoutUnknown(arguments []string, warn func(string)) []string {
 			continue
 		}
 		shown, _, _ := strings.Cut(argument, "=")
-		warn(fmt.Sprintf("Unknown flag %s found in config.yaml, skipping", shown))
+		// The line feed is K3s' own; logrus prints it as \n.
+		warn(fmt.Sprintf("Unknown flag %s found in config.yaml, skipping\n", shown))
 	}
 	return known
 }

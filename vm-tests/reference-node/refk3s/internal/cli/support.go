@@ -14,7 +14,7 @@ var implemented = setOf(
 	"disable", "disable-scheduler", "disable-cloud-controller", "disable-kube-proxy",
 	"node-name", "node-label", "node-taint", "node-ip", "resolv-conf", "protect-kernel-defaults",
 	"flannel-backend", "default-runtime", "disable-default-registry-endpoint", "nonroot-devices", "pause-image", "snapshotter",
-	"private-registry", "system-default-registry",
+	"private-registry", "system-default-registry", "airgap-extra-registry",
 	"image-credential-provider-bin-dir", "image-credential-provider-config",
 )
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 
 	"emts.dev/refk3s/internal/args"
 	"emts.dev/refk3s/internal/etcd"
@@ -29,7 +30,6 @@ func APIServerArguments(s *settings.Server) []string {
 		"cert-dir":                           f.TLS("temporary-certs"),
 		"client-ca-file":                     f.TLS("client-ca.crt"),
 		"enable-admission-plugins":           "NodeRestriction",
-		"enable-aggregator-routing":          "true",
 		"enable-bootstrap-token-auth":        "true",
 		"etcd-cafile":                        f.TLS("etcd", "server-ca.crt"),
 		"etcd-certfile":                      f.TLS("etcd", "client.crt"),
@@ -57,16 +57,29 @@ func APIServerArguments(s *settings.Server) []string {
 		"tls-cert-file":                      f.TLS("serving-kube-apiserver.crt"),
 		"tls-private-key-file":               f.TLS("serving-kube-apiserver.key"),
 	}
-	if !args.Has(user, "authorization-config") {
-		defaults["authorization-mode"] = "Node,RBAC"
+	addAuthorization(defaults, user)
+	if args.First(user, "tls-cipher-suites") == "" {
+		user = append(slices.Clone(user), "tls-cipher-suites="+settings.DefaultCipherSuites)
 	}
-	if !args.Has(user, "authentication-config") {
-		defaults["anonymous-auth"] = "false"
+	if s.Flags.String("egress-selector-mode") != "disabled" {
+		defaults["enable-aggregator-routing"] = "true"
 	}
-	if !args.Has(user, "tls-cipher-suites") {
-		defaults["tls-cipher-suites"] = settings.DefaultCipherSuites
-	}
+	s.AddVerbosity(defaults)
 	return args.Merge(defaults, user)
+}
+
+// addAuthorization leaves out what the user's configuration files decide.
+func addAuthorization(defaults map[string]string, user []string) {
+	for _, flag := range []struct{ name, text, file string }{
+		{"authorization-mode", "Node,RBAC", "authorization-config"},
+		{"anonymous-auth", "false", "authentication-config"},
+	} {
+		if args.First(user, flag.file) == "" {
+			defaults[flag.name] = flag.text
+		} else {
+			logrus.Warnf("Not setting kube-apiserver '%s' flag due to user-provided '%s' file.", flag.name, flag.file)
+		}
+	}
 }
 
 func issuer(s *settings.Server) string {

@@ -2,7 +2,7 @@ package controlplane
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"emts.dev/refk3s/internal/args"
@@ -13,10 +13,6 @@ import (
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 )
-
-// leaderElect is off: no other server can join the double. K3s elects when its
-// data is in etcd, and ends when a slow machine makes it miss a renewal.
-const leaderElect = "false"
 
 // ControllerManagerArguments are K3s's defaults with the user's kube-controller-manager-arg.
 func ControllerManagerArguments(s *settings.Server) []string {
@@ -31,7 +27,6 @@ func ControllerManagerArguments(s *settings.Server) []string {
 		"cluster-cidr":                     settings.JoinRanges(s.Network.ClusterCIDRs),
 		"controllers":                      "*,tokencleaner",
 		"kubeconfig":                       kubeconfig,
-		"leader-elect":                     leaderElect,
 		"profiling":                        "false",
 		"root-ca-file":                     f.TLS("server-ca.crt"),
 		"secure-port":                      "10257",
@@ -52,11 +47,13 @@ func ControllerManagerArguments(s *settings.Server) []string {
 		defaults["configure-cloud-routes"] = "false"
 		defaults["controllers"] = "*,tokencleaner,-service,-route,-cloud-node-lifecycle"
 	}
-	user := append(append([]string{}, s.Flags.List("kube-controller-arg")...), s.Flags.List("kube-controller-manager-arg")...)
+	addCommon(s, defaults)
+	user := append(slices.Clone(s.Flags.List("kube-controller-arg")), s.Flags.List("kube-controller-manager-arg")...)
 	return args.Merge(defaults, user)
 }
 
-// RunControllerManager runs until ctx ends or the component fails.
+// RunControllerManager runs until the component fails. As a leader it ends the
+// process when its lease is lost or ctx ends.
 func RunControllerManager(ctx context.Context, s *settings.Server) error {
 	arguments := ControllerManagerArguments(s)
 	logrus.Infof("Running kube-controller-manager %s", line(arguments))
@@ -77,7 +74,7 @@ func RunControllerManager(ctx context.Context, s *settings.Server) error {
 	if err != nil {
 		return err
 	}
-	return ended(ctx, manager.Run(ctx, config.Complete()))
+	return manager.Run(ctx, config.Complete())
 }
 
 // SchedulerArguments are K3s's defaults with the user's kube-scheduler-arg.
@@ -89,16 +86,27 @@ func SchedulerArguments(s *settings.Server) []string {
 		"bind-address":              "127.0.0.1",
 		"cert-dir":                  s.Folders.TLS("kube-scheduler"),
 		"kubeconfig":                kubeconfig,
-		"leader-elect":              leaderElect,
 		"profiling":                 "false",
 		"secure-port":               "10259",
 		"tls-cert-file":             s.Folders.TLS("kube-scheduler", "kube-scheduler.crt"),
 		"tls-private-key-file":      s.Folders.TLS("kube-scheduler", "kube-scheduler.key"),
 	}
+	addCommon(s, defaults)
 	return args.Merge(defaults, s.Flags.List("kube-scheduler-arg"))
 }
 
-// RunScheduler runs until ctx ends or the component fails.
+// addCommon turns the election of leaders off where K3s has its data in SQLite:
+// no other server can be there. With etcd the components' own default holds,
+// and a component that cannot renew its lease in time ends the whole process.
+func addCommon(s *settings.Server, defaults map[string]string) {
+	if !s.Etcd {
+		defaults["leader-elect"] = "false"
+	}
+	s.AddVerbosity(defaults)
+}
+
+// RunScheduler runs until the component fails. As a leader it ends the process
+// when its lease is lost or ctx ends.
 func RunScheduler(ctx context.Context, s *settings.Server) error {
 	arguments := SchedulerArguments(s)
 	logrus.Infof("Running kube-scheduler %s", line(arguments))
@@ -113,15 +121,7 @@ func RunScheduler(ctx context.Context, s *settings.Server) error {
 	if err != nil {
 		return err
 	}
-	return ended(ctx, scheduler.Run(ctx, config, instance))
-}
-
-// ended makes an end without a reason an error, unless ctx asked for it.
-func ended(ctx context.Context, err error) error {
-	if err == nil && ctx.Err() == nil {
-		return fmt.Errorf("ended without an error")
-	}
-	return err
+	return scheduler.Run(ctx, config, instance)
 }
 
 func line(arguments []string) string { return strings.Join(args.Masked(arguments), " ") }

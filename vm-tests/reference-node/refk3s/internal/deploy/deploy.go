@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -89,10 +90,12 @@ func (c *Controller) writePackaged() error {
 		return err
 	}
 	for name, content := range map[string][]byte{"rolebindings.yaml": roleBindings, "runtimes.yaml": runtimeClasses} {
-		if c.isDisabled(name) {
+		if c.disabled[name] || c.disabled[strings.TrimSuffix(name, filepath.Ext(name))] {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(c.folder, name), content, 0o600); err != nil {
+		path := filepath.Join(c.folder, name)
+		logrus.Infof("Writing manifest: %s", path)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
 			return err
 		}
 	}
@@ -131,27 +134,36 @@ func (c *Controller) scan(ctx context.Context) bool {
 	return taken
 }
 
-// manifests lists the files by name; a `<name>.skip` beside a file hides it
-// unless its name is disabled.
+// manifests lists the files by name. A `<name>.skip` hides every file of that
+// name unless it is disabled.
 func (c *Controller) manifests() ([]string, error) {
 	var files []string
+	skipped := map[string]bool{}
 	err := filepath.WalkDir(c.folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
+		if err != nil || entry.IsDir() {
 			return err
 		}
-		switch filepath.Ext(entry.Name()) {
-		case ".yaml", ".yml", ".json":
-		default:
-			return nil
-		}
-		if _, err := os.Stat(path + ".skip"); err == nil && !c.isDisabledPath(path) {
-			return nil
+		if name, isSkip := strings.CutSuffix(entry.Name(), ".skip"); isSkip {
+			skipped[name] = true
 		}
 		files = append(files, path)
 		return nil
 	})
+	files = slices.DeleteFunc(files, func(path string) bool {
+		name := filepath.Base(path)
+		isHidden := strings.HasPrefix(name, ".") || skipped[name] || !isManifest(name)
+		return isHidden && !c.isDisabledPath(path)
+	})
 	sort.Strings(files)
 	return files, err
+}
+
+func isManifest(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
 }
 
 func (c *Controller) isDisabledPath(path string) bool {
@@ -159,18 +171,20 @@ func (c *Controller) isDisabledPath(path string) bool {
 	return err == nil && c.isDisabled(relative)
 }
 
-// isDisabled compares a manifest's base name and its folders with the names in `disable`.
+// isDisabled compares the names in `disable` with a manifest's base name and
+// with its directories: a, a/b and so on. The empty name is that of the whole
+// directory.
 func (c *Controller) isDisabled(relative string) bool {
-	base := filepath.Base(relative)
-	if c.disabled[base] || c.disabled[strings.TrimSuffix(base, filepath.Ext(base))] {
+	if c.disabled[""] {
 		return true
 	}
-	for folder := filepath.Dir(relative); folder != "."; folder = filepath.Dir(folder) {
-		if c.disabled[folder] || c.disabled[filepath.Base(folder)] {
+	for directory := filepath.Dir(relative); directory != "."; directory = filepath.Dir(directory) {
+		if c.disabled[directory] {
 			return true
 		}
 	}
-	return false
+	base := filepath.Base(relative)
+	return isManifest(base) && c.disabled[strings.TrimSuffix(base, filepath.Ext(base))]
 }
 
 func (c *Controller) handle(ctx context.Context, file string) error {

@@ -20,11 +20,11 @@ const slowRequest = 2 * time.Second
 
 const peer = "https://127.0.0.1:2380"
 
-// Start runs a one-member etcd with its data in folder/etcd and its
+// Start runs a one-member etcd with its data in directory and its
 // certificates in tls, and returns when it serves. Its end is reported on the
 // returned channel.
-func Start(ctx context.Context, folder, tls, name string) (<-chan error, error) {
-	config, err := configuration(folder, tls, name)
+func Start(ctx context.Context, directory, tls, name string) (<-chan error, error) {
+	config, err := configuration(directory, tls, name)
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +47,10 @@ func Start(ctx context.Context, folder, tls, name string) (<-chan error, error) 
 	return server.Err(), nil
 }
 
-func configuration(folder, tls, name string) (*embed.Config, error) {
+func configuration(directory, tls, name string) (*embed.Config, error) {
 	config := embed.NewConfig()
 	config.Name = name
-	config.Dir = filepath.Join(folder, "etcd")
+	config.Dir = directory
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, err
 	}

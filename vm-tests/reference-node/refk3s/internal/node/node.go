@@ -1,6 +1,6 @@
 // Package node completes the node object after the kubelet registered it: role
 // labels, K3s's annotations, the network configuration for its pod range and,
-// with the cloud controller on, its addresses.
+// as the cloud controller does, its addresses.
 package node
 
 import (
@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"emts.dev/refk3s/internal/agent"
@@ -36,17 +38,30 @@ type Keeper struct {
 	client   kubernetes.Interface
 	// networkFor is the pod range that the network was last configured for.
 	networkFor string
+	// usable is closed when the node has no uninitialized taint.
+	usable    chan struct{}
+	wasUsable sync.Once
 }
 
 // NewKeeper returns the keeper of the node that s describes.
 func NewKeeper(s *settings.Server, client kubernetes.Interface) *Keeper {
-	return &Keeper{settings: s, client: client}
+	return &Keeper{settings: s, client: client, usable: make(chan struct{})}
 }
 
-// Run follows the node object until ctx ends.
-func (k *Keeper) Run(ctx context.Context) {
+// Usable is closed as soon as the node is registered and, by the cloud
+// controller, initialized.
+func (k *Keeper) Usable() <-chan struct{} { return k.usable }
+
+// Run sets labels, annotations and the network until ctx ends.
+func (k *Keeper) Run(ctx context.Context) { k.follow(ctx, k.complete) }
+
+// RunCloud is the cloud controller, which K3s elects, until ctx ends.
+func (k *Keeper) RunCloud(ctx context.Context) { k.follow(ctx, k.initialize) }
+
+// follow calls handle with the node and again at each change.
+func (k *Keeper) follow(ctx context.Context, handle func(context.Context, *corev1.Node) error) {
 	for ctx.Err() == nil {
-		if err := k.follow(ctx); err != nil && ctx.Err() == nil {
+		if err := k.followOnce(ctx, handle); err != nil && ctx.Err() == nil {
 			logrus.Warnf("Node %s: %v; trying again", k.settings.NodeName, err)
 		}
 		select {
@@ -56,7 +71,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-func (k *Keeper) follow(ctx context.Context) error {
+func (k *Keeper) followOnce(ctx context.Context, handle func(context.Context, *corev1.Node) error) error {
 	nodes := k.client.CoreV1().Nodes()
 	name := fields.OneTermEqualSelector("metadata.name", k.settings.NodeName).String()
 	list, err := nodes.List(ctx, metav1.ListOptions{FieldSelector: name})
@@ -64,7 +79,7 @@ func (k *Keeper) follow(ctx context.Context) error {
 		return fmt.Errorf("list: %w", err)
 	}
 	for index := range list.Items {
-		if err := k.complete(ctx, &list.Items[index]); err != nil {
+		if err := handle(ctx, &list.Items[index]); err != nil {
 			return err
 		}
 	}
@@ -75,7 +90,7 @@ func (k *Keeper) follow(ctx context.Context) error {
 	defer watch.Stop()
 	for event := range watch.ResultChan() {
 		if node, ok := event.Object.(*corev1.Node); ok {
-			if err := k.complete(ctx, node); err != nil {
+			if err := handle(ctx, node); err != nil {
 				return err
 			}
 		}
@@ -84,22 +99,20 @@ func (k *Keeper) follow(ctx context.Context) error {
 }
 
 func (k *Keeper) complete(ctx context.Context, node *corev1.Node) error {
+	if !isUninitialized(node) {
+		k.wasUsable.Do(func() { close(k.usable) })
+	}
 	if err := k.configureNetwork(node); err != nil {
 		return err
 	}
 	patch, err := k.metadataPatch(node)
-	if err != nil {
+	if err != nil || patch == nil {
 		return err
 	}
-	if patch != nil {
-		if _, err := k.client.CoreV1().Nodes().Patch(ctx, node.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("set labels and annotations: %w", err)
-		}
-		logrus.Infof("Labels and annotations have been set successfully on node: %s", node.Name)
+	if _, err := k.client.CoreV1().Nodes().Patch(ctx, node.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("set labels and annotations: %w", err)
 	}
-	if k.settings.CloudController {
-		return k.initialize(ctx, node)
-	}
+	logrus.Infof("Labels and annotations have been set successfully on node: %s", node.Name)
 	return nil
 }
 
@@ -132,7 +145,7 @@ func (k *Keeper) metadataPatch(node *corev1.Node) ([]byte, error) {
 
 func (k *Keeper) labels() map[string]string {
 	labels := map[string]string{rolePrefix + "control-plane": "true", rolePrefix + "master": "true"}
-	if k.settings.ClusterInit {
+	if k.settings.Etcd {
 		labels[rolePrefix+"etcd"] = "true"
 	}
 	if k.settings.CloudController {
@@ -189,7 +202,7 @@ func missing(wanted, have map[string]string) map[string]string {
 
 // initialize does what K3s's embedded cloud controller does for a new node.
 func (k *Keeper) initialize(ctx context.Context, node *corev1.Node) error {
-	if len(withoutUninitialized(node.Spec.Taints)) == len(node.Spec.Taints) {
+	if !isUninitialized(node) {
 		return nil
 	}
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return k.writeInitialized(ctx, node.Name) })
@@ -206,7 +219,7 @@ func (k *Keeper) writeInitialized(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if len(withoutUninitialized(node.Spec.Taints)) == len(node.Spec.Taints) {
+	if !isUninitialized(node) {
 		return nil
 	}
 	node.Status.Addresses = k.addresses()
@@ -219,6 +232,10 @@ func (k *Keeper) writeInitialized(ctx context.Context, name string) error {
 		logrus.Infof("Successfully initialized node %s with the double's cloud controller", name)
 	}
 	return err
+}
+
+func isUninitialized(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Spec.Taints, func(taint corev1.Taint) bool { return taint.Key == uninitializedTaint })
 }
 
 func withoutUninitialized(taints []corev1.Taint) []corev1.Taint {

@@ -11,6 +11,7 @@ import (
 
 	"emts.dev/refk3s/internal/pki"
 	"emts.dev/refk3s/internal/settings"
+	"github.com/sirupsen/logrus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
@@ -22,14 +23,6 @@ const usualKubeconfig = "/etc/rancher/k3s/k3s.yaml"
 // writeUserKubeconfig writes the administrator's kubeconfig where the user
 // wants it, with a link at the usual place.
 func writeUserKubeconfig(s *settings.Server) error {
-	mode := os.FileMode(0o600)
-	if text := s.Flags.String("write-kubeconfig-mode"); text != "" {
-		number, err := strconv.ParseUint(text, 8, 32)
-		if err != nil {
-			return fmt.Errorf("write-kubeconfig-mode %q is no octal number", text)
-		}
-		mode = os.FileMode(number)
-	}
 	host := s.BindAddress
 	if host == "" {
 		host = "127.0.0.1"
@@ -38,11 +31,15 @@ func writeUserKubeconfig(s *settings.Server) error {
 		}
 	}
 	server := "https://" + net.JoinHostPort(host, strconv.Itoa(s.Port))
+	mode := kubeconfigMode(s)
 	if err := pki.WriteUserKubeconfig(s.Kubeconfig, server, s.Folders.TLS("server-ca.crt"), s.Folders.TLS("client-admin"), mode); err != nil {
 		return err
 	}
-	if err := setGroup(s.Kubeconfig, s.Flags.String("write-kubeconfig-group")); err != nil {
-		return err
+	logrus.Infof("Wrote kubeconfig %s", s.Kubeconfig)
+	if group := s.Flags.String("write-kubeconfig-group"); group != "" {
+		if err := setGroup(s.Kubeconfig, group); err != nil {
+			logrus.Errorf("Failed to set %s to group %s: %v", s.Kubeconfig, group, err)
+		}
 	}
 	if s.Kubeconfig == usualKubeconfig {
 		return nil
@@ -56,10 +53,22 @@ func writeUserKubeconfig(s *settings.Server) error {
 	return os.Symlink(s.Kubeconfig, usualKubeconfig)
 }
 
-func setGroup(path, name string) error {
-	if name == "" {
-		return nil
+// kubeconfigMode reads the digits of write-kubeconfig-mode as an octal number;
+// what is none is logged and changes nothing, as in K3s.
+func kubeconfigMode(s *settings.Server) os.FileMode {
+	text := s.Flags.String("write-kubeconfig-mode")
+	if text == "" {
+		return 0o600
 	}
+	number, err := strconv.ParseUint(text, 8, 32)
+	if err != nil {
+		logrus.Errorf("Failed to set %s to mode %s: %v", s.Kubeconfig, os.FileMode(number), err)
+		return 0o600
+	}
+	return os.FileMode(number)
+}
+
+func setGroup(path, name string) error {
 	group, err := user.LookupGroup(name)
 	if err != nil {
 		if group, err = user.LookupGroupId(name); err != nil {

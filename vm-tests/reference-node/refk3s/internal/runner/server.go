@@ -4,17 +4,19 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"emts.dev/refk3s/internal/agent"
 	"emts.dev/refk3s/internal/controlplane"
 	"emts.dev/refk3s/internal/deploy"
 	"emts.dev/refk3s/internal/etcd"
+	"emts.dev/refk3s/internal/images"
+	"emts.dev/refk3s/internal/leader"
 	"emts.dev/refk3s/internal/node"
 	"emts.dev/refk3s/internal/payload"
 	"emts.dev/refk3s/internal/pki"
@@ -36,94 +38,132 @@ const startGCPercent = 400
 // Server is one run of `k3s server`.
 type Server struct {
 	settings *settings.Server
-	// failed receives the first end of a part.
-	failed chan error
+	// requests receives the first end of a part.
+	requests chan *Shutdown
 	// notifySocket is where systemd waits for the server to be ready; may be empty.
 	notifySocket string
+	up           atomic.Bool
+	keeper       *node.Keeper
 }
 
-// Run runs until ctx ends, which is no error, or a part fails.
+// Run runs until ctx ends, which is no error, or the start fails. The end of a
+// part is a *Shutdown.
 func Run(ctx context.Context, s *settings.Server) error {
 	debug.SetGCPercent(startGCPercent)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	server := &Server{settings: s, failed: make(chan error, 16), notifySocket: takeNotifySocket()}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server := &Server{settings: s, requests: make(chan *Shutdown, 16), notifySocket: takeNotifySocket()}
 	started := make(chan error, 1)
 	go func() { started <- server.start(ctx) }()
 	for {
 		select {
 		case err := <-started:
-			if err != nil {
-				return ignoreCanceled(ctx, err)
+			if err != nil && ctx.Err() == nil {
+				return err
 			}
 			started = nil
-		case err := <-server.failed:
+		case shutdown := <-server.requests:
 			if ctx.Err() != nil {
 				return nil
 			}
-			return err
+			shutdown.WasUp = server.up.Load()
+			return shutdown
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func ignoreCanceled(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
 // part runs a component in the background; its end ends the process.
 func (r *Server) part(name string, run func() error) {
-	go func() {
-		if err := run(); err != nil {
-			r.failed <- fmt.Errorf("%s exited: %w", name, err)
-		} else {
-			r.failed <- fmt.Errorf("%s exited", name)
+	go func() { r.requests <- request(name+" exited", run()) }()
+}
+
+// elected runs a component that may hold a lease.
+func (r *Server) elected(ctx context.Context, name string, run func(context.Context, *settings.Server) error) {
+	r.part(name, func() error {
+		if err := r.awaitAPI(ctx, "/readyz"); err != nil {
+			return err
 		}
-	}()
+		return run(delayed(ctx, electedDelay), r.settings)
+	})
 }
 
 func (r *Server) start(ctx context.Context) error {
 	s := r.settings
 	secret, err := r.prepare()
 	if err != nil {
-		return err
+		return fmt.Errorf("preparing server: %w", err)
 	}
-	// The runtime does not need the API: it starts, and loads the images, beside the control plane.
-	runtime := make(chan error, 1)
-	var containerd *agent.Containerd
-	go func() {
-		var err error
-		containerd, err = r.startContainerd(ctx)
-		runtime <- err
-	}()
-	admin, err := r.startControlPlane(ctx, secret)
+	listener, err := supervisor.Listen(ctx, s, secret)
 	if err != nil {
+		return fmt.Errorf("preparing server: failed to start supervisor listener: %w", err)
+	}
+	go func() { r.requests <- request("server stopped", <-listener.Ended()) }()
+	if err := agent.CheckProxyArguments(s); err != nil {
 		return err
 	}
-	if err := <-runtime; err != nil {
+	admin, err := clientcmd.BuildConfigFromFlags("", s.Folders.Credentials("supervisor.kubeconfig"))
+	if err != nil {
 		return err
 	}
 	client, err := kubernetes.NewForConfig(admin)
 	if err != nil {
 		return err
 	}
-	r.part("kubelet", func() error { return agent.RunKubelet(ctx, s, containerd) })
-	if !s.Flags.Bool("disable-kube-proxy") {
-		r.part("kube-proxy", func() error { return agent.RunProxy(ctx, s) })
+	r.keeper = node.NewKeeper(s, client)
+	// The runtime does not need the API: it starts, and loads the images, beside the control plane.
+	containerd := make(chan *agent.Containerd, 1)
+	go r.startContainerd(ctx, containerd)
+	if err := r.startControlPlane(ctx, listener); err != nil {
+		return err
 	}
-	go node.NewKeeper(s, client).Run(ctx)
+	select {
+	case started := <-containerd:
+		r.startNode(ctx, started)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return r.afterAPI(ctx, client, admin)
 }
 
-// prepare makes folders, certificates, kubeconfigs and the token.
+// startNode starts what needs the API server and containerd.
+func (r *Server) startNode(ctx context.Context, containerd *agent.Containerd) {
+	s := r.settings
+	if run, err := agent.NewKubelet(s, containerd); err != nil {
+		r.requests <- request("failed to start kubelet", err)
+	} else {
+		r.part("kubelet", func() error { return run(ctx) })
+	}
+	if !s.Flags.Bool("disable-kube-proxy") {
+		r.part("kube-proxy", func() error { return agent.RunProxy(ctx, s) })
+	}
+	go r.keeper.Run(ctx)
+	if s.CloudController {
+		r.elected(ctx, "cloud-controller-manager", r.runCloudController)
+	}
+}
+
+func (r *Server) runCloudController(ctx context.Context, s *settings.Server) error {
+	if !s.Etcd {
+		r.keeper.RunCloud(ctx)
+		return nil
+	}
+	client, err := r.client()
+	if err != nil {
+		return err
+	}
+	return leader.Run(ctx, client, "k3s-cloud-controller-manager", r.keeper.RunCloud)
+}
+
+// prepare makes directories, certificates, kubeconfigs and the token.
 func (r *Server) prepare() (secret string, err error) {
 	s := r.settings
-	for _, folder := range []string{s.Folders.Server(), s.Folders.Credentials(), s.Folders.Server("db")} {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := exemptCluster(s); err != nil {
+		return "", err
+	}
+	for _, directory := range []string{s.Folders.Server(), s.Folders.Credentials(), s.Folders.Server("db")} {
+		if err := os.MkdirAll(directory, 0o700); err != nil {
 			return "", err
 		}
 	}
@@ -157,7 +197,17 @@ func (r *Server) writeKubeconfigs() error {
 	return writeUserKubeconfig(r.settings)
 }
 
-func (r *Server) startContainerd(ctx context.Context) (*agent.Containerd, error) {
+func (r *Server) startContainerd(ctx context.Context, started chan<- *agent.Containerd) {
+	containerd, err := r.runContainerd(ctx)
+	if err != nil {
+		r.requests <- request("failed to start container runtime", err)
+		return
+	}
+	started <- containerd
+}
+
+// runContainerd returns when containerd answers and has the preloaded images.
+func (r *Server) runContainerd(ctx context.Context) (*agent.Containerd, error) {
 	programs, err := payload.Beside()
 	if err != nil {
 		return nil, err
@@ -167,75 +217,81 @@ func (r *Server) startContainerd(ctx context.Context) (*agent.Containerd, error)
 	}
 	containerd, err := agent.NewContainerd(r.settings, programs.Bin, programs.CNI)
 	if err != nil {
-		return nil, fmt.Errorf("containerd configuration: %w", err)
+		return nil, err
 	}
 	containerd.Start(ctx)
+	go func() {
+		if err := <-containerd.Ended(); err != nil {
+			r.requests <- &Shutdown{Reason: err}
+		} else {
+			r.requests <- &Shutdown{}
+		}
+	}()
 	client, err := containerd.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
-	if err := agent.ImportImages(ctx, r.settings, client); err != nil {
-		return nil, fmt.Errorf("import images: %w", err)
-	}
-	go func() { r.failed <- <-containerd.Ended() }()
-	return containerd, nil
+	return containerd, images.ImportAndWatch(ctx, r.settings, client)
 }
 
-// startControlPlane returns the supervisor's client configuration as soon as
-// the API server answers.
-func (r *Server) startControlPlane(ctx context.Context, secret string) (*rest.Config, error) {
-	s := r.settings
-	listener, err := supervisor.Listen(ctx, s, secret)
-	if err != nil {
-		return nil, err
-	}
-	go func() { r.failed <- fmt.Errorf("listener on port %d ended: %w", s.Port, <-listener.Ended()) }()
-	if !s.ClusterInit {
-		logrus.Info("refk3s: keeping the cluster's data in etcd, where K3s without cluster-init uses SQLite")
-	}
+// startControlPlane returns as soon as the API server answers.
+func (r *Server) startControlPlane(ctx context.Context, listener *supervisor.Supervisor) error {
 	storage := make(chan error, 1)
 	go func() { storage <- r.startEtcd(ctx) }()
-	api, err := controlplane.NewAPIServer(ctx, s, func() error { return <-storage })
+	api, err := controlplane.NewAPIServer(ctx, r.settings, func() error { return <-storage })
 	if err != nil {
-		return nil, fmt.Errorf("kube-apiserver exited: %w", err)
+		return request("apiserver exited", err)
 	}
-	r.part("kube-apiserver", func() error { return api.Run(ctx) })
+	r.part("apiserver", func() error { return api.Run(ctx) })
 	listener.SetAPI(api.Handler)
-	r.part("kube-controller-manager", func() error { return r.afterReady(ctx, controlplane.RunControllerManager) })
-	if !s.Flags.Bool("disable-scheduler") {
-		r.part("kube-scheduler", func() error { return r.afterReady(ctx, controlplane.RunScheduler) })
+	r.elected(ctx, "controller-manager", controlplane.RunControllerManager)
+	if !r.settings.Flags.Bool("disable-scheduler") {
+		r.elected(ctx, "scheduler", r.runScheduler)
 	}
-	admin, err := clientcmd.BuildConfigFromFlags("", s.Folders.Credentials("supervisor.kubeconfig"))
-	if err != nil {
-		return nil, err
+	if err := r.awaitAPI(ctx, "/livez/ping"); err != nil {
+		return request("failed to wait for API server to become ready", err)
 	}
-	return admin, r.awaitAPI(ctx, "/livez/ping")
-}
-
-func (r *Server) startEtcd(ctx context.Context) error {
-	ended, err := etcd.Start(ctx, r.settings.Folders.Server("db"), r.settings.Folders.TLS("etcd"), r.settings.NodeName)
-	if err != nil {
-		return err
-	}
-	go func() { r.failed <- fmt.Errorf("etcd exited: %w", <-ended) }()
 	return nil
 }
 
-func (r *Server) afterReady(ctx context.Context, run func(context.Context, *settings.Server) error) error {
-	if err := r.awaitAPI(ctx, "/readyz"); err != nil {
+// runScheduler waits for a node that takes pods when the cloud controller has
+// to initialize it first.
+func (r *Server) runScheduler(ctx context.Context, s *settings.Server) error {
+	if s.CloudController {
+		logrus.Info("Waiting for untainted node")
+		select {
+		case <-r.keeper.Usable():
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return controlplane.RunScheduler(ctx, s)
+}
+
+func (r *Server) startEtcd(ctx context.Context) error {
+	directory, err := storageDirectory(r.settings)
+	if err != nil {
 		return err
 	}
-	return run(ctx, r.settings)
+	ended, err := etcd.Start(ctx, directory, r.settings.Folders.TLS("etcd"), r.settings.NodeName)
+	if err != nil {
+		return err
+	}
+	go func() { r.requests <- request("etcd exited", <-ended) }()
+	return nil
+}
+
+func (r *Server) client() (kubernetes.Interface, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", r.settings.Folders.Credentials("supervisor.kubeconfig"))
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(config)
 }
 
 // awaitAPI waits until the path answers "ok".
 func (r *Server) awaitAPI(ctx context.Context, path string) error {
-	config, err := clientcmd.BuildConfigFromFlags("", r.settings.Folders.Credentials("supervisor.kubeconfig"))
-	if err != nil {
-		return err
-	}
-	client, err := kubernetes.NewForConfig(config)
+	client, err := r.client()
 	if err != nil {
 		return err
 	}
@@ -259,11 +315,13 @@ func (r *Server) afterAPI(ctx context.Context, client kubernetes.Interface, admi
 	if err := r.awaitAPI(ctx, "/readyz"); err != nil {
 		return err
 	}
+	logrus.Info("ETCD server is now running")
 	logrus.Info("Kube API server is now running")
 	if err := notifyReady(r.notifySocket); err != nil {
 		return err
 	}
 	logrus.Info("k3s is up and running")
+	r.up.Store(true)
 	if err := r.describeDNS(ctx, client); err != nil {
 		logrus.Errorf("ConfigMap kube-system/cluster-dns: %v", err)
 	}

@@ -24,6 +24,12 @@ func (f Folders) TLS(parts ...string) string {
 	return f.Server(append([]string{"tls"}, parts...)...)
 }
 
+// Etcd is where the data is when K3s has it in etcd.
+func (f Folders) Etcd() string { return f.Server("db", "etcd") }
+
+// InsteadOfSQLite is where the double's data is when K3s has it in SQLite.
+func (f Folders) InsteadOfSQLite() string { return f.Server("db", "instead-of-sqlite") }
+
 // Credentials returns a path under server/cred/.
 func (f Folders) Credentials(parts ...string) string {
 	return f.Server(append([]string{"cred"}, parts...)...)

@@ -28,7 +28,7 @@ const DefaultCipherSuites = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_R
 const dnsIndex = 10
 
 func (s *Server) resolveNetwork() error {
-	ipv6First := s.NodeIPs[0].To4() == nil
+	ipv6First := isIPv6(s.NodeIPs[0])
 	clusterDefault, serviceDefault := "10.42.0.0/16", "10.43.0.0/16"
 	if ipv6First {
 		clusterDefault, serviceDefault = "fd00:42::/56", "fd00:43::/112"
@@ -50,10 +50,7 @@ func (s *Server) resolveNetwork() error {
 	if n.APIService, err = netutils.GetIndexedIP(n.ServiceCIDRs[0], 1); err != nil {
 		return fmt.Errorf("service-cidr %s has no address for the API server: %w", n.ServiceCIDRs[0], err)
 	}
-	if err := s.resolveDNS(); err != nil {
-		return err
-	}
-	return s.checkFamilies()
+	return s.resolveDNS()
 }
 
 func (s *Server) ranges(flag, fallback string) ([]*net.IPNet, error) {
@@ -95,43 +92,35 @@ func (s *Server) resolveDNS() error {
 	return nil
 }
 
-// families is a set of IP families in the notation of K3s's own checks.
-type families struct{ ipv4, ipv6 bool }
-
-func familiesOfRanges(ranges []*net.IPNet) families {
-	var found families
-	for _, network := range ranges {
-		found.add(network.IP)
-	}
-	return found
-}
-
-func (f *families) add(address net.IP) {
-	if address.To4() != nil {
-		f.ipv4 = true
-	} else {
-		f.ipv6 = true
-	}
-}
-
-func (s *Server) checkFamilies() error {
+// CheckFamilies compares the families of ranges and addresses, which K3s does
+// only when its node starts, and puts the node's address of the first range's
+// family first.
+func (s *Server) CheckFamilies() error {
 	n := &s.Network
-	cluster, service := familiesOfRanges(n.ClusterCIDRs), familiesOfRanges(n.ServiceCIDRs)
-	var node families
-	for _, address := range s.NodeIPs {
-		node.add(address)
-	}
-	const must = "must share the same IP version (IPv4, IPv6 or dual-stack)"
-	if cluster != service {
-		return fmt.Errorf("cluster-cidr: %v and service-cidr: %v, %s", n.ClusterCIDRs, n.ServiceCIDRs, must)
-	}
-	if cluster != node {
-		return fmt.Errorf("cluster-cidr: %v and node-ip: %v, %s", n.ClusterCIDRs, s.NodeIPs, must)
-	}
-	if len(s.NodeIPs) > 1 && (s.NodeIPs[0].To4() == nil) != (n.ClusterCIDRs[0].IP.To4() == nil) {
+	if len(s.NodeIPs) > 1 && isIPv6(s.NodeIPs[0]) != isIPv6(n.ClusterCIDRs[0].IP) {
 		s.NodeIPs[0], s.NodeIPs[1] = s.NodeIPs[1], s.NodeIPs[0]
 	}
+	const must = "must share the same IP version (IPv4, IPv6 or dual-stack)"
+	clusterIPv6, clusterDual := isIPv6(n.ClusterCIDRs[0].IP), isDual(n.ClusterCIDRs)
+	if clusterIPv6 != isIPv6(n.ServiceCIDRs[0].IP) || clusterDual != isDual(n.ServiceCIDRs) {
+		return fmt.Errorf("cluster-cidr: %v and service-cidr: %v, %s", n.ClusterCIDRs, n.ServiceCIDRs, must)
+	}
+	nodeDual, err := netutils.IsDualStackIPs(s.NodeIPs)
+	if err != nil {
+		return fmt.Errorf("failed to validate node-ip: %w", err)
+	}
+	if !nodeDual && (clusterDual || clusterIPv6 != isIPv6(s.NodeIPs[0])) {
+		return fmt.Errorf("cluster-cidr: %v and node-ip: %v, %s", n.ClusterCIDRs, s.NodeIPs, must)
+	}
 	return nil
+}
+
+func isIPv6(address net.IP) bool { return address.To4() == nil }
+
+// isDual is true for ranges of both families.
+func isDual(ranges []*net.IPNet) bool {
+	dual, err := netutils.IsDualStackCIDRs(ranges)
+	return err == nil && dual
 }
 
 // JoinRanges prints ranges as components take them.

@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
+	"emts.dev/refk3s/internal/args"
 	"emts.dev/refk3s/internal/cli"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
@@ -39,13 +41,17 @@ type Server struct {
 	Disabled map[string]bool
 	// CloudController is true when the double initialises nodes as K3s's embedded cloud controller does.
 	CloudController bool
-	ClusterInit     bool
+	// Etcd is true when K3s keeps the cluster's data in etcd, false for SQLite.
+	// The double has etcd in both cases.
+	Etcd bool
 	// Bridge is false when the user brings a network plugin (flannel-backend none).
 	Bridge bool
 
 	PauseImage string
 	// Registry prefixes the images of K3s itself; may be empty.
 	Registry string
+	// ImageRegistries get a name of every imported image.
+	ImageRegistries []string
 
 	Snapshotter string
 	Kubeconfig  string
@@ -61,7 +67,6 @@ func Resolve(flags *cli.Values) (*Server, error) {
 		Port:            flags.Int("https-listen-port", 6443),
 		Disabled:        map[string]bool{},
 		CloudController: !flags.Bool("disable-cloud-controller"),
-		ClusterInit:     flags.Bool("cluster-init"),
 		Registry:        flags.String("system-default-registry"),
 		Kubeconfig:      orDefault(flags.String("write-kubeconfig"), "/etc/rancher/k3s/k3s.yaml"),
 		Snapshotter:     orDefault(flags.String("snapshotter"), "overlayfs"),
@@ -69,7 +74,7 @@ func Resolve(flags *cli.Values) (*Server, error) {
 	}
 	steps := []func() error{
 		server.resolveFolders, server.resolveNode, server.resolveNetwork,
-		server.resolveAddresses, server.resolveComponents,
+		server.resolveAddresses, server.resolveComponents, server.checkLookedUp,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -85,6 +90,8 @@ func (s *Server) resolveFolders() error {
 		return err
 	}
 	s.Folders = Folders{Data: data}
+	_, err = os.Stat(s.Folders.Etcd())
+	s.Etcd = s.Flags.Bool("cluster-init") || err == nil
 	return nil
 }
 
@@ -98,21 +105,33 @@ func (s *Server) resolveNode() error {
 		name = host
 	}
 	s.NodeName = strings.ToLower(name)
+	var err error
+	s.NodeIPs, err = s.nodeAddresses()
+	return err
+}
+
+// nodeAddresses are the user's, else those of the default routes.
+func (s *Server) nodeAddresses() ([]net.IP, error) {
+	var addresses []net.IP
 	for _, text := range s.Flags.SplitList("node-ip") {
 		address := net.ParseIP(text)
 		if address == nil {
-			return fmt.Errorf("invalid node-ip: invalid ip format '%s'", text)
+			return nil, fmt.Errorf("invalid node-ip: invalid ip format '%s'", text)
 		}
-		s.NodeIPs = append(s.NodeIPs, address)
+		addresses = append(addresses, address)
 	}
-	if len(s.NodeIPs) == 0 {
-		address, err := utilnet.ChooseHostInterface()
-		if err != nil {
-			return fmt.Errorf("unable to find the node's address; add a default route or set node-ip: %w", err)
-		}
-		s.NodeIPs = []net.IP{address}
+	if len(addresses) > 0 {
+		return addresses, nil
 	}
-	return checkTaints(s.Flags.List("node-taint"))
+	first, err := utilnet.ChooseHostInterface()
+	if err != nil {
+		return nil, err
+	}
+	second, err := utilnet.ResolveBindAddress(net.IPv6loopback)
+	if err != nil || first.To4() == nil || second.Equal(first) {
+		return []net.IP{first}, nil
+	}
+	return []net.IP{first, second}, nil
 }
 
 func (s *Server) resolveAddresses() error {
@@ -134,12 +153,21 @@ func (s *Server) resolveAddresses() error {
 }
 
 func (s *Server) resolveComponents() error {
-	for _, name := range s.Flags.SplitList("disable") {
-		s.Disabled[name] = true
+	// An empty name counts: it makes K3s delete every manifest.
+	for _, text := range s.Flags.List("disable") {
+		for name := range strings.SplitSeq(text, ",") {
+			s.Disabled[strings.TrimSpace(name)] = true
+		}
 	}
 	s.PauseImage = orDefault(s.Flags.String("pause-image"), "rancher/mirrored-pause:3.6")
-	if s.Registry != "" && !strings.HasPrefix(s.PauseImage, s.Registry+"/") {
-		s.PauseImage = s.Registry + "/" + s.PauseImage
+	s.ImageRegistries = slices.Clone(s.Flags.List("airgap-extra-registry"))
+	if s.Registry != "" {
+		if !strings.HasPrefix(s.PauseImage, s.Registry) {
+			s.PauseImage = s.Registry + "/" + s.PauseImage
+		}
+		if !slices.Contains(s.ImageRegistries, s.Registry) {
+			s.ImageRegistries = append(s.ImageRegistries, s.Registry)
+		}
 	}
 	if !slices.Contains([]string{"overlayfs", "native"}, s.Snapshotter) {
 		return fmt.Errorf("refk3s does not implement flag --snapshotter=%s; it has overlayfs and native", s.Snapshotter)
@@ -161,16 +189,26 @@ func (s *Server) resolveComponents() error {
 	}
 }
 
-// checkTaints accepts key=value:Effect and key:Effect.
-func checkTaints(taints []string) error {
-	for _, taint := range taints {
-		key, effect, ok := strings.Cut(taint, ":")
-		known := effect == "NoSchedule" || effect == "PreferNoSchedule" || effect == "NoExecute"
-		if !ok || key == "" || !known {
-			return fmt.Errorf("failed to parse node taints: invalid taint spec: %s", taint)
+// checkLookedUp ends as K3s does where it looks a component's argument up and
+// finds no text.
+func (s *Server) checkLookedUp() error {
+	elements := s.Flags.List("kube-apiserver-arg")
+	for _, key := range []string{"tls-min-version", "tls-cipher-suites", "authorization-config", "authentication-config"} {
+		if err := args.CheckFirst(elements, key); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// AddVerbosity passes K3s's own -v and --vmodule on to a component.
+func (s *Server) AddVerbosity(defaults map[string]string) {
+	if level := s.Flags.Int("v", 0); level != 0 {
+		defaults["v"] = strconv.Itoa(level)
+	}
+	if modules := s.Flags.String("vmodule"); modules != "" {
+		defaults["vmodule"] = modules
+	}
 }
 
 func orDefault(text, fallback string) string {

@@ -129,15 +129,17 @@ func tlsConfig(s *settings.Server) (*tls.Config, error) {
 // applyUserTLS takes the API server's TLS arguments for this listener too, the
 // first of each, as K3s does.
 func applyUserTLS(config *tls.Config, elements []string) (err error) {
-	version, _ := args.First(elements, "tls-min-version")
-	if config.MinVersion, err = cliflag.TLSVersion(version); err != nil {
+	if config.MinVersion, err = cliflag.TLSVersion(args.First(elements, "tls-min-version")); err != nil {
 		return fmt.Errorf("invalid tls-min-version: %w", err)
 	}
-	suites, ok := args.First(elements, "tls-cipher-suites")
-	if !ok {
-		suites = settings.DefaultCipherSuites
+	suites := strings.Split(args.First(elements, "tls-cipher-suites"), ",")
+	for index, suite := range suites {
+		suites[index] = strings.TrimSpace(suite)
 	}
-	if config.CipherSuites, err = cliflag.TLSCipherSuites(strings.Split(suites, ",")); err != nil {
+	if suites[0] == "" {
+		suites = strings.Split(settings.DefaultCipherSuites, ",")
+	}
+	if config.CipherSuites, err = cliflag.TLSCipherSuites(suites); err != nil {
 		return fmt.Errorf("invalid tls-cipher-suites: %w", err)
 	}
 	return nil
