@@ -91,7 +91,7 @@ impl Meaning<'_> {
                 let message = format!("the table [{table}] is in K3s' base template already");
                 self.error("containerd-table", at, message).help(
                     "TOML allows a table once: put such settings into a drop-in file below \
-                     config-v3.toml.d, or write a template without the base",
+                     config-v3.toml.d, which K3s reads since v1.33.10, or write a template without the base",
                 );
             } else if !is_new {
                 let message = format!("the table [{table}] occurs twice in the template");
@@ -127,8 +127,10 @@ fn table_name(line: &str) -> Option<String> {
     }
 }
 
-/// Tables of K3s' base templates (version 3, then version 2), without those that depend on the node.
+/// Tables of K3s' base templates (version 3, then version 2), without those that depend on the node or, as that of the
+/// default runtime in version 3, on a setting.
 const BASE_TABLES: &[&str] = &[
+    r#""grpc""#,
     r#""plugins"."io.containerd.internal.v1.opt""#,
     r#""plugins"."io.containerd.grpc.v1.cri""#,
     r#""plugins"."io.containerd.cri.v1.runtime""#,
@@ -136,14 +138,15 @@ const BASE_TABLES: &[&str] = &[
     r#""plugins"."io.containerd.cri.v1.images"."pinned_images""#,
     r#""plugins"."io.containerd.cri.v1.images"."registry""#,
     r#""plugins"."io.containerd.cri.v1.runtime"."cni""#,
-    r#""plugins"."io.containerd.cri.v1.runtime"."containerd""#,
     r#""plugins"."io.containerd.cri.v1.runtime"."containerd"."runtimes"."runc""#,
     r#""plugins"."io.containerd.cri.v1.runtime"."containerd"."runtimes"."runc"."options""#,
+    r#""plugins"."io.containerd.cri.v1.runtime"."containerd"."runtimes"."runhcs-wcow-process""#,
     r#""plugins"."io.containerd.grpc.v1.cri"."cni""#,
     r#""plugins"."io.containerd.grpc.v1.cri"."containerd""#,
     r#""plugins"."io.containerd.grpc.v1.cri"."registry""#,
     r#""plugins"."io.containerd.grpc.v1.cri"."containerd"."runtimes"."runc""#,
     r#""plugins"."io.containerd.grpc.v1.cri"."containerd"."runtimes"."runc"."options""#,
+    r#""plugins"."io.containerd.grpc.v1.cri"."containerd"."runtimes"."runhcs-wcow-process""#,
 ];
 
 /// How the names of tables of version 3 begin.

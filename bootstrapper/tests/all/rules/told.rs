@@ -7,6 +7,7 @@ pub const ACCEPTED: &[&str] = &[
     "files: [{path: /etc/a/b}, {path: /etc/a/bc}, {path: /etc/ab}]",
     "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ if .IsRunningInUserNS }}base{{ end }}\\n[plugins.'io.containerd.cri.v1.runtime'.cni]\\nbin_dirs = [\\n['a'],\\n['a'],\\n]\\n\"}]",
     "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ template \\\"base\\\" . }}\\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'runc2']\\n[[x]]\\n[[x]]\\n\"}]",
+    "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: \"{{ template \\\"base\\\" . }}\\n[plugins.'io.containerd.cri.v1.runtime'.containerd]\\ndefault_runtime_name = 'custom'\\n\"}]",
     "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: 'kubelet-arg+: [a=b]'}], agentConfig: {kubeletArgs: [v=2]}",
     "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: 'write-kubeconfig-mode: \"0640\"'}, {path: /etc/rancher/k3s/config.yaml.d/a.conf, content: 'x: y'}]",
     "files: [{path: /etc/rancher/k3s/config.yaml.d/a.yaml, content: \"\\n  # nothing\\n\"}, {path: /etc/rancher/k3s/registries.yaml}]",

@@ -88,7 +88,11 @@ func (c *cache) write() {
 		return
 	}
 	defer file.Close()
-	if err := json.NewEncoder(file).Encode(c.files); err != nil {
+	content, err := json.Marshal(c.files)
+	if err == nil {
+		_, err = file.Write(content)
+	}
+	if err != nil {
 		logrus.Errorf("Failed to write image import fileinfo cache: %v", err)
 	}
 }

@@ -183,7 +183,7 @@ func TestTheCacheForgetsFilesThatAreGone(t *testing.T) {
 	put(t, filepath.Join(images, ".cache.json"), `{"/gone.tar":{"size":1,"modTime":"2026-01-02T03:04:05Z"}}`)
 	watch(t, images)
 	content, err := os.ReadFile(filepath.Join(images, ".cache.json"))
-	if err != nil || string(content) != "{}\n" {
+	if err != nil || string(content) != "{}" {
 		t.Errorf("%q %v", content, err)
 	}
 }
