@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,6 +14,7 @@ import (
 	"emts.dev/refk3s/internal/marker"
 	"emts.dev/refk3s/internal/runner"
 	"emts.dev/refk3s/internal/settings"
+	"emts.dev/refk3s/internal/shutdown"
 	"github.com/sirupsen/logrus"
 	"k8s.io/component-base/version"
 )
@@ -22,7 +22,7 @@ import (
 func main() {
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true})
 	if len(os.Args) < 2 || os.Args[1] != "server" {
-		os.Exit(fatal(fmt.Errorf("this program is started by `k3s server`")))
+		os.Exit(shutdown.Fatal(fmt.Errorf("this program is started by `k3s server`")))
 	}
 	os.Exit(server(os.Args[2:]))
 }
@@ -30,7 +30,7 @@ func main() {
 func server(arguments []string) int {
 	values, err := cli.Parse(arguments, func(text string) { logrus.Warn(text) })
 	if err != nil {
-		return fatal(err)
+		return shutdown.Fatal(err)
 	}
 	if values.Bool("debug") {
 		logrus.SetLevel(logrus.DebugLevel)
@@ -40,42 +40,17 @@ func server(arguments []string) int {
 		logrus.Info(note)
 	}
 	if err != nil {
-		return fatal(err)
+		return shutdown.Fatal(err)
 	}
 	resolved, err := settings.Resolve(values)
 	if err != nil {
-		return fatal(fmt.Errorf("Error: %w", err))
+		return shutdown.Fatal(fmt.Errorf("Error: %w", err))
 	}
 	logrus.Infof("Starting k3s %s (refk3s, %s, not K3s)", version.Get().GitVersion, marker.Text)
 	if err := resolved.CheckFamilies(); err != nil {
-		return fatal(fmt.Errorf("Error: %w", err))
+		return shutdown.Fatal(fmt.Errorf("Error: %w", err))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return status(runner.Run(ctx, resolved))
-}
-
-// status is that of the process at the server's end. K3s logs a part's end and
-// ends with 0 when it had come up.
-func status(err error) int {
-	var shutdown *runner.Shutdown
-	switch {
-	case err == nil:
-		return 0
-	case !errors.As(err, &shutdown):
-		return fatal(fmt.Errorf("Error: %w", err))
-	case shutdown.Reason == nil:
-		logrus.Info("Shutdown request received")
-	default:
-		logrus.Errorf("Shutdown request received: %q", shutdown.Reason.Error())
-	}
-	if shutdown.WasUp {
-		return 0
-	}
-	return 1
-}
-
-func fatal(err error) int {
-	logrus.StandardLogger().Logf(logrus.FatalLevel, "%v", err)
-	return 1
+	return shutdown.Status(runner.Run(ctx, resolved))
 }

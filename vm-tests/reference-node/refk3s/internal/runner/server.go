@@ -21,6 +21,8 @@ import (
 	"emts.dev/refk3s/internal/payload"
 	"emts.dev/refk3s/internal/pki"
 	"emts.dev/refk3s/internal/settings"
+	"emts.dev/refk3s/internal/shutdown"
+	"emts.dev/refk3s/internal/storage"
 	"emts.dev/refk3s/internal/supervisor"
 	"github.com/sirupsen/logrus"
 	"k8s.io/client-go/kubernetes"
@@ -39,7 +41,7 @@ const startGCPercent = 400
 type Server struct {
 	settings *settings.Server
 	// requests receives the first end of a part.
-	requests chan *Shutdown
+	requests chan *shutdown.Request
 	// notifySocket is where systemd waits for the server to be ready; may be empty.
 	notifySocket string
 	up           atomic.Bool
@@ -47,12 +49,12 @@ type Server struct {
 }
 
 // Run runs until ctx ends, which is no error, or the start fails. The end of a
-// part is a *Shutdown.
+// part is a *shutdown.Request.
 func Run(ctx context.Context, s *settings.Server) error {
 	debug.SetGCPercent(startGCPercent)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server := &Server{settings: s, requests: make(chan *Shutdown, 16), notifySocket: takeNotifySocket()}
+	server := &Server{settings: s, requests: make(chan *shutdown.Request, 16), notifySocket: takeNotifySocket()}
 	started := make(chan error, 1)
 	go func() { started <- server.start(ctx) }()
 	for {
@@ -62,12 +64,12 @@ func Run(ctx context.Context, s *settings.Server) error {
 				return err
 			}
 			started = nil
-		case shutdown := <-server.requests:
+		case request := <-server.requests:
 			if ctx.Err() != nil {
 				return nil
 			}
-			shutdown.WasUp = server.up.Load()
-			return shutdown
+			request.WasUp = server.up.Load()
+			return request
 		case <-ctx.Done():
 			return nil
 		}
@@ -76,7 +78,7 @@ func Run(ctx context.Context, s *settings.Server) error {
 
 // part runs a component in the background; its end ends the process.
 func (r *Server) part(name string, run func() error) {
-	go func() { r.requests <- request(name+" exited", run()) }()
+	go func() { r.requests <- shutdown.Of(name+" exited", run()) }()
 }
 
 // elected runs a component that may hold a lease.
@@ -99,7 +101,7 @@ func (r *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("preparing server: failed to start supervisor listener: %w", err)
 	}
-	go func() { r.requests <- request("server stopped", <-listener.Ended()) }()
+	go func() { r.requests <- shutdown.Of("server stopped", <-listener.Ended()) }()
 	if err := agent.CheckProxyArguments(s); err != nil {
 		return err
 	}
@@ -131,7 +133,7 @@ func (r *Server) start(ctx context.Context) error {
 func (r *Server) startNode(ctx context.Context, containerd *agent.Containerd) {
 	s := r.settings
 	if run, err := agent.NewKubelet(s, containerd); err != nil {
-		r.requests <- request("failed to start kubelet", err)
+		r.requests <- shutdown.Of("failed to start kubelet", err)
 	} else {
 		r.part("kubelet", func() error { return run(ctx) })
 	}
@@ -200,7 +202,7 @@ func (r *Server) writeKubeconfigs() error {
 func (r *Server) startContainerd(ctx context.Context, started chan<- *agent.Containerd) {
 	containerd, err := r.runContainerd(ctx)
 	if err != nil {
-		r.requests <- request("failed to start container runtime", err)
+		r.requests <- shutdown.Of("failed to start container runtime", err)
 		return
 	}
 	started <- containerd
@@ -222,9 +224,9 @@ func (r *Server) runContainerd(ctx context.Context) (*agent.Containerd, error) {
 	containerd.Start(ctx)
 	go func() {
 		if err := <-containerd.Ended(); err != nil {
-			r.requests <- &Shutdown{Reason: err}
+			r.requests <- &shutdown.Request{Reason: err}
 		} else {
-			r.requests <- &Shutdown{}
+			r.requests <- &shutdown.Request{}
 		}
 	}()
 	client, err := containerd.Connect(ctx)
@@ -236,11 +238,11 @@ func (r *Server) runContainerd(ctx context.Context) (*agent.Containerd, error) {
 
 // startControlPlane returns as soon as the API server answers.
 func (r *Server) startControlPlane(ctx context.Context, listener *supervisor.Supervisor) error {
-	storage := make(chan error, 1)
-	go func() { storage <- r.startEtcd(ctx) }()
-	api, err := controlplane.NewAPIServer(ctx, r.settings, func() error { return <-storage })
+	stored := make(chan error, 1)
+	go func() { stored <- r.startEtcd(ctx) }()
+	api, err := controlplane.NewAPIServer(ctx, r.settings, func() error { return <-stored })
 	if err != nil {
-		return request("apiserver exited", err)
+		return shutdown.Of("apiserver exited", err)
 	}
 	r.part("apiserver", func() error { return api.Run(ctx) })
 	listener.SetAPI(api.Handler)
@@ -249,7 +251,7 @@ func (r *Server) startControlPlane(ctx context.Context, listener *supervisor.Sup
 		r.elected(ctx, "scheduler", r.runScheduler)
 	}
 	if err := r.awaitAPI(ctx, "/livez/ping"); err != nil {
-		return request("failed to wait for API server to become ready", err)
+		return shutdown.Of("failed to wait for API server to become ready", err)
 	}
 	return nil
 }
@@ -269,7 +271,7 @@ func (r *Server) runScheduler(ctx context.Context, s *settings.Server) error {
 }
 
 func (r *Server) startEtcd(ctx context.Context) error {
-	directory, err := storageDirectory(r.settings)
+	directory, err := storage.Directory(r.settings)
 	if err != nil {
 		return err
 	}
@@ -277,7 +279,7 @@ func (r *Server) startEtcd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	go func() { r.requests <- request("etcd exited", <-ended) }()
+	go func() { r.requests <- shutdown.Of("etcd exited", <-ended) }()
 	return nil
 }
 

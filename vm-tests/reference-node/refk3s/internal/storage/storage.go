@@ -1,4 +1,5 @@
-package runner
+// Package storage decides where the cluster's data is.
+package storage
 
 import (
 	"fmt"
@@ -8,10 +9,10 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// storageDirectory returns where the cluster's data is. Data from a start
+// Directory returns where the cluster's data is. Data from a start
 // without cluster-init moves over at the first start with it, as K3s moves its
 // data from SQLite to etcd.
-func storageDirectory(s *settings.Server) (string, error) {
+func Directory(s *settings.Server) (string, error) {
 	etcd, other := s.Folders.Etcd(), s.Folders.InsteadOfSQLite()
 	if !s.Etcd {
 		logrus.Info("refk3s: keeping the cluster's data in etcd, where K3s without cluster-init uses SQLite")

@@ -1,4 +1,4 @@
-package runner
+package storage
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 
 func TestDataMovesOverAtTheFirstStartWithClusterInit(t *testing.T) {
 	s := &settings.Server{Folders: settings.Folders{Data: t.TempDir()}}
-	without, err := storageDirectory(s)
+	without, err := Directory(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +18,7 @@ func TestDataMovesOverAtTheFirstStartWithClusterInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Etcd = true
-	with, err := storageDirectory(s)
+	with, err := Directory(s)
 	if err != nil || with == without {
 		t.Fatalf("%s %v", with, err)
 	}
@@ -29,7 +29,7 @@ func TestDataMovesOverAtTheFirstStartWithClusterInit(t *testing.T) {
 
 func TestANewServerWithClusterInitHasNothingToMove(t *testing.T) {
 	s := &settings.Server{Folders: settings.Folders{Data: t.TempDir()}, Etcd: true}
-	if directory, err := storageDirectory(s); err != nil || directory != s.Folders.Etcd() {
+	if directory, err := Directory(s); err != nil || directory != s.Folders.Etcd() {
 		t.Errorf("%s %v", directory, err)
 	}
 }
