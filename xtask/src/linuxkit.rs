@@ -8,7 +8,9 @@ use ::hookos::compare::BootFiles;
 use ::hookos::oci::{self, ImageSource};
 use anyhow::{Context, Result, ensure};
 
+use crate::not_run::NotRun;
 use crate::process;
+use crate::store::cache_dir;
 
 /// What its outputs are called, before `-initrd.img` and the like.
 const NAME: &str = "hookos";
@@ -16,7 +18,8 @@ const NAME: &str = "hookos";
 /// A `linuxkit` program and its cache of images.
 #[derive(Debug)]
 pub struct LinuxKit {
-    program: PathBuf,
+    /// Where it is.
+    pub program: PathBuf,
     cache: PathBuf,
     /// What it says of its version.
     pub version: String,
@@ -55,6 +58,17 @@ impl LinuxKit {
         }))
     }
 
+    /// The program `given`, else the one in PATH, with the project's cache of images.
+    ///
+    /// # Errors
+    /// [`NotRun`] when there is none; those of [`LinuxKit::find`].
+    pub fn needed(given: Option<&Path>) -> Result<Self> {
+        let found = Self::find(given, cache_dir()?.join("linuxkit"))?;
+        Ok(found.ok_or_else(|| {
+            NotRun("no linuxkit (--linuxkit PATH names one that is not in PATH)".into())
+        })?)
+    }
+
     fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(&self.program);
         // Not LINUXKIT_CACHE: `linuxkit cache` does not look at it.
@@ -72,8 +86,27 @@ impl LinuxKit {
             .context("importing the images into linuxkit's cache")
     }
 
-    /// The command that makes kernel, initrd and command line in `out`, which exists.
-    pub fn build(&self, definitions: &[PathBuf], out: &Path) -> Result<Command> {
+    /// Makes kernel, initrd and command line in `out`. `source:` of files is relative to `base`.
+    pub fn make(
+        &self,
+        definitions: &[PathBuf],
+        base: &Path,
+        images: &ImageSource,
+        out: &Path,
+    ) -> Result<BootFiles> {
+        // It leaves files of an earlier build that this one does not make.
+        if out.exists() {
+            fs_err::remove_dir_all(out)?;
+        }
+        fs_err::create_dir_all(out)?;
+        self.import(images, definitions)?;
+        process::run(&mut self.build(definitions, base, out)?)?;
+        Ok(Self::outputs(out))
+    }
+
+    /// The command that makes kernel, initrd and command line in `out`, which exists. `source:` of files is relative to
+    /// `base`.
+    pub fn build(&self, definitions: &[PathBuf], base: &Path, out: &Path) -> Result<Command> {
         let mut command = self.command(["build", "--format", "kernel+initrd", "--arch", "amd64"]);
         command.args(["--name", NAME, "--dir"]);
         command.arg(fs_err::canonicalize(out)?);
@@ -81,9 +114,7 @@ impl LinuxKit {
             command.arg(fs_err::canonicalize(definition)?);
         }
         // linuxkit takes `source:` of files relative to its working directory.
-        let first = definitions.first().context("no LinuxKit file")?;
-        let first = fs_err::canonicalize(first)?;
-        command.current_dir(first.parent().unwrap_or(Path::new("/")));
+        command.current_dir(base);
         Ok(command)
     }
 

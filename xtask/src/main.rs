@@ -8,15 +8,18 @@ mod catalogue;
 mod commands;
 mod digest;
 mod fetcher;
+mod hookos_parts;
 mod host;
 mod k3s_directory;
 mod linuxkit;
+mod not_run;
 mod parts;
 mod process;
 mod profile;
 mod progress;
 mod qemu;
 mod reach;
+mod registry;
 mod release_server;
 mod shelf;
 mod signing;
@@ -28,6 +31,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use not_run::NotRun;
 
 /// Exit code after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -83,6 +87,10 @@ fn main() -> ExitCode {
     end_quietly_without_a_reader();
     match run(Cli::parse().command) {
         Ok(code) => code,
+        Err(error) if error.is::<NotRun>() => {
+            println!("{error}");
+            ExitCode::from(not_run::EXIT_STATUS)
+        }
         Err(error) => {
             for (depth, cause) in error.chain().enumerate() {
                 eprintln!(

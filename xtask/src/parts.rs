@@ -7,7 +7,17 @@ use artifacts::plan::{Changes, Mirror, Replacement, Source};
 use clap::Args;
 
 use crate::acquire::Reach;
+use crate::hookos_parts;
 use crate::stages::node_image::Layout;
+
+/// Whether publishers and registries may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Unless the user says --offline.
+    Allowed,
+    /// Only what is on this machine counts, for commands that only look.
+    Never,
+}
 
 /// Where the parts come from.
 #[derive(Args, Clone, Default)]
@@ -20,6 +30,8 @@ pub struct Parts {
     /// OS image to install: raw, or raw compressed by zstd, gzip or xz
     #[arg(long, value_name = "FILE")]
     pub os_image: Option<PathBuf>,
+    #[command(flatten)]
+    pub hookos: hookos_parts::Arguments,
     /// Layout of the reference OS image [default: plain]
     #[arg(long, value_enum, conflicts_with = "os_image")]
     pub layout: Option<Layout>,

@@ -11,11 +11,11 @@ use crate::acquire::Acquirer;
 use crate::catalogue::Catalogue;
 use crate::fetcher::Fetcher;
 use crate::k3s_directory;
-use crate::parts::{Parts, Sources};
+use crate::parts::{Network, Parts, Sources};
 use crate::reach;
 use crate::shelf::{Place, Present, Shelf};
-use crate::stages::Options;
 use crate::stages::k3s::{K3s, Release, Taken};
+use crate::stages::{Options, hookos};
 use crate::store::Store;
 
 /// The profile that is taken where it can be had.
@@ -24,15 +24,6 @@ const UPSTREAM: &str = "upstream";
 const REFERENCE: &str = "reference";
 /// The part that the node's Kubernetes is.
 const K3S: &str = "k3s";
-
-/// Whether publishers may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// Unless the user says --offline.
-    Allowed,
-    /// Only what is on this machine counts, for commands that only look.
-    Never,
-}
 
 /// What a run builds with.
 #[derive(Debug)]
@@ -46,6 +37,7 @@ pub struct Selection {
     k3s: K3s,
     os_image: Option<PathBuf>,
     k3s_version: Option<String>,
+    hookos: hookos::Choice,
 }
 
 impl Selection {
@@ -61,6 +53,7 @@ impl Selection {
             config_file,
             newest_packages: None,
             signing: None,
+            hookos: self.hookos.clone(),
             before_hookos: parts.before_hookos.as_ref().map(absolute).transpose()?,
         })
     }
@@ -98,7 +91,11 @@ pub fn select(root: &Path, store: &Store, parts: &Parts, network: Network) -> Re
             network
         },
     };
-    chooser.choose()
+    let mut selection = chooser.choose()?;
+    selection.hookos = parts
+        .hookos
+        .prepare(root, &parts.sources, chooser.network)?;
+    Ok(selection)
 }
 
 struct Chooser<'a> {
@@ -265,6 +262,7 @@ impl Chooser<'_> {
                 .map(fs_err::canonicalize)
                 .transpose()?,
             k3s_version: self.sources.k3s_version.clone(),
+            hookos: hookos::Choice::default(),
         };
         if selection.os_image.is_some() {
             return Ok(selection);
@@ -305,6 +303,7 @@ impl Chooser<'_> {
                 .map(fs_err::canonicalize)
                 .transpose()?,
             k3s_version: None,
+            hookos: hookos::Choice::default(),
         })
     }
 }

@@ -179,6 +179,46 @@ pub fn references(definitions: &[PathBuf]) -> Result<Vec<String>> {
     Ok(references)
 }
 
+/// The files of this machine that definitions take into the tree (`source:`), sorted; relative ones are below `base`.
+///
+/// # Errors
+/// [`Error::Definition`] and [`Error::Io`].
+pub fn sources(definitions: &[PathBuf], base: &Path) -> Result<Vec<PathBuf>> {
+    let (definition, _) = read(definitions)?;
+    let mut sources: Vec<PathBuf> = definition
+        .sources()
+        .map(|source| linuxkit::locate(source, base))
+        .collect();
+    sources.sort();
+    sources.dedup();
+    Ok(sources)
+}
+
+/// Writes copies of definitions to the directory `out`, with `images` in place of what is in their `init` lists. Give
+/// the directory of the first original as [`Request::base`]: their `source:` stays relative to it.
+///
+/// # Errors
+/// [`Error::Definition`] for a file whose list cannot be replaced, and [`Error::Io`].
+pub fn derive(definitions: &[PathBuf], images: &[String], out: &Path) -> Result<Vec<PathBuf>> {
+    fs_err::create_dir_all(out)?;
+    let mut copies = Vec::new();
+    for (index, path) in definitions.iter().enumerate() {
+        // The merge joins the lists: one file has it, the others none.
+        let images = if index == 0 { images } else { &[] };
+        let text = fs_err::read_to_string(path)?;
+        let text = linuxkit::with_init(&text, images)
+            .map_err(|error| refused(std::slice::from_ref(path), vec![error]))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let copy = match index {
+            0 => out.join(&*name),
+            _ => out.join(format!("{index}-{name}")),
+        };
+        fs_err::write(&copy, text)?;
+        copies.push(copy);
+    }
+    Ok(copies)
+}
+
 /// The folders of the tree that an upper layer of their image marks opaque. LinuxKit does not
 /// honour that, so its tree has more below them.
 ///

@@ -25,7 +25,9 @@ mod tree;
 pub mod uki;
 mod unpack;
 
-pub use assemble::{DEFAULT_LEVEL, Report, Request, assemble, check, opaque_folders, references};
+pub use assemble::{
+    DEFAULT_LEVEL, Report, Request, assemble, check, derive, opaque_folders, references, sources,
+};
 pub use error::{Error, Result};
 pub use parts::Part;
 pub use prune::{Old, old_parts};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{Bench, unpack};
 use hookos::oci::{Entry, write_tar};
-use hookos::{Request, assemble};
+use hookos::{Request, assemble, derive};
 
 /// Every image that the definition names, made of next to nothing.
 fn stand_ins(yaml: &str) -> Bench {
@@ -45,4 +45,35 @@ fn it_is_built_without_an_error_or_a_warning() {
     let files = unpack(&report.initrd);
     assert!(files.contains_key("containers/services/os-installer/config.json"));
     assert!(files.contains_key("etc/scripts/install-os.sh"));
+}
+
+#[test]
+fn with_another_init_the_rest_of_the_tree_is_the_same() {
+    let definition = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hook-os.yaml");
+    let bench = stand_ins(&fs_err::read_to_string(&definition).unwrap());
+    for name in ["linuxkit/init:1", "linuxkit/runc:1"] {
+        bench.image(
+            name,
+            vec![Entry::file(format!("of-{}", &name[9..13]), 0o755, "x")],
+        );
+    }
+    let init = ["linuxkit/init:1", "linuxkit/runc:1"].map(str::to_owned);
+    let derived = derive(&[definition.clone()], &init, &bench.path("derived")).unwrap();
+    let tree = |definition: &Path| {
+        let images = hookos::oci::ImageSource::open([bench.path("images")]).unwrap();
+        let mut request = Request::new(definition, images, bench.path("out"));
+        request.base = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        let report = assemble(&request).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(report.warnings, []);
+        unpack(&report.initrd)
+    };
+    let (mut own, mut other) = (tree(&definition), tree(&derived[0]));
+    // What the stand-ins of the two lists have at their root.
+    for name in ["kernel", "kernel.tar"] {
+        assert!(own.remove(name).is_some(), "{name} is missing");
+    }
+    for name in ["of-init", "of-runc"] {
+        assert!(other.remove(name).is_some(), "{name} is missing");
+    }
+    assert_eq!(own, other);
 }

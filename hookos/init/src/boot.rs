@@ -9,7 +9,7 @@ use crate::container::{self, Logs, Output};
 use crate::events::{Request, Supervisor};
 use crate::options::Options;
 use crate::plan::{self, Step};
-use crate::{bundle, console, devices, host, mounts, root, shutdown, volumes};
+use crate::{bundle, console, devices, host, modules, mounts, root, shutdown, volumes};
 
 /// Where the tree has its containers.
 pub const CONTAINERS: &str = "/containers";
@@ -32,8 +32,7 @@ pub fn run() -> ExitCode {
     };
     host::gather_entropy();
     say!("loading modules");
-    // Volumes and containers need overlay before any container could load it.
-    supervisor.coldplug(&["overlay"]);
+    supervisor.coldplug(&modules::early());
     host::configure();
     for step in plan::boot(Path::new("/etc/init.d")) {
         if supervisor.requested().is_none() {

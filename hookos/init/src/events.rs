@@ -208,7 +208,7 @@ impl Supervisor {
     }
 
     /// Loads the modules of all present devices, and waits until they are loaded.
-    pub fn coldplug(&mut self, first: &[&str]) {
+    pub fn coldplug(&mut self, first: &[String]) {
         let Some(mut command) = self.modules.for_present_devices(first) else {
             return;
         };

@@ -21,10 +21,15 @@ mod root;
 mod shutdown;
 mod volumes;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {
+        let name = std::env::args_os().next().unwrap_or_default();
+        if Path::new(&name).ends_with(modules::PROGRAM) {
+            return modules::load_early();
+        }
         eprintln!(
             "hookos-init is PID 1 of a HookOS machine and does nothing when started as PID {}; \
              put it into the init image as /init",

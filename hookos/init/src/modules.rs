@@ -1,10 +1,10 @@
-//! Loads the kernel modules of devices: of those present at boot, and of those announced later.
+//! Loads kernel modules: those that the kernel's image names, and those of devices, present at boot or announced later.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -16,6 +16,56 @@ use crate::console::say;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const MODPROBE: &str = "/sbin/modprobe";
 const BUSES: &str = "/sys/bus";
+/// Names of modules that volumes and containers need, one a line, as in modules-load.d(5).
+const EARLY: &str = "/etc/modules-load.d";
+/// The name in /etc/init.d by which another init calls this program to load [`early`].
+pub const PROGRAM: &str = "001-modules";
+
+/// The modules that are loaded before volumes and containers.
+pub fn early() -> Vec<String> {
+    names_in(Path::new(EARLY))
+}
+
+/// Loads [`early`], for an init that is not this program's: LinuxKit's counts on a kernel that has them built in.
+pub fn load_early() -> ExitCode {
+    let mut modules = Modules::default();
+    let Some(mut command) = modules.command(early().into_iter()) else {
+        return ExitCode::SUCCESS;
+    };
+    match command.status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => {
+            eprintln!("{MODPROBE} of {:?}: {status}", modules.asked);
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("cannot start {MODPROBE}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "conf"))
+        .collect();
+    files.sort();
+    let texts = files
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok());
+    texts
+        .flat_map(|text| {
+            text.lines()
+                .map(|line| line.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .filter(|name| !name.is_empty() && !name.starts_with(['#', ';']))
+        .collect()
+}
 
 /// Which aliases have been asked for already: asking again loads nothing.
 #[derive(Debug, Default)]
@@ -25,9 +75,9 @@ pub struct Modules {
 
 impl Modules {
     /// One modprobe call for `first` and all present devices; `None` when there is nothing to load.
-    pub fn for_present_devices(&mut self, first: &[&str]) -> Option<Command> {
+    pub fn for_present_devices(&mut self, first: &[String]) -> Option<Command> {
         let aliases = aliases_of(Path::new(BUSES));
-        let names = first.iter().map(|name| (*name).to_owned()).chain(aliases);
+        let names = first.iter().cloned().chain(aliases);
         self.command(names)
     }
 
@@ -96,6 +146,19 @@ fn aliases_of(buses: &Path) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_come_from_all_files_in_their_order_without_comments() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("20-b.conf", "efivarfs\n"),
+            ("10-a.conf", "# why\n\n overlay \n; no\n"),
+            ("README", "nothing"),
+        ] {
+            fs::write(root.path().join(name), text).unwrap();
+        }
+        assert_eq!(names_in(root.path()), ["overlay", "efivarfs"]);
+    }
 
     #[test]
     fn equal_devices_are_asked_for_once() {

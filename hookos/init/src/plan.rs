@@ -4,9 +4,13 @@
 //! its images link 005-volumes, 010-onboot, 020-containerd (010-onshutdown) to
 //! one program. Here those names are PID 1's own, whether the links are there
 //! or not, and other files of an init image keep their place among them.
+//! 001-modules, which a kernel's image has for an init that is not this one, is
+//! left out: its modules are loaded with those of the devices, before all steps.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::modules::PROGRAM;
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +54,7 @@ fn merged(own: &[(&str, Step)], programs: &Path) -> Vec<Step> {
         .collect();
     for entry in fs::read_dir(programs).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_own = own.iter().any(|(own, _)| *own == name);
+        let is_own = name == PROGRAM || own.iter().any(|(own, _)| *own == name);
         if !is_own && entry.path().is_file() {
             steps.push((name, Step::Program(entry.path())));
         }
@@ -72,7 +76,7 @@ mod tests {
     #[test]
     fn programs_keep_their_place_and_own_names_are_not_run_twice() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["000-first", "005-volumes", "015-between"] {
+        for name in ["000-first", "001-modules", "005-volumes", "015-between"] {
             fs::write(root.path().join(name), "").unwrap();
         }
         let program = |name: &str| Step::Program(root.path().join(name));

@@ -2,24 +2,22 @@
 //! linuxkit, or by both and compared.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ::hookos::compare::{BootFiles, Comparison, compare};
-use ::hookos::lock::Lock;
 use ::hookos::oci::{ImageSource, Layout};
 use ::hookos::{Request, assemble, opaque_folders, uki};
-use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
 
+use crate::hookos_parts::{Assembler, Init};
 use crate::host::{self, Go};
 use crate::linuxkit::LinuxKit;
+use crate::registry::{Locking, Pull, Reach};
 use crate::stages::{self, Options, reference_images};
 use crate::store::{Store, cache_dir};
-use crate::{build, process, progress};
-
-/// The exit code of what was not run: neither success nor failure, as Automake has it.
-const NOT_RUN: u8 = 77;
+use crate::{build, progress};
 
 /// Makes kernel, initrd.img, cmdline and hookos.efi of a LinuxKit file.
 #[derive(Args, Default)]
@@ -27,8 +25,11 @@ pub struct Arguments {
     /// The LinuxKit file; several are merged from the first to the last [default: hookos/hook-os.yaml]
     #[arg(value_name = "DEFINITION")]
     definitions: Vec<PathBuf>,
-    /// Where its images are, in place of those that the stages make: OCI layout folders or tars,
-    /// or docker-archive tars; may be given several times
+    /// Whose images are in its `init` list [default: those that it names]
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    hookos_init: Option<Init>,
+    /// Where its images are, in place of those that the stages make (with --hookos-init linuxkit before them): OCI
+    /// layout folders or tars, or docker-archive tars; may be given several times
     #[arg(long, value_name = "PATH")]
     images: Vec<PathBuf>,
     /// Folder to write to [default: target/hookos]
@@ -62,30 +63,6 @@ pub struct Arguments {
     reach: Reach,
 }
 
-/// How registries are reached, for images that are nowhere else.
-#[derive(Args, Default)]
-struct Reach {
-    /// Registry asked before another (REGISTRY=URL) or before all (URL)
-    #[arg(long, value_name = "[REGISTRY=]URL")]
-    mirror: Vec<String>,
-    /// PEM file with certificates to trust beside the system's
-    #[arg(long, value_name = "FILE")]
-    ca: Vec<PathBuf>,
-    /// Registry that is spoken to without TLS
-    #[arg(long, value_name = "HOST[:PORT]")]
-    plain_http: Vec<String>,
-}
-
-/// What puts the boot files together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Assembler {
-    /// The crate `hookos`
-    #[default]
-    Builtin,
-    /// The real linuxkit
-    Linuxkit,
-}
-
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -93,8 +70,6 @@ pub enum Outcome {
     Done,
     /// The two builds differ, and the differences were printed.
     Different,
-    /// There is no linuxkit, and this was printed.
-    NotRun,
 }
 
 /// Builds, or builds twice and compares.
@@ -102,11 +77,13 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     Ok(match carry_out(root, arguments)? {
         Outcome::Done => ExitCode::SUCCESS,
         Outcome::Different => ExitCode::FAILURE,
-        Outcome::NotRun => ExitCode::from(NOT_RUN),
     })
 }
 
 /// The comparison of hook-os.yaml with the linuxkit in PATH.
+///
+/// # Errors
+/// [`NotRun`](crate::not_run::NotRun) where there is none.
 pub fn comparison(root: &Path) -> Result<Outcome> {
     let arguments = Arguments {
         compare: true,
@@ -116,59 +93,100 @@ pub fn comparison(root: &Path) -> Result<Outcome> {
 }
 
 fn carry_out(root: &Path, arguments: &Arguments) -> Result<Outcome> {
-    let mut definitions = Vec::new();
-    for path in &arguments.definitions {
-        definitions.push(fs_err::canonicalize(path)?);
-    }
-    if definitions.is_empty() {
-        definitions.push(root.join("hookos/hook-os.yaml"));
-    }
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => root.join("target/hookos"),
     };
-    if !arguments.compare && arguments.assembler == Assembler::Builtin {
-        let images = images(root, &definitions, arguments)?;
-        let files = with_assembler(definitions, images, &out)?;
-        publish(&files, &out, arguments)?;
-        return Ok(Outcome::Done);
-    }
     // Looked for before anything takes time.
-    let cache = cache_dir()?.join("linuxkit");
-    let Some(linuxkit) = LinuxKit::find(arguments.linuxkit.as_deref(), cache)? else {
-        println!("not run: no linuxkit (--linuxkit PATH names one that is not in PATH)");
-        return Ok(Outcome::NotRun);
+    let linuxkit = match arguments.compare || arguments.assembler == Assembler::Linuxkit {
+        true => Some(LinuxKit::needed(arguments.linuxkit.as_deref())?),
+        false => None,
+    };
+    let files = Files::of(root, arguments, &out)?;
+    let images = images(root, &files, arguments)?;
+    let Some(linuxkit) = linuxkit else {
+        publish(&with_assembler(files, images, &out)?, &out, arguments)?;
+        return Ok(Outcome::Done);
     };
     println!("{}", linuxkit.version);
-    let images = images(root, &definitions, arguments)?;
-    let theirs = with_linuxkit(&linuxkit, &definitions, &images, &out.join("linuxkit"))?;
+    let theirs = with_linuxkit(&linuxkit, &files, &images, &out.join("linuxkit"))?;
     if arguments.compare {
-        return both(definitions, images, &out, &theirs);
+        return both(files, images, &out, &theirs);
     }
     publish(&theirs, &out, arguments)?;
     Ok(Outcome::Done)
 }
 
-/// The images given, else those that the stages make; what they lack comes from registries.
-fn images(root: &Path, definitions: &[PathBuf], arguments: &Arguments) -> Result<ImageSource> {
+/// The LinuxKit files of a run.
+struct Files {
+    /// Themselves, or copies with another `init` list.
+    definitions: Vec<PathBuf>,
+    /// What their `source:` is relative to.
+    base: PathBuf,
+    /// The lock file of their images.
+    lock: PathBuf,
+}
+
+impl Files {
+    fn of(root: &Path, arguments: &Arguments, out: &Path) -> Result<Self> {
+        let mut definitions = Vec::new();
+        for path in &arguments.definitions {
+            definitions.push(fs_err::canonicalize(path)?);
+        }
+        if definitions.is_empty() {
+            definitions.push(root.join(stages::hookos::DEFINITION));
+        }
+        let first = definitions[0].clone();
+        let init = match arguments.hookos_init {
+            Some(whose) => whose.images(root)?,
+            None => None,
+        };
+        if let Some(images) = &init {
+            definitions = ::hookos::derive(&definitions, images, &out.join("definition"))?;
+        }
+        Ok(Self {
+            definitions,
+            base: first.parent().unwrap_or(Path::new("/")).to_owned(),
+            lock: stages::hookos::lock_of(&first, init.is_some()),
+        })
+    }
+
+    fn request(self, images: ImageSource, out: &Path) -> Result<Request> {
+        let mut request = Request::new("", images, out);
+        request.definitions = self.definitions;
+        request.base = Some(self.base);
+        request.cache = Some(cache_dir()?.join("hookos"));
+        Ok(request)
+    }
+}
+
+/// The images given, or those that the stages make; what they lack comes from registries.
+fn images(root: &Path, files: &Files, arguments: &Arguments) -> Result<ImageSource> {
     let mut folders = arguments.images.clone();
-    if folders.is_empty() {
-        folders = of_stages(root, arguments)?;
+    if folders.is_empty() || arguments.hookos_init == Some(Init::Linuxkit) {
+        folders.extend(of_stages(root, arguments)?);
     }
     let mut images = ImageSource::open(&folders)?;
-    let mut missing = ::hookos::references(definitions)?;
+    let mut missing = ::hookos::references(&files.definitions)?;
     missing.retain(|reference| !images.has(reference));
-    if arguments.locked {
-        check_locked(definitions, &missing)?;
-    }
-    if missing.is_empty() && !arguments.update_lock {
+    let locking = match (arguments.update_lock, arguments.locked) {
+        (true, _) => Locking::Update,
+        (_, true) => Locking::Strict,
+        _ => Locking::Keep,
+    };
+    if missing.is_empty() && locking != Locking::Update {
         return Ok(images);
     }
-    let pulled = cache_dir()?.join("pulled");
-    if arguments.update_lock || !all_pulled(definitions, &missing, &pulled)? {
-        pull(root, definitions, &folders, &pulled, arguments)?;
-    }
-    images.add(Layout::open(&pulled)?);
+    let pull = Pull {
+        root,
+        definitions: &files.definitions,
+        lock: &files.lock,
+        local: &folders,
+        except: &[],
+        locking,
+        reach: &arguments.reach,
+    };
+    images.add(Layout::open(pull.layout(&missing)?)?);
     Ok(images)
 }
 
@@ -206,80 +224,14 @@ fn of_stages(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>> {
         .collect()
 }
 
-/// With `--locked` no tag is resolved.
-fn check_locked(definitions: &[PathBuf], references: &[String]) -> Result<()> {
-    let path = Lock::path_of(&definitions[0]);
-    let lock = Lock::read(&path)?;
-    let unlocked = references.iter().find(|it| lock.get(it).is_none());
-    match unlocked {
-        Some(reference) => bail!(
-            "{} has no digest of {reference}, and --locked was given; --update-lock writes one",
-            path.display()
-        ),
-        None => Ok(()),
-    }
-}
-
-/// Whether every image is there with the digest that the lock file has for it.
-fn all_pulled(definitions: &[PathBuf], references: &[String], pulled: &Path) -> Result<bool> {
-    let lock = Lock::read(&Lock::path_of(&definitions[0]))?;
-    let Ok(layout) = Layout::open(pulled) else {
-        return Ok(false);
-    };
-    Ok(references.iter().all(|reference| {
-        lock.get(reference)
-            .is_some_and(|digest| layout.has_digest(reference, digest))
-    }))
-}
-
-/// Pulls with the program `hookos`: an HTTP client and TLS have no place in this one.
-fn pull(
-    root: &Path,
-    definitions: &[PathBuf],
-    folders: &[PathBuf],
-    into: &Path,
-    arguments: &Arguments,
-) -> Result<()> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(root)
-        .args(["run", "--quiet", "--locked", "--package", "hookos"])
-        .args(["--", "pull"])
-        .args(definitions)
-        .arg("--into")
-        .arg(into);
-    for folder in folders {
-        command.arg("--images").arg(fs_err::canonicalize(folder)?);
-    }
-    if arguments.update_lock {
-        command.arg("--update-lock");
-    }
-    let reach = &arguments.reach;
-    for (flag, values) in [
-        ("--mirror", &reach.mirror),
-        ("--plain-http", &reach.plain_http),
-    ] {
-        values.iter().for_each(|value| {
-            command.arg(flag).arg(value);
-        });
-    }
-    for file in &reach.ca {
-        command.arg("--ca").arg(fs_err::canonicalize(file)?);
-    }
-    process::run(&mut command).context("pulling images from registries")
-}
-
-fn with_assembler(definitions: Vec<PathBuf>, images: ImageSource, out: &Path) -> Result<BootFiles> {
+fn with_assembler(files: Files, images: ImageSource, out: &Path) -> Result<BootFiles> {
     let begun = Instant::now();
-    let mut request = Request::new("", images, out);
-    request.definitions = definitions;
-    request.cache = Some(cache_dir()?.join("hookos"));
-    let files = assembled(&request)?;
+    let made = assembled(&files.request(images, out)?)?;
     println!(
         "assembled in {}",
         progress::short(begun.elapsed().as_secs_f64())
     );
-    Ok(files)
+    Ok(made)
 }
 
 fn assembled(request: &Request) -> Result<BootFiles> {
@@ -304,23 +256,17 @@ fn assembled(request: &Request) -> Result<BootFiles> {
 
 fn with_linuxkit(
     linuxkit: &LinuxKit,
-    definitions: &[PathBuf],
+    files: &Files,
     images: &ImageSource,
     out: &Path,
 ) -> Result<BootFiles> {
-    // It leaves files of an earlier build that this one does not make.
-    if out.exists() {
-        fs_err::remove_dir_all(out)?;
-    }
-    fs_err::create_dir_all(out)?;
-    linuxkit.import(images, definitions)?;
     let begun = Instant::now();
-    process::run(&mut linuxkit.build(definitions, out)?)?;
+    let made = linuxkit.make(&files.definitions, &files.base, images, out)?;
     println!(
-        "linuxkit built in {}",
+        "linuxkit imported the images and built in {}",
         progress::short(begun.elapsed().as_secs_f64())
     );
-    Ok(LinuxKit::outputs(out))
+    Ok(made)
 }
 
 /// Gives the files their usual names in `out`, makes hookos.efi of them, and lists them.
@@ -360,15 +306,8 @@ fn publish(files: &BootFiles, out: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn both(
-    definitions: Vec<PathBuf>,
-    images: ImageSource,
-    out: &Path,
-    theirs: &BootFiles,
-) -> Result<Outcome> {
-    let mut request = Request::new("", images, out.join("builtin"));
-    request.definitions = definitions;
-    request.cache = Some(cache_dir()?.join("hookos"));
+fn both(files: Files, images: ImageSource, out: &Path, theirs: &BootFiles) -> Result<Outcome> {
+    let request = files.request(images, &out.join("builtin"))?;
     let ours = assembled(&request)?;
     let opaque = opaque_folders(&request)?;
     let comparison = compare(theirs, &ours, &opaque).context("comparing the two builds")?;

@@ -9,8 +9,8 @@ use clap::Args;
 
 use crate::build;
 use crate::host::{self, Go};
-use crate::parts::Parts;
-use crate::profile::{self, Network};
+use crate::parts::{Network, Parts};
+use crate::profile;
 use crate::progress;
 use crate::signing;
 use crate::stages::{self, Options, Stage};

@@ -47,6 +47,9 @@ pub struct Options {
     pub newest_packages: Option<String>,
     /// The key that boot files are signed with; without it they are not signed.
     pub signing: Option<Signing>,
+    /// What HookOS is made of.
+    #[serde(default)]
+    pub hookos: hookos::Choice,
     /// A LinuxKit file that is merged before `hook-os.yaml`, for measurements; its `source:` files are relative to
     /// `hookos/`.
     pub before_hookos: Option<PathBuf>,

@@ -11,6 +11,12 @@ use super::{Context, Input, Stage, sources};
 /// zstd level; the default of the zstd library.
 const LEVEL: i32 = 3;
 
+/// The images' names in `hook-os.yaml`: that of cluster-bootstrapper is the proposal's.
+pub const REFERENCES: [&str; 2] = [
+    "registry-rs.edgeorchestration.intel.com/edge-node/cluster-bootstrapper:1.0.0",
+    "emts/disk-writer:0.1",
+];
+
 pub const BOOTSTRAPPER: Stage = Stage {
     name: "bootstrapper-image",
     summary: "OCI image of cluster-bootstrapper",
@@ -18,10 +24,7 @@ pub const BOOTSTRAPPER: Stage = Stage {
     inputs: |root, _| inputs(root),
     build: |context| {
         let binary = context.need("bootstrapper")?.join("cluster-bootstrapper");
-        // The name under which the proposal's `hook-os.yaml` mounts it.
-        let reference =
-            "registry-rs.edgeorchestration.intel.com/edge-node/cluster-bootstrapper:1.0.0";
-        build(reference, &binary, &context.out)
+        build(REFERENCES[0], &binary, &context.out)
     },
 };
 
@@ -32,7 +35,7 @@ pub const DISK_WRITER: Stage = Stage {
     inputs: |root, _| inputs(root),
     build: |context: &Context| {
         let binary = context.need("disk-writer")?.join("disk-writer");
-        build("emts/disk-writer:0.1", &binary, &context.out)
+        build(REFERENCES[1], &binary, &context.out)
     },
 };
 

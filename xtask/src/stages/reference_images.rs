@@ -93,6 +93,13 @@ pub fn build(definition: &Path, lock: Option<&Lock>, init_binary: &Path, out: &P
     Ok(())
 }
 
+/// The names of all images, as `hookos/images.yaml` has them.
+pub fn references(root: &Path) -> Result<Vec<String>> {
+    let definition = Definition::read(&root.join("hookos/images.yaml"))?;
+    let images = definition.images.into_iter();
+    Ok(images.map(|image| image.reference).collect())
+}
+
 /// An image's layer, and what it is made of.
 struct Prepared {
     scratch: TempDir,
@@ -164,7 +171,13 @@ fn prepare(
     };
     let mut tar = RootTar::create(&prepared.layer())?;
     if let Some(kernel) = &image.kernel {
-        kernel::write(&debian, kernel, prepared.scratch.path(), &mut tar)?;
+        kernel::write(
+            &debian,
+            kernel,
+            init_binary,
+            prepared.scratch.path(),
+            &mut tar,
+        )?;
     }
     tar.copy_selected(&debian, &image.selection(definition)?)?;
     let packages = prepared.versions().join("\n") + "\n";

@@ -167,6 +167,11 @@ impl Definition {
             .chain(volumes.filter_map(|it| Some((it.image.as_deref()?, it.position))))
     }
 
+    /// What `source:` of files says, in the files' order.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().filter_map(|file| file.source.as_deref())
+    }
+
     fn decode(text: &str, file: usize, diagnostics: &mut Diagnostics) -> Option<Self> {
         if text.trim().is_empty() {
             let (line, column) = (1, 1);

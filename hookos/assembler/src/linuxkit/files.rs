@@ -209,7 +209,8 @@ fn kind(file: &FileSection, base: &Path, roots: &[Node]) -> Result<Option<Kind>,
     }
 }
 
-fn locate(source: &str, base: &Path) -> PathBuf {
+/// The file of this machine that `source` names.
+pub fn locate(source: &str, base: &Path) -> PathBuf {
     match (source.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
         _ => base.join(source),

@@ -18,7 +18,10 @@ mod plan;
 mod resources;
 mod runtime;
 mod spec;
+mod substitute;
 
 pub use definition::Definition;
 pub use diagnostic::{Diagnostic, Position};
+pub(crate) use files::locate;
 pub(crate) use plan::{Kernel, Piece, Plan, Role, plan};
+pub use substitute::with_init;

@@ -54,14 +54,39 @@ pub enum Error {
         /// The canonical reference.
         reference: String,
         /// Each endpoint that was asked, with what it answered.
-        tried: Vec<(String, String)>,
+        tried: Vec<(String, Refusal)>,
     },
+}
+
+/// Why an endpoint did not give an image.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It cannot be reached, or does not have the image.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It gave something else than what was asked for.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Unavailable(reason)
+    }
+}
+
+impl Error {
+    /// Whether the image is nowhere to be had, and nothing is amiss with what was received.
+    pub fn is_unavailable(&self) -> bool {
+        let unavailable = |refusal: &Refusal| matches!(refusal, Refusal::Unavailable(_));
+        matches!(self, Self::Pull { tried, .. } if tried.iter().all(|(_, it)| unavailable(it)))
+    }
 }
 
 /// The result of a pull.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn attempts(tried: &[(String, String)]) -> String {
+fn attempts(tried: &[(String, Refusal)]) -> String {
     tried
         .iter()
         .map(|(host, reason)| format!("\n  from {host}: {reason}"))

@@ -1,5 +1,6 @@
 //! One image, from a registry into a layout.
 
+use oci_client::errors::OciDistributionError;
 use oci_client::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
     OCI_IMAGE_MEDIA_TYPE, OciDescriptor,
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::oci::{LayoutWriter, canonical, is_sha256, sha256_hex};
 
-use super::{Error, Registries, Result, chain, credentials, endpoint};
+use super::{Error, Refusal, Registries, Result, chain, credentials, endpoint};
 
 /// Kinds of documents that are asked for.
 const DOCUMENTS: [&str; 4] = [
@@ -20,8 +21,8 @@ const DOCUMENTS: [&str; 4] = [
     IMAGE_MANIFEST_MEDIA_TYPE,
 ];
 
-/// A reason why an endpoint did not give the image, in words.
-type Attempt<T> = std::result::Result<T, String>;
+/// What an endpoint gave, or why it did not.
+type Attempt<T> = std::result::Result<T, Refusal>;
 
 impl Registries {
     /// Puts the linux/amd64 variant of an image into `layout`; returns its digest
@@ -108,7 +109,9 @@ impl Pull<'_> {
         };
         let manifest = inner.as_ref().unwrap_or(&root);
         let layers = manifest.content["layers"].as_array();
-        let layers = layers.ok_or("its manifest has no layers; is it a container image?")?;
+        let layers = layers.ok_or_else(|| {
+            Refusal::Wrong("its manifest has no layers; is it a container image?".into())
+        })?;
         for item in layers.iter().chain([&manifest.content["config"]]) {
             self.blob(item).await?;
         }
@@ -126,15 +129,16 @@ impl Pull<'_> {
         let (data, _) = pulled.await.map_err(|error| chain(&error))?;
         let digest = format!("sha256:{}", sha256_hex(&data));
         if image.digest().is_some_and(|wanted| wanted != digest) {
-            return Err(format!("it gave {digest} for {image}"));
+            return Err(Refusal::Wrong(format!("it gave {digest} for {image}")));
         }
-        let content: Value = serde_json::from_slice(&data)
-            .map_err(|error| format!("its answer for {image} is no manifest: {error}"))?;
+        let content: Value = serde_json::from_slice(&data).map_err(|error| {
+            Refusal::Wrong(format!("its answer for {image} is no manifest: {error}"))
+        })?;
         if content["schemaVersion"] != 2 {
-            return Err(format!(
+            return Err(Refusal::Wrong(format!(
                 "the manifest of {image} has the schema version {}; only 2 is read",
                 content["schemaVersion"]
-            ));
+            )));
         }
         Ok(Document {
             data: data.to_vec(),
@@ -145,14 +149,16 @@ impl Pull<'_> {
 
     fn store(&self, document: &Document) -> Attempt<()> {
         let stored = self.layout.add_bytes(&document.data);
-        stored.map(drop).map_err(|error| error.to_string())
+        Ok(stored.map(drop).map_err(|error| error.to_string())?)
     }
 
     async fn blob(&self, descriptor: &Value) -> Attempt<()> {
         let digest = descriptor["digest"].as_str().unwrap_or_default();
         let size = descriptor["size"].as_u64();
         if !is_sha256(digest) {
-            return Err(format!("`{digest}` in its manifest is no SHA-256 digest"));
+            return Err(Refusal::Wrong(format!(
+                "`{digest}` in its manifest is no SHA-256 digest"
+            )));
         }
         let io = |error: std::io::Error| error.to_string();
         if self.layout.has(digest, size) {
@@ -168,8 +174,16 @@ impl Pull<'_> {
         self.client
             .pull_blob(self.image, &layer, file)
             .await
-            .map_err(|error| format!("{digest}: {}", chain(&error)))?;
-        self.layout.keep(draft, digest).map_err(io)
+            .map_err(|error| blob_refusal(digest, &error))?;
+        Ok(self.layout.keep(draft, digest).map_err(io)?)
+    }
+}
+
+fn blob_refusal(digest: &str, error: &OciDistributionError) -> Refusal {
+    let reason = format!("{digest}: {}", chain(error));
+    match error {
+        OciDistributionError::DigestError(_) => Refusal::Wrong(reason),
+        _ => Refusal::Unavailable(reason),
     }
 }
 
@@ -185,8 +199,8 @@ fn linux_amd64(index: &Value) -> Attempt<String> {
         }
         others.push(format!("{}/{}", part("os"), part("architecture")));
     }
-    Err(format!(
+    Err(Refusal::Unavailable(format!(
         "it has no linux/amd64 variant; it has: {}",
         others.join(", ")
-    ))
+    )))
 }

@@ -326,3 +326,47 @@ fn an_image_that_is_not_there_is_named_with_the_registry() {
         "{error}"
     );
 }
+
+#[test]
+fn all_images_that_no_registry_has_are_named() {
+    let server = Server::start(OPEN, "x");
+    let client = Client::of(&server);
+    let host = &server.host;
+    let yaml =
+        format!("init: [\"{host}/team/a:1\", \"{host}/team/tool:1\", \"{host}/team/b:1\"]\n");
+    fs_err::write(client.path("os.yaml"), yaml).unwrap();
+    let output = client.pull(&["--plain-http", host]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{errors}");
+    assert!(errors.contains("team/a:1"), "{errors}");
+    assert!(errors.contains("team/b:1"), "{errors}");
+    assert!(!errors.contains("team/tool:1"), "{errors}");
+    assert!(client.locked().is_some(), "what was pulled is locked");
+}
+
+#[test]
+fn damaged_content_is_not_taken_for_an_absent_image() {
+    let server = Server::start(OPEN, "whole");
+    server.damage_layer("whole");
+    let client = Client::of(&server);
+    let output = client.pull(&["--plain-http", &server.host]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn an_image_that_is_made_elsewhere_is_not_asked_for() {
+    // A name that can be nobody's: RFC 2606.
+    let client = Client::naming("registry.invalid");
+    assert_eq!(client.pulled(&["--except", &client.reference]), "");
+}
+
+#[test]
+fn the_lock_file_can_be_elsewhere() {
+    let server = Server::start(OPEN, "first");
+    let client = Client::of(&server);
+    let lock = client.path("other.lock");
+    client.pulled(&["--plain-http", &server.host, "--lock", text(&lock)]);
+    assert!(client.locked().is_none());
+    let digest = Lock::read(&lock).unwrap();
+    assert!(digest.get(&client.reference).is_some());
+}

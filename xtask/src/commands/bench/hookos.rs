@@ -229,7 +229,8 @@ impl Bench<'_> {
         let out = self.folder.join("linuxkit-out");
         fs_err::create_dir_all(&out)?;
         linuxkit.import(&ImageSource::open(&self.set.images)?, definition)?;
-        let theirs = self.edited(self.runs.min(3), || linuxkit.build(definition, &out))?;
+        let base = self.set.definition.parent().unwrap_or(Path::new("/"));
+        let theirs = self.edited(self.runs.min(3), || linuxkit.build(definition, base, &out))?;
         let name = self.set.name;
         tell(&format!("{name}: linuxkit"), &theirs);
         let median = milliseconds_median(&theirs);

@@ -87,6 +87,9 @@ pub struct Kernel {
     /// Patterns of firmware, relative to lib/firmware.
     #[serde(default)]
     pub firmware: Vec<String>,
+    /// Names of modules that any init loads before volumes and containers.
+    #[serde(default)]
+    pub early: Vec<String>,
 }
 
 impl Definition {

@@ -14,8 +14,18 @@ use super::root::{RootTar, new_header};
 use super::selection::Pattern;
 use crate::process;
 
+/// Where the names of modules are that are loaded before volumes and containers, and the program that loads them for an
+/// init which does not look there (hookos/init, `modules.rs`).
+const EARLY: (&str, &str) = ("etc/modules-load.d/kernel.conf", "etc/init.d/001-modules");
+
 /// Adds `kernel` and `kernel.tar` to the image. `debian` is the tar of the kernel's packages.
-pub fn write(debian: &Path, kernel: &Kernel, scratch: &Path, image: &mut RootTar) -> Result<()> {
+pub fn write(
+    debian: &Path,
+    kernel: &Kernel,
+    init_binary: &Path,
+    scratch: &Path,
+    image: &mut RootTar,
+) -> Result<()> {
     let root = scratch.join("kernel-root");
     unpack(debian, &root)?;
     let modules = Modules::find(&root)?;
@@ -27,6 +37,7 @@ pub fn write(debian: &Path, kernel: &Kernel, scratch: &Path, image: &mut RootTar
         &root.join("lib/firmware"),
         &Pattern::list(&kernel.firmware)?,
     )?;
+    load_early(&root, kernel, &chosen, init_binary)?;
     let tar = scratch.join("kernel.tar");
     pack(&root, &tar)?;
     image.file_from(
@@ -39,6 +50,32 @@ pub fn write(debian: &Path, kernel: &Kernel, scratch: &Path, image: &mut RootTar
     image.file_from("kernel.tar", 0o644, &tar)?;
     fs_err::remove_file(tar)?;
     fs_err::remove_dir_all(root)?;
+    Ok(())
+}
+
+/// Adds what loads `early` to the root. Every name has to be one of the chosen modules.
+fn load_early(
+    root: &Path,
+    kernel: &Kernel,
+    chosen: &BTreeSet<String>,
+    init_binary: &Path,
+) -> Result<()> {
+    for name in &kernel.early {
+        let file = format!("/{name}.ko");
+        ensure!(
+            chosen.iter().any(|path| path.ends_with(&file)),
+            "the kernel image has no module {name}, which is to be loaded early"
+        );
+    }
+    if kernel.early.is_empty() {
+        return Ok(());
+    }
+    let (names, program) = (root.join(EARLY.0), root.join(EARLY.1));
+    for path in [&names, &program] {
+        fs_err::create_dir_all(path.parent().unwrap_or(root))?;
+    }
+    fs_err::write(names, kernel.early.join("\n") + "\n")?;
+    fs_err::copy(init_binary, program)?;
     Ok(())
 }
 
@@ -173,11 +210,15 @@ fn remove_other_firmware(dir: &Path, patterns: &[Pattern]) -> Result<()> {
     Ok(())
 }
 
-/// Packs lib, where modules and firmware are, in order, uncompressed as LinuxKit wants it.
+/// Packs lib, where modules and firmware are, and etc, in order, uncompressed as LinuxKit wants it.
 fn pack(root: &Path, out: &Path) -> Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(File::create(out)?));
     let mut folders = BTreeSet::new();
-    for path in files_below(&root.join("lib"))? {
+    let mut files = files_below(&root.join("lib"))?;
+    if root.join("etc").is_dir() {
+        files.extend(files_below(&root.join("etc"))?);
+    }
+    for path in files {
         let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
         for (at, _) in name.match_indices('/') {
             if folders.insert(name[..at].to_owned()) {
@@ -186,7 +227,8 @@ fn pack(root: &Path, out: &Path) -> Result<()> {
             }
         }
         let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
-        let mut header = new_header(EntryType::Regular, 0o644);
+        let mode = if name == EARLY.1 { 0o755 } else { 0o644 };
+        let mut header = new_header(EntryType::Regular, mode);
         header.set_size(file.metadata()?.len());
         tar.append_data(&mut header, &name, file)?;
     }

@@ -4,6 +4,7 @@
 mod pull;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -105,8 +106,8 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> Result<ExitCode> {
+    let done = match Cli::parse().command {
         Command::Build {
             definitions,
             images,
@@ -139,7 +140,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         #[cfg(feature = "registry")]
-        Command::Pull(arguments) => pull::run(arguments),
+        Command::Pull(arguments) => return pull::run(arguments),
         Command::Prune { cache, older_than } => {
             let age = Duration::from_secs(24 * 60 * 60) * older_than;
             for part in hookos::old_parts(&cache, age)? {
@@ -172,7 +173,8 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn build(request: &Request) -> Result<()> {
