@@ -19,7 +19,7 @@ const PROFILE: &str = "configs/profiles/upstream.yaml";
 
 /// The parts on the command line.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Arguments {
+pub struct HookosParts {
     /// Whose PID 1, runc and containerd HookOS has [default: reference]
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub hookos_init: Option<Init>,
@@ -84,7 +84,7 @@ fn of_profile(path: &Path) -> Result<Vec<String>> {
     Ok(init)
 }
 
-impl Arguments {
+impl HookosParts {
     fn reach(&self, sources: &Sources) -> Reach {
         Reach {
             mirror: self.registry_mirror.clone(),
@@ -117,7 +117,7 @@ impl Arguments {
     /// The choice, with all images at hand that the stages do not make, as far as the network may be asked.
     ///
     /// # Errors
-    /// Those of [`Arguments::choice`] and [`Pull::layout`].
+    /// Those of [`HookosParts::choice`] and [`Pull::layout`].
     pub fn prepare(&self, root: &Path, sources: &Sources, network: Network) -> Result<Choice> {
         let mut choice = self.choice(root)?;
         if network == Network::Never {

@@ -156,3 +156,13 @@ fn checkout() -> Result<PathBuf> {
         .to_owned();
     Ok(root)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_option_of_a_command_is_there_twice() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -7,7 +7,7 @@ use artifacts::plan::{Changes, Mirror, Replacement, Source};
 use clap::Args;
 
 use crate::acquire::Reach;
-use crate::hookos_parts;
+use crate::hookos_parts::HookosParts;
 use crate::stages::node_image::Layout;
 
 /// Whether publishers and registries may be asked.
@@ -31,7 +31,7 @@ pub struct Parts {
     #[arg(long, value_name = "FILE")]
     pub os_image: Option<PathBuf>,
     #[command(flatten)]
-    pub hookos: hookos_parts::Arguments,
+    pub hookos: HookosParts,
     /// Layout of the reference OS image [default: plain]
     #[arg(long, value_enum, conflicts_with = "os_image")]
     pub layout: Option<Layout>,
