@@ -120,7 +120,7 @@ impl HookosParts {
     /// Those of [`HookosParts::choice`] and [`Pull::layout`].
     pub fn prepare(&self, root: &Path, sources: &Sources, network: Network) -> Result<Choice> {
         let mut choice = self.choice(root)?;
-        if network == Network::Never {
+        if network == Network::Never && !sources.offline {
             return Ok(choice);
         }
         let derived = tempfile::tempdir()?;
@@ -139,7 +139,11 @@ impl HookosParts {
                 locking: Locking::Keep,
                 reach: &self.reach(sources),
             };
-            choice.pulled = Some(pull.layout(&missing)?);
+            choice.pulled = Some(if sources.offline {
+                pull.present(&missing)?
+            } else {
+                pull.layout(&missing)?
+            });
         }
         Ok(choice)
     }

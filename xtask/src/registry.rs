@@ -79,6 +79,22 @@ impl Pull<'_> {
         Ok(pulled)
     }
 
+    /// The layout that has the images `missing`, when all of them were pulled before.
+    ///
+    /// # Errors
+    /// [`NotRun`] with all images that were not.
+    pub fn present(&self, missing: &[String]) -> Result<PathBuf> {
+        let pulled = cache_dir()?.join("pulled");
+        let absent = self.absent(missing, &pulled)?;
+        if absent.is_empty() {
+            return Ok(pulled);
+        }
+        bail!(NotRun(format!(
+            "{} not on this machine, and --offline opens no connection; --images PATH takes images of this machine",
+            absent.join(", ")
+        )))
+    }
+
     fn check_locked(&self, references: &[String]) -> Result<()> {
         let lock = Lock::read(self.lock)?;
         let unlocked = references.iter().find(|it| lock.get(it).is_none());

@@ -6,7 +6,7 @@ mod release;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Input, Options, Stage, sources, test_double};
@@ -61,5 +61,11 @@ fn build(context: &Context) -> Result<()> {
         let name = entry?.file_name();
         files.push(format!("{}/{}", output::IMAGES, name.display()));
     }
-    test_double::note(&context.out, &files)
+    test_double::note(&context.out, &files)?;
+    let is_double = matches!(context.options.k3s, K3s::Double);
+    ensure!(
+        !is_double || test_double::of(&context.out)?.is_some(),
+        "refk3s was built without the marker by which it is told from a release"
+    );
+    Ok(())
 }
