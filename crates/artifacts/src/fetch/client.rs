@@ -11,7 +11,7 @@ use super::fault::{Fault, chain};
 use super::proxy::Proxies;
 
 /// Redirects that are followed; GitHub needs one, a mirror in front of it two.
-const REDIRECTS: usize = 10;
+pub const REDIRECTS: usize = 10;
 /// How long a server or proxy may take to accept a connection, at most.
 const CONNECT: Duration = Duration::from_secs(30);
 

@@ -9,7 +9,7 @@ use reqwest::{StatusCode, Url};
 use crate::Sha256;
 use crate::request::Attempt;
 
-use super::client::{RefusedRedirect, origin, shown};
+use super::client::{REDIRECTS, RefusedRedirect, origin, shown};
 use super::proxy::Proxy;
 
 /// The step that helps where a publisher cannot be reached.
@@ -138,7 +138,7 @@ impl Fault {
         Self::new(
             Kind::Broken,
             expected,
-            format!("the connection broke after {at} bytes: {}", chain(error)),
+            format!("the connection broke after {at} bytes: {}", end_of(error)),
             "run the same command again: it continues where it ended; or name a mirror by --mirror",
         )
     }
@@ -202,6 +202,20 @@ fn next_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdErr
     }
 }
 
+/// The innermost cause.
+fn root(error: &reqwest::Error) -> String {
+    let innermost = causes(error).last();
+    innermost.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Why a connection ended.
+fn end_of(error: &reqwest::Error) -> String {
+    match cause::<io::Error>(error) {
+        Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => "the server ended it".into(),
+        _ => root(error),
+    }
+}
+
 fn cause<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
     causes(error).find_map(|error| error.downcast_ref())
 }
@@ -212,7 +226,7 @@ pub async fn of_sending(error: reqwest::Error, url: &Url, proxy: Option<Proxy>) 
     let error = error.without_url();
     if let Some(redirect) = cause::<RefusedRedirect>(&error) {
         return Fault::refused(
-            format!("an answer over https after at most {} redirects", 10),
+            format!("an answer over https after at most {REDIRECTS} redirects"),
             format!("a redirect that is not followed: {redirect}"),
             "name a mirror by --mirror, or report it to the publisher",
         );
@@ -254,7 +268,7 @@ fn of_tls(error: &rustls::Error, url: &Url) -> Fault {
 }
 
 async fn of_connecting(error: &reqwest::Error, url: &Url, proxy: Option<Proxy>) -> Fault {
-    let mut seen = chain(error);
+    let mut seen = root(error);
     let Some(proxy) = proxy else {
         let (expected, check) = if error.is_dns() {
             let host = url.host_str().unwrap_or_default();
