@@ -1,5 +1,6 @@
 //! Edits of a config-file's text that change nothing but the value meant.
 
+use crate::model::ConfigFile;
 use crate::values::{Complaint, SshKey};
 use crate::yaml::{Kind, Pointer, Tree};
 use crate::{ParseOptions, parse};
@@ -14,8 +15,10 @@ pub enum EditError {
     #[error("the key to add: {}", .0.message)]
     Key(Complaint),
     /// The edited text no longer says what it should.
-    #[error("editing /operatingSystem/sshKey would give a config-file that does not hold the key")]
-    Lost,
+    #[error(
+        "editing /operatingSystem/{0} would give a config-file that does not hold what is added"
+    )]
+    Lost(&'static str),
 }
 
 /// The text of a config-file with one more SSH key at /operatingSystem/sshKey, all else unchanged.
@@ -24,11 +27,7 @@ pub enum EditError {
 /// The config-file or the key is invalid.
 pub fn add_ssh_key(text: &str, key: &str) -> Result<String, EditError> {
     let key: SshKey = key.parse().map_err(EditError::Key)?;
-    let before = parse(text, &ParseOptions::default());
-    let (Some(config), Some(tree)) = (before.config, before.tree) else {
-        let first = before.diagnostics.into_iter().map(|d| d.message).next();
-        return Err(EditError::Invalid(first.unwrap_or_default()));
-    };
+    let (config, tree) = read(text)?;
     let mut keys: Vec<&SshKey> = config.operating_system.ssh_keys();
     if !keys.contains(&&key) {
         keys.push(&key);
@@ -37,18 +36,68 @@ pub fn add_ssh_key(text: &str, key: &str) -> Result<String, EditError> {
         .iter()
         .map(|key| crate::emit::quoted(key.as_str()))
         .collect();
-    let edited = replace(text, &tree, &format!("[{}]", quoted.join(", ")));
+    let edited = set(text, &tree, "sshKey", &format!("[{}]", quoted.join(", ")));
     let after = parse(&edited, &ParseOptions::default());
     let holds = after
         .config
         .is_some_and(|config| config.operating_system.ssh_keys() == keys);
-    holds.then_some(edited).ok_or(EditError::Lost)
+    holds.then_some(edited).ok_or(EditError::Lost("sshKey"))
 }
 
-/// Puts a flow value at /operatingSystem/sshKey.
-fn replace(text: &str, tree: &Tree, value: &str) -> String {
+/// The text of a config-file with one more file in /operatingSystem/writeFiles, the first there, all else unchanged.
+///
+/// # Errors
+/// The config-file is invalid, or would be with the file, as with a second one of the same path.
+pub fn add_written_file(text: &str, path: &str, content: &str) -> Result<String, EditError> {
+    let (config, tree) = read(text)?;
+    let quoted = crate::emit::quoted;
+    let item = format!("{{path: {}, content: {}}}", quoted(path), quoted(content));
+    let list = tree.find(&Pointer::from("/operatingSystem/writeFiles"));
+    let edited = match list.map(|id| tree.node(id)) {
+        Some(node) if matches!(&node.kind, Kind::Sequence(items) if !items.is_empty()) => {
+            insert_first(text, &tree, node.span.start, &item)
+        }
+        _ => set(text, &tree, "writeFiles", &format!("[{item}]")),
+    };
+    let holds = |after: ConfigFile| match after.operating_system.write_files.split_first() {
+        Some((first, others)) => {
+            let bytes = first.bytes().unwrap_or_default();
+            first.path.as_str() == path
+                && bytes == content.as_bytes()
+                && others.len() == config.operating_system.write_files.len()
+        }
+        None => false,
+    };
+    let after = parse(&edited, &ParseOptions::default());
+    let holds = after.config.is_some_and(holds);
+    holds.then_some(edited).ok_or(EditError::Lost("writeFiles"))
+}
+
+/// A config-file without errors, and where its parts stand.
+fn read(text: &str) -> Result<(ConfigFile, Tree), EditError> {
+    let parsed = parse(text, &ParseOptions::default());
+    match (parsed.config, parsed.tree) {
+        (Some(config), Some(tree)) => Ok((config, tree)),
+        _ => {
+            let first = parsed.diagnostics.into_iter().map(|d| d.message).next();
+            Err(EditError::Invalid(first.unwrap_or_default()))
+        }
+    }
+}
+
+/// Puts a flow value before the first item of the list that starts at `start`.
+fn insert_first(text: &str, tree: &Tree, start: usize, item: &str) -> String {
+    if text[start..].starts_with('[') {
+        return splice(text, start + 1..start + 1, &format!("{item}, "));
+    }
+    let indent = " ".repeat(tree.position(start).column - 1);
+    splice(text, start..start, &format!("- {item}\n{indent}"))
+}
+
+/// Puts a flow value at a key of /operatingSystem.
+fn set(text: &str, tree: &Tree, name: &str, value: &str) -> String {
     let section = Pointer::from("/operatingSystem");
-    let at = section.join("sshKey");
+    let at = section.join(name);
     if let (Some(entry), Some(id)) = (tree.entry(&at), tree.find(&at)) {
         // From the colon on: a block text's span does not have its `|`.
         let colon = text[entry.key_span.end..].find(':').unwrap_or_default();
@@ -65,13 +114,13 @@ fn replace(text: &str, tree: &Tree, value: &str) -> String {
                     return splice(
                         text,
                         node.span.start + 1..node.span.start + 1,
-                        &format!("sshKey: {value}, "),
+                        &format!("{name}: {value}, "),
                     );
                 }
                 false => node.span.start,
             };
             let column = tree.position(start).column - 1;
-            let line = format!("sshKey: {value}\n{}", " ".repeat(column));
+            let line = format!("{name}: {value}\n{}", " ".repeat(column));
             splice(text, start..start, &line)
         }
         Some(_) => {
@@ -82,11 +131,11 @@ fn replace(text: &str, tree: &Tree, value: &str) -> String {
             let end =
                 text[entry.key_span.end..].find(':').unwrap_or_default() + entry.key_span.end + 1;
             let range = span.map_or(end..end, |span| end..span.end);
-            splice(text, range, &format!(" {{sshKey: {value}}}"))
+            splice(text, range, &format!(" {{{name}: {value}}}"))
         }
         None => {
             let gap = if text.ends_with('\n') { "" } else { "\n" };
-            format!("{text}{gap}operatingSystem:\n  sshKey: {value}\n")
+            format!("{text}{gap}operatingSystem:\n  {name}: {value}\n")
         }
     }
 }
@@ -97,7 +146,7 @@ fn splice(text: &str, range: std::ops::Range<usize>, with: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::add_ssh_key;
+    use super::{add_ssh_key, add_written_file};
     use crate::{ParseOptions, parse};
 
     const KEY: &str =
@@ -223,6 +272,54 @@ mod tests {
         assert!(said.contains("`ssh-new` is not a key type"), "{said}");
         let said = error("version: 2.0\n", KEY);
         assert!(said.contains("has errors and cannot be edited: "), "{said}");
+    }
+
+    const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/50-a.yaml";
+
+    #[track_caller]
+    fn with_file(section: &str) -> Vec<String> {
+        let text = format!("{section}{KUBERNETES}");
+        let edited = add_written_file(&text, DROP_IN, "a: \"b\"\n").unwrap();
+        assert!(edited.contains(KUBERNETES), "the rest changed: {edited}");
+        let config = parse(&edited, &ParseOptions::default()).config.unwrap();
+        let files = config.operating_system.write_files;
+        files.iter().map(|file| file.path.to_string()).collect()
+    }
+
+    #[test]
+    fn a_file_is_added_where_there_is_no_list() {
+        for section in [
+            "",
+            "operatingSystem:\n",
+            "operatingSystem: {hostname: a}\n",
+            "operatingSystem:\n  writeFiles:\n  hostname: a\n",
+            "operatingSystem:\n  writeFiles: [] # none\n",
+        ] {
+            assert_eq!(with_file(section), [DROP_IN], "{section}");
+        }
+    }
+
+    #[test]
+    fn a_file_comes_before_those_of_a_list_of_either_style() {
+        for section in [
+            "operatingSystem:\n  writeFiles:\n    - path: /etc/a\n      content: |\n        x\n  hostname: a\n",
+            "operatingSystem:\n  writeFiles:\n  # first\n  - {path: /etc/a, content: x}\n",
+            "operatingSystem:\n  writeFiles: [{path: /etc/a, content: x}]\n",
+        ] {
+            assert_eq!(with_file(section), [DROP_IN, "/etc/a"], "{section}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_there_already_is_not_added() {
+        let text = format!(
+            "operatingSystem:\n  writeFiles: [{{path: {DROP_IN}, content: \"a: 1\"}}]\n{KUBERNETES}"
+        );
+        let error = add_written_file(&text, DROP_IN, "a: 2\n").unwrap_err();
+        assert!(
+            error.to_string().contains("/operatingSystem/writeFiles"),
+            "{error}"
+        );
     }
 
     #[test]

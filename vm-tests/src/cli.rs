@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::accel::AcceleratorChoice;
+use crate::leases::LeaseChoice;
 
 /// Installs a node in a virtual machine from a USB image and verifies it.
 #[derive(Debug, Parser)]
@@ -23,7 +24,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a copy of a config-file that also has the test's SSH key
+    /// Make a copy of a config-file that also has the test's SSH key and, for an emulated machine, longer leases
     ///
     /// The key pair is made once in the folder and kept, so that the same
     /// config-file always gives the same copy. The USB image has to be made
@@ -38,9 +39,38 @@ pub enum Command {
         /// A key of your own that the config-file has already: the copy is then the file as it is.
         #[arg(long)]
         ssh_identity: Option<PathBuf>,
+        /// What the copy depends on besides.
+        #[command(flatten)]
+        emulation: EmulationArgs,
+    },
+    /// Find out how guest code is executed on this host, by a guest if need be, and remember it
+    Accelerator {
+        /// The scenario whose machine is tried.
+        #[arg(long)]
+        scenario: PathBuf,
+        /// The USB image that it is started from.
+        #[arg(long)]
+        usb: PathBuf,
+        /// Where the answer is remembered; `$XDG_CACHE_HOME/emts` when left out.
+        #[arg(long)]
+        cache: Option<PathBuf>,
     },
     /// Run a scenario and write its report
     Run(Box<RunArgs>),
+}
+
+/// What the copy of a config-file depends on besides the file.
+#[derive(Debug, clap::Args)]
+pub struct EmulationArgs {
+    /// How guest code will be executed.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub accel: AcceleratorChoice,
+    /// How long K3s' components keep their leases [default: long for an emulated machine, else default]
+    #[arg(long, value_enum)]
+    pub leases: Option<LeaseChoice>,
+    /// Where the accelerator's answer is remembered; `$XDG_CACHE_HOME/emts` when left out.
+    #[arg(long)]
+    pub cache: Option<PathBuf>,
 }
 
 /// The options of `run`.
@@ -61,6 +91,9 @@ pub struct RunArgs {
     /// `sen-installation-files.tar.gz` or its `-reference` form, for a scenario that has a workstation.
     #[arg(long, requires = "workstation")]
     pub installation_files: Option<PathBuf>,
+    /// The archive with the image of the harness's pods, for a scenario that starts them.
+    #[arg(long)]
+    pub workload: Option<PathBuf>,
     /// Where the run's own folder `<time>-<scenario>` is made, with its report and all
     /// other evidence, and the link `latest` to it.
     #[arg(long)]

@@ -4,9 +4,12 @@
 pub mod accel;
 pub mod cli;
 pub mod console;
+pub mod drop_ins;
 pub mod evidence;
 pub mod expectation;
 pub mod firmware;
+pub mod kube;
+pub mod leases;
 pub mod machine;
 pub mod node;
 pub mod nvram;

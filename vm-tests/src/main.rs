@@ -1,17 +1,19 @@
 //! `vm-tests`: the harness as a program. The library has all that it does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use vm_tests::cli::{Cli, Command, RunArgs};
-use vm_tests::evidence::{Report, StageRecord, new_run_folder};
+use vm_tests::accel::{Accelerator, AcceleratorChoice, choose_without_probe, kvm_device};
+use vm_tests::cli::{Cli, Command, EmulationArgs, RunArgs};
+use vm_tests::evidence::{StageRecord, new_run_folder};
+use vm_tests::leases::LeaseChoice;
 use vm_tests::output::Output;
 use vm_tests::prepare::{prepare, prepare_with_own_key};
-use vm_tests::scenario::{RunOptions, Scenario, WorkstationParts, run};
+use vm_tests::scenario::{Host, RunOptions, Scenario, WorkstationParts, choose_accelerator, run};
 
 /// Exit status after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -33,22 +35,71 @@ fn start(cli: Cli) -> Result<ExitCode> {
             config_file,
             out,
             ssh_identity,
+            emulation,
         } => {
-            let prepared = match ssh_identity {
-                Some(identity) => prepare_with_own_key(&config_file, &identity, &out)?,
-                None => prepare(&config_file, &out)?,
-            };
-            println!("{}", prepared.config_file.display());
+            print_prepared(&config_file, &out, ssh_identity.as_deref(), emulation)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Run(args) => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            let result = runtime.block_on(run_scenario(*args));
-            // A thread that waits for a silent guest must not hold up the end.
-            runtime.shutdown_background();
-            result
-        }
+        Command::Accelerator {
+            scenario,
+            usb,
+            cache,
+        } => block_on(find_accelerator(scenario, usb, cache)),
+        Command::Run(args) => block_on(run_scenario(*args)),
     }
+}
+
+fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(work);
+    // A thread that waits for a silent guest must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Prints the copy's path, and in a second line `undecided` where the leases in it depend on an accelerator that is not
+/// known yet.
+fn print_prepared(
+    config_file: &Path,
+    out: &Path,
+    identity: Option<&Path>,
+    emulation: EmulationArgs,
+) -> Result<()> {
+    let cache = emulation.cache.map_or_else(default_cache, Ok)?;
+    let known = choose_without_probe(emulation.accel, &cache, &kvm_device());
+    let accelerator = known.as_ref().map(|chosen| chosen.accelerator);
+    let leases = LeaseChoice::or_by(emulation.leases, accelerator.unwrap_or(Accelerator::Kvm));
+    let prepared = match identity {
+        Some(identity) => prepare_with_own_key(config_file, identity, out, leases)?,
+        None => prepare(config_file, out, leases)?,
+    };
+    println!("{}", prepared.config_file.display());
+    if accelerator.is_none() && emulation.leases.is_none() {
+        println!("undecided");
+    }
+    Ok(())
+}
+
+/// Prints the accelerator's name.
+async fn find_accelerator(
+    scenario: PathBuf,
+    usb: PathBuf,
+    cache: Option<PathBuf>,
+) -> Result<ExitCode> {
+    let scenario = Scenario::load(&scenario)?;
+    let cache = cache.map_or_else(default_cache, Ok)?;
+    let host = Host {
+        scenario: &scenario,
+        usb: &usb,
+        cache: &cache,
+    };
+    let folder = tempfile::tempdir()?;
+    let (output, interrupted) = (Output::new(), watch_interruption()?);
+    let choice = AcceleratorChoice::Auto;
+    let folder = folder.path().join("machine");
+    let probed = choose_accelerator(&host, choice, &folder, &output, interrupted).await?;
+    println!("{}", probed.chosen.accelerator.name());
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_scenario(args: RunArgs) -> Result<ExitCode> {
@@ -58,7 +109,8 @@ async fn run_scenario(args: RunArgs) -> Result<ExitCode> {
     let report = run(&options, &output, interrupted.clone()).await;
     drop(output);
     let report = report?;
-    print_result(&report, &options);
+    print!("{}", report.summary());
+    println!("evidence: {}", options.evidence.display());
     println!(
         "{} passed, {} failed",
         u8::from(report.passed),
@@ -92,6 +144,11 @@ fn options(args: RunArgs) -> Result<RunOptions> {
             .with_context(|| format!("{} is no list of stages", path.display()))?,
     };
     let scenario = Scenario::load(&args.scenario)?;
+    anyhow::ensure!(
+        args.workload.is_some() || !scenario.starts_pods(),
+        "the scenario {} starts pods: give their image with --workload; `cargo xtask e2e` builds it",
+        scenario.name
+    );
     Ok(RunOptions {
         evidence: new_run_folder(&args.evidence, &scenario.name)?,
         scenario,
@@ -104,6 +161,7 @@ fn options(args: RunArgs) -> Result<RunOptions> {
                 installation_files,
             },
         ),
+        workload: args.workload,
         cache: args.cache.map_or_else(default_cache, Ok)?,
         profile: args.profile,
         replaced: args.replaced,
@@ -148,26 +206,4 @@ fn watch_interruption() -> Result<watch::Receiver<bool>> {
         }
     });
     Ok(receiver)
-}
-
-fn print_result(report: &Report, options: &RunOptions) {
-    let failed: Vec<_> = report.failed_checks().collect();
-    println!(
-        "{}: {} checks, {} failed, {:.0} s; {}",
-        report.scenario,
-        report.checks.len(),
-        failed.len(),
-        report.seconds,
-        report.k3s
-    );
-    for check in &failed {
-        println!(
-            "  {}: {}\n    expected: {}\n    actual:   {}",
-            check.key, check.check, check.expected, check.actual
-        );
-    }
-    if let Some(failure) = &report.failure {
-        println!("error: {failure}");
-    }
-    println!("evidence: {}", options.evidence.display());
 }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use cluster_bootstrapper::edit::add_ssh_key;
+use cluster_bootstrapper::edit::{add_ssh_key, add_written_file};
 use cluster_bootstrapper::{ParseOptions, parse};
+
+use crate::leases::{DROP_IN, LeaseChoice, Leases};
 
 /// What was prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +26,13 @@ pub struct Prepared {
 ///
 /// # Errors
 /// The config-file or the key cannot be read, the copy cannot be written.
-pub fn prepare_with_own_key(config_file: &Path, identity: &Path, out: &Path) -> Result<Prepared> {
-    let text = read_valid(config_file)?;
+pub fn prepare_with_own_key(
+    config_file: &Path,
+    identity: &Path,
+    out: &Path,
+    leases: LeaseChoice,
+) -> Result<Prepared> {
+    let text = with_leases(&read_valid(config_file)?, leases)?;
     if !identity.is_file() {
         bail!("the SSH key {} does not exist", identity.display());
     }
@@ -46,8 +53,8 @@ pub fn prepare_with_own_key(config_file: &Path, identity: &Path, out: &Path) -> 
 /// # Errors
 /// The config-file has errors, `ssh-keygen` is missing or fails, a file cannot
 /// be written.
-pub fn prepare(config_file: &Path, out: &Path) -> Result<Prepared> {
-    let text = read_valid(config_file)?;
+pub fn prepare(config_file: &Path, out: &Path, leases: LeaseChoice) -> Result<Prepared> {
+    let text = with_leases(&read_valid(config_file)?, leases)?;
     fs_err::create_dir_all(out)?;
     let identity = out.join("id_ed25519");
     if !identity.exists() || !identity.with_extension("pub").exists() {
@@ -67,6 +74,17 @@ pub fn prepare(config_file: &Path, out: &Path) -> Result<Prepared> {
         config_file: copy,
         identity,
     })
+}
+
+/// The text with longer leases, if they are wanted and it has not its own for all.
+fn with_leases(text: &str, choice: LeaseChoice) -> Result<String> {
+    let config = parse(text, &ParseOptions::default()).config;
+    let wanted = config.filter(|_| choice == LeaseChoice::Long);
+    match wanted.and_then(|config| Leases::wanted(&config).drop_in()) {
+        Some(drop_in) => add_written_file(text, DROP_IN, &drop_in)
+            .context("cannot add the harness's longer leases; `--leases default` leaves them out"),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// The text of a config-file without errors; else all of them, with their lines.
@@ -137,11 +155,27 @@ mod tests {
         let config = folder.path().join("config.yaml");
         fs_err::write(&config, CONFIG).unwrap();
         let out = folder.path().join("keys");
-        let first = prepare(&config, &out).unwrap();
+        let first = prepare(&config, &out, LeaseChoice::Default).unwrap();
         let bytes = fs_err::read(&first.config_file).unwrap();
-        let second = prepare(&config, &out).unwrap();
+        let second = prepare(&config, &out, LeaseChoice::Default).unwrap();
         assert_eq!(fs_err::read(&second.config_file).unwrap(), bytes);
         assert!(String::from_utf8_lossy(&bytes).contains("ssh-ed25519 AAAA"));
+    }
+
+    #[test]
+    fn longer_leases_are_a_file_of_the_copy_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yaml");
+        fs_err::write(&config, CONFIG).unwrap();
+        let out = folder.path().join("keys");
+        let copy = prepare(&config, &out, LeaseChoice::Long).unwrap();
+        let text = fs_err::read_to_string(&copy.config_file).unwrap();
+        let parsed = parse(&text, &ParseOptions::default()).config.unwrap();
+        assert_eq!(
+            parsed.operating_system.write_files[0].path.as_str(),
+            DROP_IN
+        );
+        assert_eq!(fs_err::read_to_string(&config).unwrap(), CONFIG);
     }
 
     #[test]
@@ -149,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yaml");
         fs_err::write(&config, CONFIG).unwrap();
-        let prepared = prepare(&config, &folder.path().join("keys")).unwrap();
+        let prepared = prepare(&config, &folder.path().join("keys"), LeaseChoice::Default).unwrap();
         for path in [&prepared.config_file, &prepared.identity] {
             assert_eq!(
                 fs_err::metadata(path).unwrap().permissions().mode() & 0o777,
@@ -167,7 +201,7 @@ mod tests {
         fs_err::write(&config, "version: 1.0\n").unwrap();
         let error = format!(
             "{:#}",
-            prepare(&config, &folder.path().join("keys")).unwrap_err()
+            prepare(&config, &folder.path().join("keys"), LeaseChoice::Default).unwrap_err()
         );
         assert!(
             error.contains("config.yaml") && error.contains("kubernetes"),

@@ -184,8 +184,8 @@ mod tests {
             image.contains(&"bootstrapper") && !image.contains(&"node-image"),
             "{image:?}"
         );
-        // All but the image and the workstation that only scenarios need.
-        assert_eq!(required(&["usb"], &options).len(), stages::ALL.len() - 2);
+        // All but what only scenarios need: an image, the workstation, the workload's program and image.
+        assert_eq!(required(&["usb"], &options).len(), stages::ALL.len() - 4);
     }
 
     #[test]

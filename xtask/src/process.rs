@@ -3,6 +3,7 @@
 //! The first Ctrl-C (or SIGTERM, SIGHUP) asks every running group to end, the second kills it.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -151,6 +152,19 @@ pub fn run(command: &mut Command) -> Result<()> {
         Group::spawn(command)?.wait(|| {})?
     };
     expect_success(status, &name)
+}
+
+/// Runs `command` and returns the few lines that it prints; an error unless it ends with 0.
+pub fn output(command: &mut Command) -> Result<String> {
+    let name = display(command);
+    let mut group = Group::spawn(command.stdout(Stdio::piped()))?;
+    let status = group.wait(|| {})?;
+    expect_success(status, &name)?;
+    let mut text = String::new();
+    if let Some(mut stdout) = group.child.stdout.take() {
+        stdout.read_to_string(&mut text)?;
+    }
+    Ok(text)
 }
 
 /// An error that tells how `name` ended, unless it ended with 0.

@@ -33,6 +33,8 @@ pub struct ConsoleState {
     pub refused: Vec<RefusedEntry>,
     /// How many Linux kernels have said that they start with Secure Boot on.
     pub secure_starts: usize,
+    /// When the last line came.
+    pub last_line: Option<Instant>,
 }
 
 /// A boot entry that the firmware could not load or start.
@@ -92,6 +94,7 @@ impl ConsoleState {
             self.refused.extend(refused_entry(&line));
             self.secure_starts += usize::from(line.contains("UEFI Secure Boot is enabled"));
         }
+        self.last_line = Some(Instant::now());
         self.lines.push_back((port, line));
         if self.lines.len() > KEPT_LINES {
             self.lines.pop_front();

@@ -40,6 +40,9 @@ pub fn to_html(report: &Report, files: &[String]) -> String {
             escape(&report.replaced.join("; "))
         );
     }
+    for note in &report.notes {
+        let _ = writeln!(out, "<p>{}</p>", escape(note));
+    }
     if let Some(failure) = &report.failure {
         let _ = writeln!(
             out,
@@ -145,6 +148,13 @@ fn write_files(out: &mut String, files: &[String]) {
 mod tests {
     use super::super::report::tests::sample;
     use super::*;
+
+    #[test]
+    fn the_harness_settings_are_named() {
+        let mut report = sample();
+        report.notes = vec!["leases <60 s>".into()];
+        assert!(to_html(&report, &[]).contains("<p>leases &lt;60 s&gt;</p>"));
+    }
 
     #[test]
     fn failed_checks_come_first_and_text_is_escaped() {

@@ -84,10 +84,16 @@ pub struct Report {
     /// What the last installation cost, when one was complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
+    /// The step in which the run ended early, if it did in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_step: Option<String>,
     /// Why the run ended early, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// What was seen on the consoles that needs no failure but a look.
+    /// Settings of the harness that the node would not have by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What was seen that needs no failure but a look: on the consoles, in the journal, of time that was needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -96,6 +102,42 @@ impl Report {
     /// The checks that do not hold.
     pub fn failed_checks(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| !check.passed)
+    }
+
+    /// What a person reads at the end of a run: how it went, what K3s it was, what failed and why.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let failed: Vec<_> = self.failed_checks().collect();
+        let step = self.failed_step.as_deref();
+        let ended = match (&self.failure, step) {
+            (None, _) => String::new(),
+            (Some(_), None) => "ended early; ".to_owned(),
+            (Some(_), Some(step)) => format!("ended early in {step}; "),
+        };
+        let k3s = match self.k3s.as_str() {
+            "" => String::new(),
+            k3s => format!("; {k3s}"),
+        };
+        let mut text = format!(
+            "{}: {ended}{} checks, {} failed, {:.0} s{k3s}\n",
+            self.scenario,
+            self.checks.len(),
+            failed.len(),
+            self.seconds,
+        );
+        for note in self.notes.iter().chain(&self.warnings) {
+            text += &format!("  note: {note}\n");
+        }
+        for check in failed {
+            text += &format!(
+                "  {}: {}\n    expected: {}\n    actual:   {}\n",
+                check.key, check.check, check.expected, check.actual
+            );
+        }
+        if let Some(failure) = &self.failure {
+            text += &format!("error: {failure}\n");
+        }
+        text
     }
 
     /// Sets `passed` from what was found. A run without a single check proves
@@ -141,7 +183,9 @@ pub(super) mod tests {
             }],
             checks: vec![check("/kubernetes", true), check("/operatingSystem", false)],
             installation: None,
+            failed_step: None,
             failure: None,
+            notes: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -151,6 +195,35 @@ pub(super) mod tests {
         let report = sample();
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+    }
+
+    #[test]
+    fn the_summary_names_the_step_that_ended_the_run_and_why() {
+        let mut report = sample();
+        report.checks.pop();
+        report.k3s.clear();
+        report.failed_step = Some("ready".into());
+        report.failure = Some("while waiting for a ready node: K3s ended".into());
+        assert_eq!(
+            report.summary(),
+            "sample: ended early in ready; 1 checks, 0 failed, 12 s\nerror: while waiting for a ready node: K3s ended\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_has_the_harness_settings_and_what_needs_a_look() {
+        let mut report = sample();
+        report.notes = vec!["leases of 60 s".into()];
+        report.warnings = vec!["boot 1: K3s ended".into()];
+        let text = report.summary();
+        assert!(
+            text.starts_with("sample: 2 checks, 1 failed, 12 s; k3s version v1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("note: leases of 60 s\n  note: boot 1: K3s ended\n"),
+            "{text}"
+        );
     }
 
     #[test]

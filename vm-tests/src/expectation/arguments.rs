@@ -13,7 +13,7 @@ use crate::ssh::GuestOutput;
 /// The kubelet's port.
 const KUBELET_PORT: u16 = 10250;
 /// The configuration that the running kubelet works with.
-const CONFIGZ: &str = "n=$(k3s kubectl get nodes -o 'jsonpath={.items[0].metadata.name}') && k3s kubectl get --raw=/api/v1/nodes/$n/proxy/configz";
+const CONFIGZ: Probe = Probe::Kubelet("configz");
 /// TLS 1.2 suites that a Go server may take: what is configured must be a part,
 /// and what is not configured must be refused.
 const SUITES: [&str; 10] = [
@@ -198,7 +198,7 @@ fn kubelet_argument(key: &str, field: String, value: String) -> Expectation {
         key,
         format!("the running kubelet works with {field}"),
         value.clone(),
-        Probe::shell(CONFIGZ),
+        CONFIGZ,
         move |answer| {
             let config = match configz(answer) {
                 Ok(config) => config,
@@ -219,7 +219,7 @@ pub(super) fn kubelet_setting(key: &str, field: &'static str, wanted: Value) -> 
         key,
         format!("the running kubelet works with {field}"),
         text_of(&wanted),
-        Probe::shell(CONFIGZ),
+        CONFIGZ,
         move |answer| match configz(answer) {
             Ok(config) => Verdict::when(config[field] == wanted, text_of(&config[field])),
             Err(verdict) => verdict,

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use super::judge::{Verdict, equals, failed, node, objects};
 use super::{Expectation, Source};
-use crate::node::{Objects, Probe};
+use crate::kube::KUBECONFIG;
+use crate::node::Probe;
 use crate::ssh::GuestOutput;
 
 /// Port of the API when the config-file names none.
@@ -23,7 +24,7 @@ pub(super) fn api_port(server: &ServerConfig) -> u16 {
 
 /// The cluster's objects.
 pub(super) fn all_objects() -> Probe {
-    Probe::shell(Objects::COMMAND)
+    Probe::Objects
 }
 
 pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
@@ -126,7 +127,6 @@ fn dns(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expectation>
 fn addresses(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expectation> {
     let port = api_port(server);
     let mut all = Vec::new();
-    let ready = || Probe::shell("k3s kubectl get --raw=/readyz");
     for (index, name) in server.tls_san.iter().enumerate() {
         let name = name.to_string();
         let check = format!("the API's certificate is for tlsSan[{index}]");
@@ -138,18 +138,20 @@ fn addresses(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expect
             move |answer| certificate_names(answer, &name),
         ));
     }
-    if server.https_listen_port.is_some() {
-        let command = "k3s kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}' | sed 's/.*://'";
-        all.push(Expectation::new(
-            key("httpsListenPort"),
-            "kubectl reaches the API at the port",
-            port.to_string(),
-            Probe::shell(format!(
-                "k3s kubectl get --raw=/readyz >/dev/null && {command}"
-            )),
-            equals(port),
-        ));
-    }
+    // The node's administrator has no other tool: the one kubectl that is started on the node.
+    let port_key = match server.https_listen_port {
+        Some(_) => key("httpsListenPort"),
+        None => "/kubernetes/kind".to_owned(),
+    };
+    all.push(Expectation::new(
+        port_key,
+        "the node's own kubectl reaches the API at the port",
+        port.to_string(),
+        Probe::shell(format!(
+            "k3s kubectl get --raw=/readyz >/dev/null && sed -n 's/^ *server: .*:\\([0-9]*\\)$/\\1/p' {KUBECONFIG}"
+        )),
+        equals(port),
+    ));
     if let Some(address) = &server.bind_address {
         let address = address.address();
         all.push(Expectation::new(
@@ -163,18 +165,18 @@ fn addresses(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expect
             key("bindAddress"),
             "the API answers",
             "ok",
-            ready(),
+            Probe::Api("/readyz".into()),
             equals("ok"),
         ));
     }
-    let endpoint = "k3s kubectl get --raw=/api/v1/namespaces/default/endpoints/kubernetes";
+    let endpoint = || Probe::Api("/api/v1/namespaces/default/endpoints/kubernetes".into());
     if let Some(address) = &server.advertise_address {
         let address = address.address().to_string();
         all.push(Expectation::new(
             key("advertiseAddress"),
             "the endpoint of the Service kubernetes",
             &address,
-            Probe::shell(endpoint),
+            endpoint(),
             endpoint_has("addresses", "ip", address.clone()),
         ));
     }
@@ -184,7 +186,7 @@ fn addresses(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expect
             key("advertisePort"),
             "the port of the endpoint of the Service kubernetes",
             &port,
-            Probe::shell(endpoint),
+            endpoint(),
             endpoint_has("ports", "port", port.clone()),
         ));
     }

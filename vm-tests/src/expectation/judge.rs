@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde_json::Value;
 
-use crate::node::Objects;
+use crate::kube::Objects;
 use crate::ssh::GuestOutput;
 
 /// How many characters of an answer a check shows.

@@ -23,7 +23,10 @@ use crate::node::{Facts, Probe};
 use crate::ssh::GuestOutput;
 
 pub use judge::Verdict;
-pub use workload::{Workload, handlers};
+pub use workload::{Image, TEST_IMAGE, Workload, handlers};
+
+/// Prints what the installed K3s says it is.
+pub const K3S_VERSION: &str = "k3s --version";
 
 /// Judges the answers to an expectation's questions, in their order.
 pub type Judge = Box<dyn Fn(&[&GuestOutput]) -> Verdict + Send + Sync>;

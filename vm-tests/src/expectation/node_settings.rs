@@ -4,7 +4,7 @@ use cluster_bootstrapper::k3s::{Setting, settings};
 
 use super::cluster::all_objects;
 use super::judge::{Verdict, failed, has_line, node, objects};
-use super::{Expectation, Source};
+use super::{Expectation, K3S_VERSION, Source};
 use crate::node::Probe;
 use crate::ssh::GuestOutput;
 
@@ -108,7 +108,7 @@ fn installation(source: &Source) -> Vec<Expectation> {
             format!("{}/version", source.k3s),
             "K3s has the version",
             &wanted,
-            Probe::shell("k3s --version"),
+            Probe::shell(K3S_VERSION),
             {
                 let wanted = wanted.clone();
                 move |answer: &GuestOutput| {

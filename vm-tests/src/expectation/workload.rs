@@ -7,8 +7,8 @@ use cluster_bootstrapper::model::ConfigSpec;
 use serde_json::json;
 
 use super::cluster::all_objects;
-use super::judge::{Verdict, node, objects};
-use super::{Expectation, Source};
+use super::judge::{Verdict, equals, node, objects};
+use super::{Expectation, K3S_VERSION, Source};
 use crate::node::Probe;
 use crate::shell::quote;
 
@@ -17,37 +17,67 @@ const CONTAINERD_CONFIG: &str = "/var/lib/rancher/k3s/agent/etc/containerd/confi
 /// Where K3s looks for its templates.
 const TEMPLATE_FOLDER: &str = "/var/lib/rancher/k3s/agent/etc/containerd/";
 
+/// The image that the harness brings to the node, as its archive names it.
+pub const TEST_IMAGE: &str = "docker.io/emts/test-workload:1";
+/// The port on which its program tells who asks what it is.
+const TEST_PORT: u16 = 8080;
+
+/// Where pods are made.
+const PODS: &str = "/api/v1/namespaces/default/pods";
+/// Where runtime classes are made.
+const CLASSES: &str = "/apis/node.k8s.io/v1/runtimeclasses";
+
+/// What a pod runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Image {
+    /// The image that every pod is built on, preloaded with K3s' own.
+    Pause,
+    /// The harness's.
+    Test,
+}
+
 /// A pod that the verification runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
     /// Its name, in the namespace `default`.
     pub pod: String,
+    /// What it runs.
+    pub image: Image,
     /// The runtime handler, if another than the default.
     pub handler: Option<String>,
 }
 
 impl Workload {
-    /// The pods for a config-file: one under the default runtime, one under
+    /// The pods for a config-file: two under the default runtime, one under
     /// each runtime of the user's containerd template.
     #[must_use]
     pub fn of(spec: &ConfigSpec) -> Vec<Self> {
-        let mut all = vec![Self {
-            pod: "emts-default".into(),
-            handler: None,
-        }];
+        let mut all = vec![
+            Self::by_default("emts-preloaded", Image::Pause),
+            Self::by_default("emts-default", Image::Test),
+        ];
         all.extend(handlers(spec).into_iter().map(|(_, handler)| Self {
             pod: format!(
                 "emts-runtime-{}",
                 handler.to_lowercase().replace(['_', '.'], "-")
             ),
+            image: Image::Test,
             handler: Some(handler),
         }));
         all
     }
 
-    /// The objects that make it, as JSON for `kubectl apply`.
+    fn by_default(pod: &str, image: Image) -> Self {
+        Self {
+            pod: pod.to_owned(),
+            image,
+            handler: None,
+        }
+    }
+
+    /// The objects that make it, each with the list that it is made in.
     #[must_use]
-    pub fn manifest(&self, image: &str) -> Vec<serde_json::Value> {
+    pub fn objects(&self, image: &str) -> Vec<(&'static str, serde_json::Value)> {
         let mut pod = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.pod, "namespace": "default"},
             "spec": {
@@ -58,13 +88,11 @@ impl Workload {
             }
         });
         let Some(handler) = &self.handler else {
-            return vec![pod];
+            return vec![(PODS, pod)];
         };
         pod["spec"]["runtimeClassName"] = json!(self.pod);
-        vec![
-            json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": self.pod}, "handler": handler}),
-            pod,
-        ]
+        let class = json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": self.pod}, "handler": handler});
+        vec![(CLASSES, class), (PODS, pod)]
     }
 }
 
@@ -126,13 +154,6 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
         ),
         kubelet_version(),
     ];
-    all.push(pod_runs(
-        "/kubernetes/kind",
-        &Workload {
-            pod: "emts-default".into(),
-            handler: None,
-        },
-    ));
     for (index, handler) in handlers(spec) {
         let key = format!("{}/content", source.file(index));
         let command = format!(
@@ -147,18 +168,17 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
             |answer| Verdict::when(answer.status == 0, answer.text().trim()),
         ));
     }
-    for workload in Workload::of(spec)
-        .into_iter()
-        .filter(|workload| workload.handler.is_some())
-    {
-        let index = handlers(spec)
+    for workload in Workload::of(spec) {
+        let file = handlers(spec)
             .into_iter()
-            .find(|(_, handler)| Some(handler) == workload.handler.as_ref())
-            .map_or(0, |(index, _)| index);
-        all.push(pod_runs(
-            &format!("{}/content", source.file(index)),
-            &workload,
-        ));
+            .find(|(_, handler)| Some(handler) == workload.handler.as_ref());
+        let key = file.map_or("/kubernetes/kind".to_owned(), |(index, _)| {
+            format!("{}/content", source.file(index))
+        });
+        all.push(pod_runs(&key, &workload));
+        if workload.image == Image::Test {
+            all.extend(pod_answers(&key, &workload));
+        }
     }
     all
 }
@@ -169,7 +189,7 @@ fn kubelet_version() -> Expectation {
         key: "/kubernetes/kind".into(),
         check: "the node's kubelet is that of the installed K3s".into(),
         expected: "the version of `k3s --version`".into(),
-        probes: vec![all_objects(), Probe::shell("k3s --version")],
+        probes: vec![all_objects(), Probe::shell(K3S_VERSION)],
         judge: Box::new(|answers| {
             let [objects, version] = answers else {
                 return Verdict::bad("not asked");
@@ -186,17 +206,39 @@ fn kubelet_version() -> Expectation {
     }
 }
 
+fn runtime(workload: &Workload) -> String {
+    let handler = workload.handler.as_ref();
+    handler.map_or("the default runtime".to_owned(), |handler| {
+        format!("the runtime {handler}")
+    })
+}
+
+/// The pod's program says by its log and over the pod network where it runs: as process 1 on a host of the pod's name.
+fn pod_answers(key: &str, workload: &Workload) -> Vec<Expectation> {
+    let (pod, runtime) = (&workload.pod, runtime(workload));
+    let says = format!("emts test workload on {pod}, process 1");
+    let expectation = |check: &str, path: String| {
+        let check = format!("{check} under {runtime}");
+        Expectation::new(key, check, says.clone(), Probe::Api(path), equals(&says))
+    };
+    vec![
+        expectation("the log of the pod's program", format!("{PODS}/{pod}/log")),
+        expectation(
+            "the answer of the pod's program through the API",
+            format!("{PODS}/{pod}:{TEST_PORT}/proxy/"),
+        ),
+    ]
+}
+
 fn pod_runs(key: &str, workload: &Workload) -> Expectation {
     let pod = workload.pod.clone();
-    let under = workload
-        .handler
-        .as_ref()
-        .map_or("the default runtime".to_owned(), |handler| {
-            format!("the runtime {handler}")
-        });
+    let image = match workload.image {
+        Image::Pause => "a preloaded image",
+        Image::Test => "an archive in agent/images",
+    };
     Expectation::new(
         key,
-        format!("a pod from a preloaded image runs under {under}"),
+        format!("a pod from {image} runs under {}", runtime(workload)),
         "Running",
         all_objects(),
         objects(move |objects| {
@@ -243,13 +285,13 @@ mod tests {
     fn a_pod_under_a_runtime_brings_its_class() {
         let workload = Workload {
             pod: "emts-runtime-custom".into(),
+            image: Image::Test,
             handler: Some("custom".into()),
         };
-        let objects = workload.manifest("pause:1");
-        assert_eq!(objects[0]["handler"], "custom");
-        assert_eq!(
-            objects[1]["spec"]["runtimeClassName"],
-            objects[0]["metadata"]["name"]
-        );
+        let [(CLASSES, class), (PODS, pod)] = &workload.objects("a:1")[..] else {
+            panic!("a class, then its pod");
+        };
+        assert_eq!(class["handler"], "custom");
+        assert_eq!(pod["spec"]["runtimeClassName"], class["metadata"]["name"]);
     }
 }

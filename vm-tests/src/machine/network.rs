@@ -54,6 +54,23 @@ impl Network {
     }
 }
 
+/// The command of QEMU's monitor that forwards a free port of the host's loopback to a port of the guest.
+pub(super) fn forwarding(port: u16) -> String {
+    format!("hostfwd_add {NETWORK} tcp:127.0.0.1:0-:{port}")
+}
+
+/// The host's port in the answer to `info usernet` that leads to a port of the guest: the line of a forward has protocol
+/// and state, descriptor, source address and port, destination address and port, ...
+pub(super) fn forwarded(text: &str, port: u16) -> Option<u16> {
+    let forwards = text
+        .lines()
+        .filter(|line| line.contains("TCP[HOST_FORWARD]"));
+    let words = forwards.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words
+        .filter(|words| words.get(5).and_then(|word| word.parse().ok()) == Some(port))
+        .find_map(|words| words.get(3)?.parse().ok())
+}
+
 /// The network that QEMU makes, with SSH of the guest forwarded. Port 0: QEMU binds a free port itself, so no port is
 /// chosen and lost before it is bound.
 fn user(id: &str, restrict: &str) -> String {
@@ -77,6 +94,14 @@ mod tests {
         assert!(commands[0].contains("restrict=on,hostfwd"), "{commands:?}");
         assert!(commands[1].ends_with("bus=card-port"), "{commands:?}");
         assert!(!Network::None.reaches_ssh());
+    }
+
+    #[test]
+    fn finds_the_forwarded_port_in_the_monitors_table() {
+        let text = "Hub -1 (n0):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n  TCP[HOST_FORWARD]  11       127.0.0.1 40123       10.0.2.15  6443     0     0\r\n  TCP[HOST_FORWARD]  10       127.0.0.1 45643       10.0.2.15    22     0     0\r\n";
+        assert_eq!(forwarded(text, 22), Some(45643));
+        assert_eq!(forwarded(text, 6443), Some(40123));
+        assert_eq!(forwarded(text, 7443), None);
     }
 
     #[test]

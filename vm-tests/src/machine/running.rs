@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use super::code_cache;
 use super::group::ProcessGroup;
+use super::network;
 use super::plan::VmPlan;
 use crate::qmp::{Qmp, QmpError};
 
@@ -16,6 +17,8 @@ use crate::qmp::{Qmp, QmpError};
 const START: Duration = Duration::from_secs(30);
 /// How long QEMU may take to end after it was asked to.
 const QUIT: Duration = Duration::from_secs(10);
+/// The port of sshd in the guest.
+const SSH: u16 = 22;
 /// How many of QEMU's last messages a failure quotes.
 const QUOTED_LINES: usize = 8;
 
@@ -49,8 +52,15 @@ pub enum MachineError {
     #[error("QEMU's control channel failed")]
     Qmp(#[from] QmpError),
     /// The forwarded port is not in QEMU's answer.
-    #[error("QEMU does not tell the port that it forwards to the guest's SSH; it said: {0}")]
-    NoPort(String),
+    #[error(
+        "QEMU does not tell the port that it forwards to the guest's port {guest}; it said: {said}"
+    )]
+    NoPort {
+        /// The port in the guest.
+        guest: u16,
+        /// QEMU's answer.
+        said: String,
+    },
     /// Processes were left.
     #[error(
         "processes of the machine `{0}` survive its end; look for qemu-system-x86_64 in the process list"
@@ -132,8 +142,24 @@ impl RunningVm {
     /// # Errors
     /// QEMU does not answer, or forwards no port.
     pub async fn ssh_port(&self) -> Result<u16, MachineError> {
-        let text = self.qmp.monitor("info usernet").await?;
-        forwarded_port(&text).ok_or(MachineError::NoPort(text))
+        let said = self.qmp.monitor("info usernet").await?;
+        network::forwarded(&said, SSH).ok_or(MachineError::NoPort { guest: SSH, said })
+    }
+
+    /// A port of the host's loopback that leads to a port of the guest, from now on. Its owner in the guest sees
+    /// connections of the host as those of its network's gateway.
+    ///
+    /// # Errors
+    /// QEMU does not answer, or cannot forward the port.
+    pub async fn forward(&self, guest: u16) -> Result<u16, MachineError> {
+        let said = self.qmp.monitor("info usernet").await?;
+        if let Some(port) = network::forwarded(&said, guest) {
+            return Ok(port);
+        }
+        let refusal = self.qmp.monitor(&network::forwarding(guest)).await?;
+        let said = self.qmp.monitor("info usernet").await?;
+        let said = format!("{}{said}", refusal.trim());
+        network::forwarded(&said, guest).ok_or(MachineError::NoPort { guest, said })
     }
 
     /// Makes an emulated machine start again as fast as it did the first time; to be called at each reset.
@@ -215,29 +241,4 @@ fn death(plan: &VmPlan, status: Option<ExitStatus>) -> Death {
         tail
     };
     Death { status, messages }
-}
-
-/// The host's port in the answer to `info usernet`: the line of the forward has
-/// protocol and state, descriptor, source address, source port, ...
-fn forwarded_port(text: &str) -> Option<u16> {
-    let line = text
-        .lines()
-        .find(|line| line.contains("TCP[HOST_FORWARD]"))?;
-    line.split_whitespace().nth(3)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_forwarded_port_in_the_monitors_table() {
-        let text = "Hub -1 (n0):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n  TCP[HOST_FORWARD]  10       127.0.0.1 45643       10.0.2.15    22     0     0\r\n";
-        assert_eq!(forwarded_port(text), Some(45643));
-    }
-
-    #[test]
-    fn a_table_without_a_forward_has_no_port() {
-        assert_eq!(forwarded_port("Hub -1 (n0):\r\n"), None);
-    }
 }

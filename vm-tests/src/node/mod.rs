@@ -1,11 +1,12 @@
 //! What is asked of the running node and what it answers. An emulated CPU makes
-//! every round trip and every `kubectl` dear, so many questions go in one script.
+//! every round trip dear, so many commands go in one script; what the API knows
+//! is asked from the host.
 
 mod gather;
-mod objects;
 mod probe;
+mod restart;
 mod tls;
 
 pub use gather::{GatherError, gather};
-pub use objects::{Boot, Objects};
 pub use probe::{Facts, Probe, ProbeError, parse_answers, script};
+pub use restart::{Account, Cause, Restart};

@@ -1,5 +1,5 @@
-//! Questions to the node: shell commands, asked together in one script, and TLS
-//! handshakes with its ports.
+//! Questions to the node: shell commands, asked together in one script, TLS
+//! handshakes with its ports, requests to its API from the host.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +32,12 @@ pub enum Probe {
         /// The port on the node's loopback.
         port: u16,
     },
+    /// The cluster's objects, as [`crate::kube::Objects::to_text`] writes them.
+    Objects,
+    /// What the API has at this path.
+    Api(String),
+    /// What the only node's kubelet has at this path, through the API.
+    Kubelet(&'static str),
 }
 
 impl Probe {

@@ -10,8 +10,9 @@ use super::flow::Flow;
 use super::machine::Hardware;
 use super::stick::{CONFIG_PARTITION, TABLE, find_partition, run, tool};
 use crate::evidence::{Check, Evidence};
+use crate::kube::{Client, Objects};
 use crate::machine::extract_range;
-use crate::node::{Probe, gather};
+use crate::node::{Account, Probe, gather};
 use crate::nvram::{BootVariables, DevicePathNode};
 use crate::ssh::Ssh;
 
@@ -25,12 +26,13 @@ pub(super) const FIRST_VARS: &str = "firmware-vars-before.fd";
 pub(super) const INSTALLED_VARS: &str = "firmware-vars-installed.fd";
 pub(super) const LAST_VARS: &str = "firmware-vars-after.fd";
 
+const JOURNAL_FILE: &str = "journal.log";
+/// The journal of the present boot. Those before were kept before each reboot.
+const JOURNAL: &str = "journalctl -b --no-pager -o short-precise -n 20000";
+
 /// The guest's own accounts that every run keeps, by the name of their file.
 const GUEST: &[(&str, &str)] = &[
-    (
-        "journal.log",
-        "journalctl --no-pager -o short-precise -n 20000",
-    ),
+    (JOURNAL_FILE, JOURNAL),
     ("cloud-init.log", "cat /var/log/cloud-init.log"),
     (
         "cloud-init-output.log",
@@ -66,18 +68,19 @@ const AFTER_FAILURE: &[(&str, &str)] = &[
         "systemd.txt",
         "systemctl --no-pager --failed; systemd-analyze blame --no-pager | head -n 40",
     ),
-    (
-        "kubernetes-all.json",
-        "k3s kubectl get all,nodes,runtimeclasses,configmaps,events -A -o json",
-    ),
-    (
-        "kubernetes.txt",
-        "k3s kubectl get nodes,pods,services -A -o wide; k3s kubectl describe nodes,pods -A",
-    ),
+];
+
+/// What the API has of a failed run, by the name of its file.
+const API_AFTER_FAILURE: &[(&str, &str)] = &[
+    ("events", "/api/v1/events"),
+    ("configmaps", "/api/v1/configmaps"),
+    ("replicasets", "/apis/apps/v1/replicasets"),
+    ("jobs", "/apis/batch/v1/jobs"),
+    ("leases", "/apis/coordination.k8s.io/v1/leases"),
 ];
 
 /// What can be had from the machine before it is switched off.
-pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
+pub(super) async fn at_the_end(flow: &mut Flow<'_>, failed: bool) {
     if failed {
         flow.screenshot("screen-failure").await;
         flow.processors().await;
@@ -95,15 +98,11 @@ pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
     let probes: Vec<Probe> = wanted()
         .map(|(_, command)| Probe::shell(*command))
         .collect();
-    let objects = flow.objects.borrow().clone();
-    if !objects.is_empty()
-        && let Err(error) = flow.evidence.write("guest/kubernetes.json", &objects)
-    {
-        flow.output
-            .line(&format!("cannot keep the cluster's objects: {error}"));
+    if let Some(api) = flow.api.clone() {
+        objects(flow, &api.client, failed).await;
     }
     let gathered = tokio::select! {
-        gathered = gather(&ssh, "collect", &probes, GUEST_LOGS) => gathered.map_err(|error| error.to_string()),
+        gathered = gather(&ssh, None, "collect", &probes, GUEST_LOGS) => gathered.map_err(|error| error.to_string()),
         death = flow.guard.vm().died() => Err(death.to_string()),
         () = tokio::time::sleep(GUEST_LOGS) => Err(format!("not done within {} s", GUEST_LOGS.as_secs())),
     };
@@ -118,14 +117,69 @@ pub(super) async fn at_the_end(flow: &Flow<'_>, failed: bool) {
                     answer.text(),
                     String::from_utf8_lossy(&answer.stderr)
                 );
-                if let Err(error) = flow.evidence.write(&format!("guest/{name}"), &text) {
-                    flow.output.line(&format!("cannot keep {name}: {error}"));
+                keep(flow, name, &text);
+                if *name == JOURNAL_FILE && flow.is_node {
+                    flow.accounts.push(Account::read_system(&text));
                 }
             }
         }
         Err(reason) => flow
             .output
             .line(&format!("the guest's logs cannot be had: {reason}")),
+    }
+}
+
+fn keep(flow: &Flow<'_>, name: &str, text: &str) {
+    if let Err(error) = flow.evidence.write(&format!("guest/{name}"), text) {
+        flow.output.line(&format!("cannot keep {name}: {error}"));
+    }
+}
+
+/// The cluster's objects, from the API.
+async fn objects(flow: &Flow<'_>, client: &Client, failed: bool) {
+    let mut files = vec![(
+        "kubernetes",
+        Objects::list(client).await.map(|all| all.to_text()),
+    )];
+    for (name, path) in API_AFTER_FAILURE.iter().filter(|_| failed) {
+        let list = client.get(path).await;
+        files.push((
+            name,
+            list.map(|list| String::from_utf8_lossy(&list).into_owned()),
+        ));
+    }
+    for (name, text) in files {
+        match text {
+            Ok(text) => keep(flow, &format!("{name}.json"), &text),
+            Err(error) => flow
+                .output
+                .line(&format!("the cluster's {name} cannot be had: {error}")),
+        }
+    }
+}
+
+/// The journal of a boot that is about to end, and what it says of K3s.
+pub(super) async fn journal(flow: &mut Flow<'_>) {
+    flow.output.doing("keeping the journal");
+    let Ok(ssh) = flow.ssh() else { return };
+    let number = flow.accounts.len() + 1;
+    let journal = tokio::time::timeout(GUEST_LOGS, ssh.run("journal", JOURNAL, GUEST_LOGS)).await;
+    match journal {
+        Ok(Ok(output)) => {
+            let text = output.text();
+            keep(
+                flow,
+                &format!("{}journal-boot-{number}.log", flow.label),
+                &text,
+            );
+            flow.accounts.push(Account::read_system(&text));
+        }
+        Ok(Err(error)) => flow
+            .output
+            .line(&format!("the journal cannot be had: {error}")),
+        Err(_) => flow
+            .output
+            .line("the journal cannot be had: the guest is silent"),
     }
 }
 

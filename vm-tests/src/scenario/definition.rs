@@ -307,6 +307,15 @@ impl Scenario {
             || self.steps.contains(&Step::UnplugStick)
     }
 
+    /// True when pods are started on the node.
+    #[must_use]
+    pub fn starts_pods(&self) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::PowerCuts(cuts) => cuts.then.contains(&Step::Ready),
+            step => *step == Step::Ready,
+        })
+    }
+
     /// The steps of each run of the machine, with what ended the one before.
     #[must_use]
     pub fn cycles(&self) -> Vec<(Option<&Step>, &[Step])> {

@@ -1,6 +1,5 @@
 //! The steps of a scenario on a running machine.
 
-use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,22 +9,29 @@ use cluster_bootstrapper::Parsed;
 use tokio::sync::broadcast;
 
 use super::budgets::Budgets;
+use super::collect;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::immutable;
 use super::machine::Hardware;
+use super::ready::NodeApi;
 use super::run::{Context, Cycle, RunOptions};
 use super::step::Step;
 use super::{verify, workstation};
+use crate::accel::Accelerator;
 use crate::console::Console;
+use crate::drop_ins;
 use crate::evidence::{Check, Evidence, Installation, StepRecord};
+use crate::kube::KubeLog;
+use crate::leases::Leases;
 use crate::machine::RunningVm;
+use crate::node::Account;
 use crate::output::Output;
 use crate::qmp::QmpEvent;
 use crate::ssh::{Ssh, SshLog, SshTarget};
 
-/// How often a node is asked whether it is ready yet.
-const ASK: Duration = Duration::from_secs(2);
+/// How often a node is asked for what cannot be watched from outside.
+const ASK: Duration = Duration::from_secs(3);
 
 /// A scenario on its way.
 pub(super) struct Flow<'a> {
@@ -38,13 +44,23 @@ pub(super) struct Flow<'a> {
     /// The login in the guest, when there is one.
     pub ssh: Option<Ssh>,
     pub steps: Vec<StepRecord>,
+    /// The step that did not end well.
+    pub failed_step: Option<String>,
     pub checks: Vec<Check>,
     /// What the installation cost.
     pub installation: Option<Installation>,
     /// What the node says its K3s is.
     pub k3s: String,
-    /// The cluster's objects as they were asked for last.
-    pub objects: RefCell<String>,
+    /// The node's API, when it was reached in this boot of the node.
+    pub api: Option<NodeApi>,
+    pub kube_log: KubeLog,
+    pub leases: &'a Leases,
+    /// Where K3s on the node keeps its data.
+    pub data: String,
+    /// The machine is a node that was logged in to.
+    pub is_node: bool,
+    /// What the journals that were kept say of K3s, a boot each.
+    pub accounts: Vec<Account>,
     /// Whom to log in as.
     pub user: String,
     /// Where this run's files go.
@@ -63,22 +79,31 @@ impl<'a> Flow<'a> {
         hardware: &'a Hardware,
         vm: &'a RunningVm,
         console: &'a Console,
-        ssh_log: SshLog,
+        logs: (SshLog, KubeLog),
+        accelerator: Accelerator,
         cycle: &Cycle<'_>,
     ) -> Self {
+        let (ssh_log, kube_log) = logs;
+        let config = context.parsed.config.as_ref();
         Self {
             options: context.options,
             parsed: context.parsed,
             evidence: context.evidence,
             hardware,
-            guard: Guard::new(vm, console, context.interrupted.clone()),
+            guard: Guard::new(vm, console, context.interrupted.clone(), accelerator),
             output: context.output,
             ssh: None,
             steps: Vec::new(),
+            failed_step: None,
             checks: Vec::new(),
             installation: None,
             k3s: String::new(),
-            objects: RefCell::default(),
+            api: None,
+            kube_log,
+            leases: context.leases,
+            data: config.map(drop_ins::data_folder).unwrap_or_default(),
+            is_node: false,
+            accounts: Vec::new(),
             user: first_user(context.parsed),
             folder: cycle.folder.clone(),
             label: cycle.label.clone(),
@@ -100,6 +125,9 @@ impl<'a> Flow<'a> {
             let seconds = started.elapsed().as_secs_f64();
             self.record(step.name(), seconds);
             let word = if result.is_ok() { "done" } else { "failed" };
+            if result.is_err() {
+                self.failed_step = Some(format!("{}{}", self.label, step.name()));
+            }
             self.output
                 .line(&format!("{}{step} {word} ({seconds:.0} s)", self.label));
             result?;
@@ -137,13 +165,15 @@ impl<'a> Flow<'a> {
     /// From the reset to the end of cloud-init.
     async fn first_boot(&mut self) -> Result<()> {
         self.login().await?;
+        self.is_node = true;
+        self.bring_workload().await?;
         self.wait_for_cloud_init().await
     }
 
     async fn wait_for_cloud_init(&self) -> Result<()> {
         self.output.doing("waiting for cloud-init");
         let ssh = self.ssh()?;
-        let asking = self.ask_until(|| async { verify::cloud_init(&ssh).await });
+        let asking = self.ask_until(|| verify::cloud_init(self.service(&ssh)));
         self.guard
             .race(
                 "waiting for the end of cloud-init",
@@ -154,17 +184,17 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    /// Asks again and again until there is nothing left to wait for; each answer
+    /// Asks again and again until there is what is asked for; what there is instead
     /// is noted as the last thing seen.
-    async fn ask_until<F: Future<Output = Result<Option<String>>>>(
+    pub async fn ask_until<T, F: Future<Output = Result<Result<T, String>>>>(
         &self,
         ask: impl Fn() -> F,
-    ) -> Result<()> {
+    ) -> Result<T> {
         loop {
             let asked = Instant::now();
             match ask().await? {
-                None => return Ok(()),
-                Some(seen) => self.guard.note(seen),
+                Ok(found) => return Ok(found),
+                Err(seen) => self.guard.note(seen),
             }
             // The questions cost the guest as much as its own work: it gets at least the half.
             tokio::time::sleep(asked.elapsed().max(ASK)).await;
@@ -174,12 +204,8 @@ impl<'a> Flow<'a> {
     /// Until the node is ready with its workloads.
     async fn ready(&mut self) -> Result<()> {
         self.wait_until_ready().await?;
-        let version = self
-            .ssh()?
-            .run("k3s-version", "k3s --version", Duration::from_secs(60))
-            .await?;
-        self.k3s = version.text().lines().collect::<Vec<_>>().join("; ");
-        verify::start_workloads(self).await?;
+        self.k3s = self.api().await?.client.version().await?;
+        self.start_workloads().await?;
         self.wait_until_ready().await?;
         self.screenshot("screen-node").await;
         Ok(())
@@ -191,6 +217,7 @@ impl<'a> Flow<'a> {
         if immutable::applies(&self.options.scenario) {
             immutable::mark(self).await?;
         }
+        collect::journal(self).await;
         self.output.doing("rebooting the node");
         let mut events = self.events.resubscribe();
         // The connection breaks while the command runs: its result says nothing.
@@ -199,6 +226,7 @@ impl<'a> Flow<'a> {
             .run("reboot", "systemctl reboot", Duration::from_secs(20))
             .await;
         self.ssh = None;
+        self.api = None;
         self.guard
             .race(
                 "waiting for the node to reset",
@@ -257,19 +285,6 @@ impl<'a> Flow<'a> {
         self.ssh.clone().ok_or_else(|| {
             anyhow::anyhow!("the scenario has no login: `first-boot` must come before this step")
         })
-    }
-
-    async fn wait_until_ready(&self) -> Result<()> {
-        self.output.doing("waiting for a ready node");
-        let ssh = self.ssh()?;
-        let asking = self.ask_until(|| async {
-            let reasons = verify::unready(&ssh, &self.objects).await?;
-            Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
-        });
-        self.guard
-            .race("waiting for a ready node", self.budgets().ready, asking)
-            .await?;
-        Ok(())
     }
 
     pub async fn screenshot(&self, name: &str) {

@@ -2,12 +2,14 @@
 //! trouble on a console, the installer's failure, an interruption, the deadline.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::deadline::{Deadline, Next};
 use super::failure::{Failure, Seen};
+use crate::accel::Accelerator;
 use crate::console::{Console, ConsoleState, NOTHING_TO_START};
 use crate::machine::RunningVm;
 
@@ -17,7 +19,17 @@ pub struct Guard<'a> {
     vm: &'a RunningVm,
     console: &'a Console,
     interrupted: watch::Receiver<bool>,
-    note: Mutex<Option<String>>,
+    accelerator: Accelerator,
+    note: Mutex<Note>,
+    overruns: Mutex<Vec<String>>,
+}
+
+/// What a wait saw last.
+#[derive(Debug)]
+struct Note {
+    text: Option<String>,
+    /// When something new was seen.
+    since: Instant,
 }
 
 impl<'a> Guard<'a> {
@@ -27,12 +39,18 @@ impl<'a> Guard<'a> {
         vm: &'a RunningVm,
         console: &'a Console,
         interrupted: watch::Receiver<bool>,
+        accelerator: Accelerator,
     ) -> Self {
         Self {
             vm,
             console,
             interrupted,
-            note: Mutex::new(None),
+            accelerator,
+            note: Mutex::new(Note {
+                text: None,
+                since: Instant::now(),
+            }),
+            overruns: Mutex::default(),
         }
     }
 
@@ -56,17 +74,26 @@ impl<'a> Guard<'a> {
 
     /// Tells what a wait saw last, for the message when its deadline comes.
     pub fn note(&self, seen: impl Into<String>) {
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.into());
+        let seen = Some(seen.into());
+        let mut note = lock(&self.note);
+        if note.text != seen {
+            *note = Note {
+                text: seen,
+                since: Instant::now(),
+            };
+        }
+    }
+
+    /// The waits that took longer than their limit.
+    #[must_use]
+    pub fn overruns(&self) -> Vec<String> {
+        lock(&self.overruns).clone()
     }
 
     /// A failure with all that was seen.
     #[must_use]
     pub fn failure(&self, doing: &str, cause: impl Into<String>) -> Failure {
-        let note = self
-            .note
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let note = lock(&self.note).text.clone();
         let seen = self.console.look(|state| Seen::of(state, note));
         Failure {
             doing: doing.to_owned(),
@@ -128,7 +155,12 @@ impl<'a> Guard<'a> {
         wanted: impl Future<Output = Result<T, E>>,
         trouble: impl Fn(&ConsoleState) -> Option<String>,
     ) -> Result<T, Failure> {
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let begun = Instant::now();
+        *lock(&self.note) = Note {
+            text: None,
+            since: begun,
+        };
+        let deadline = Deadline::new(budget, self.accelerator);
         let mut interrupted = self.interrupted.clone();
         let trouble = self.console.wait_for(trouble);
         let cause = tokio::select! {
@@ -140,16 +172,31 @@ impl<'a> Guard<'a> {
                 trouble
             }
             result = wanted => match result {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    lock(&self.overruns).extend(deadline.overrun(doing, begun.elapsed()));
+                    return Ok(value);
+                }
                 Err(error) => error.to_string(),
             },
             death = self.vm.died() => {
                 self.console.caught_up().await;
                 death.to_string()
             }
-            () = tokio::time::sleep(budget) => format!("not done within {}", humantime::format_duration(budget)),
+            over = self.over(deadline, begun) => over,
         };
         Err(self.failure(doing, cause))
+    }
+
+    /// Waits for the end of the time that a wait has; why it is over.
+    async fn over(&self, deadline: Deadline, begun: Instant) -> String {
+        loop {
+            let shown = self.console.look(|state| state.last_line);
+            let seen = lock(&self.note).since.max(shown.unwrap_or(begun));
+            match deadline.next(begun.elapsed(), seen.elapsed()) {
+                Next::Wait(time) => tokio::time::sleep(time).await,
+                Next::Over(reason) => return reason,
+            }
+        }
     }
 }
 
@@ -172,4 +219,8 @@ fn fatal(state: &ConsoleState, expected: Option<&str>) -> Option<String> {
         "{} on {}: {}",
         badness.name, badness.port, badness.line
     ))
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition};
-use super::run::RunOptions;
+use super::definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, Scenario};
 use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
 use crate::accel::Accelerator;
 use crate::firmware::{Firmware, Kind};
@@ -19,6 +18,13 @@ use crate::nvram::{self, BootVariables};
 pub(super) const STICK: &str = "stick";
 /// The serial number of the stick.
 const STICK_SERIAL: &str = "EMTS-STICK-0";
+
+/// How guest code is executed, by how many processors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Processors {
+    pub accelerator: Accelerator,
+    pub count: u8,
+}
 
 /// The files that make up the machine between power cycles.
 #[derive(Debug)]
@@ -101,20 +107,19 @@ impl Hardware {
     /// A file is missing.
     pub fn plan(
         &self,
-        options: &RunOptions,
-        accelerator: Accelerator,
+        scenario: &Scenario,
+        processors: Processors,
         logs: &Path,
         sockets: &Path,
     ) -> Result<VmPlan> {
-        let scenario = &options.scenario;
         let mut config = VmConfig::new(
             &format!("emts-{}", scenario.name),
             self.firmware.clone(),
             logs,
             sockets,
         )
-        .accelerator(accelerator)
-        .cpus(options.cpus(accelerator))
+        .accelerator(processors.accelerator)
+        .cpus(processors.count)
         .memory(scenario.machine.memory)
         .network(scenario.machine.network);
         for disk in &self.disks {

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod collect;
+mod deadline;
 mod definition;
 mod failure;
 mod flow;
@@ -14,8 +15,10 @@ mod moments;
 mod offline;
 mod outcome;
 mod power_cuts;
+mod ready;
 mod run;
 mod secure_boot;
+mod service;
 mod step;
 mod stick;
 mod verify;
@@ -28,7 +31,7 @@ pub use definition::{
 };
 pub use failure::{Failure, Seen};
 pub use guard::Guard;
-pub use run::{RunOptions, run};
+pub use run::{Host, RunOptions, choose_accelerator, run};
 pub use step::{PowerCuts, Refusal, Step};
 pub use stick::{Damage, OnStick};
 pub use workstation::{Attempt, Workstation, WorkstationParts};

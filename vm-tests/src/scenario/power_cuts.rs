@@ -207,10 +207,11 @@ async fn cut(
     let logs = context.evidence.path(name);
     fs_err::create_dir_all(&logs)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(context.options, accelerator, &logs, sockets.path())?;
+    let processors = context.options.processors(accelerator);
+    let plan = hardware.plan(scenario, processors, &logs, sockets.path())?;
     let console = Console::follow(&plan.serial_logs);
     let vm = RunningVm::start(plan, &logs.join("qmp.jsonl")).await?;
-    let guard = Guard::new(&vm, &console, context.interrupted.clone());
+    let guard = Guard::new(&vm, &console, context.interrupted.clone(), accelerator);
     let (mut left, mut late) = (Vec::new(), Vec::new());
     let mut clock = Clock {
         started: Instant::now(),

@@ -12,14 +12,16 @@ use super::collect;
 use super::definition::Scenario;
 use super::failure::{Failure, Seen};
 use super::flow::Flow;
-use super::machine::Hardware;
+use super::machine::{Hardware, Processors};
 use super::step::Step;
 use super::workstation::{WorkstationParts, make_stick};
-use super::{outcome, power_cuts, secure_boot};
+use super::{outcome, power_cuts, secure_boot, service};
 use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
 use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
 use crate::evidence::{Check, Evidence, Report, StageRecord};
 use crate::expectation;
+use crate::kube::KubeLog;
+use crate::leases::Leases;
 use crate::machine::RunningVm;
 use crate::output::Output;
 use crate::ssh::{Secrets, SshLog};
@@ -37,6 +39,8 @@ pub struct RunOptions {
     pub usb: PathBuf,
     /// What a scenario's workstation is made of.
     pub workstation: Option<WorkstationParts>,
+    /// The archive with the image of the harness's pods.
+    pub workload: Option<PathBuf>,
     /// The folder for the evidence.
     pub evidence: PathBuf,
     /// Where the accelerator's answer is remembered.
@@ -59,12 +63,13 @@ pub struct RunOptions {
 
 impl RunOptions {
     /// The processors that the machine gets.
-    pub(super) fn cpus(&self, accelerator: Accelerator) -> u8 {
+    pub(super) fn processors(&self, accelerator: Accelerator) -> Processors {
         let wanted = self.scenario.machine.cpus;
-        match accelerator {
+        let count = match accelerator {
             Accelerator::Kvm => wanted,
             Accelerator::Tcg => wanted.min(self.emulated_cpus),
-        }
+        };
+        Processors { accelerator, count }
     }
 }
 
@@ -72,6 +77,7 @@ impl RunOptions {
 pub(super) struct Context<'a> {
     pub options: &'a RunOptions,
     pub parsed: &'a Parsed,
+    pub leases: &'a Leases,
     pub evidence: &'a Evidence,
     pub output: &'a Output,
     pub interrupted: watch::Receiver<bool>,
@@ -95,13 +101,21 @@ pub async fn run(
 ) -> Result<Report> {
     let started = Instant::now();
     let text = fs_err::read_to_string(&options.config_file)?;
-    let parsed = read_config(&text, &options.config_file)?;
+    let mut parsed = read_config(&text, &options.config_file)?;
+    // What is checked is the user's: the harness's own setting does not count among it.
+    let leases = parsed
+        .config
+        .as_mut()
+        .map(Leases::take_out)
+        .unwrap_or_default();
     let evidence = Evidence::create(&options.evidence, secrets(&parsed))?;
     evidence.write_private("config-file", text.as_bytes())?;
     let mut report = empty_report(options);
+    report.notes.extend(leases.note());
     let context = Context {
         options,
         parsed: &parsed,
+        leases: &leases,
         evidence: &evidence,
         output,
         interrupted,
@@ -136,7 +150,9 @@ fn empty_report(options: &RunOptions) -> Report {
         steps: Vec::new(),
         checks: Vec::new(),
         installation: None,
+        failed_step: None,
         failure: None,
+        notes: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -167,11 +183,22 @@ pub(super) fn secrets(parsed: &Parsed) -> Secrets {
 }
 
 async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
-    let probed = choose_accelerator(context).await?;
-    let chosen = &probed.chosen;
     let options = context.options;
+    let probed = choose_accelerator(
+        &Host {
+            scenario: &options.scenario,
+            usb: &options.usb,
+            cache: &options.cache,
+        },
+        options.accelerator,
+        &context.evidence.path("kvm-probe"),
+        context.output,
+        context.interrupted.clone(),
+    )
+    .await?;
+    let chosen = &probed.chosen;
     let (cpus, wanted) = (
-        options.cpus(chosen.accelerator),
+        options.processors(chosen.accelerator).count,
         options.scenario.machine.cpus,
     );
     let mut reason = chosen.reason.clone();
@@ -182,6 +209,9 @@ async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
         "accelerator {} ({reason})",
         chosen.accelerator.name()
     ));
+    for note in &report.notes {
+        context.output.line(note);
+    }
     report.accelerator = chosen.accelerator.name().to_owned();
     report.accelerator_reason = reason;
     let result = match options.scenario.steps.as_slice() {
@@ -193,7 +223,7 @@ async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
         .iter()
         .any(|step| step.name.contains("install/"));
     if !probed.certain && installer_seen {
-        remember(options, &probed)?;
+        remember(&options.cache, &probed)?;
     }
     result
 }
@@ -274,14 +304,17 @@ pub(super) async fn run_machine(
     let options = context.options;
     fs_err::create_dir_all(&cycle.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(options, accelerator, &cycle.folder, sockets.path())?;
+    let processors = options.processors(accelerator);
+    let plan = hardware.plan(&options.scenario, processors, &cycle.folder, sockets.path())?;
     let script = cycle.folder.join("qemu.sh");
     context.evidence.write_script(&script, &plan.to_script())?;
     let timeline = fs_err::File::create(cycle.folder.join("consoles.log"))?;
     let console = Console::follow_into(&plan.serial_logs, timeline);
     let vm = RunningVm::start(plan, &cycle.folder.join("qmp.jsonl")).await?;
     let ssh_log = SshLog::new(&cycle.folder.join("ssh.jsonl"), secrets(context.parsed))?;
-    let mut flow = Flow::new(context, hardware, &vm, &console, ssh_log, cycle);
+    let kube_log = KubeLog::new(&cycle.folder.join("api.jsonl"))?;
+    let logs = (ssh_log, kube_log);
+    let mut flow = Flow::new(context, hardware, &vm, &console, logs, accelerator, cycle);
     let limit = options.timeout.unwrap_or(Duration::MAX);
     let result = match tokio::time::timeout(limit, flow.run_steps(cycle.steps)).await {
         Ok(result) => result,
@@ -293,10 +326,15 @@ pub(super) async fn run_machine(
             )
             .into()),
     };
-    collect::at_the_end(&flow, result.is_err()).await;
+    collect::at_the_end(&mut flow, result.is_err()).await;
+    report.warnings.extend(flow.guard.overruns());
+    let (check, warnings) = service::told(&flow.accounts, flow.leases);
+    flow.checks.extend(check);
+    report.warnings.extend(warnings);
     if !flow.k3s.is_empty() {
         report.k3s = std::mem::take(&mut flow.k3s);
     }
+    report.failed_step = flow.failed_step.take().or(report.failed_step.take());
     report.installation = flow.installation.or(report.installation);
     report.steps.append(&mut flow.steps);
     report.checks.append(&mut flow.checks);
@@ -343,25 +381,44 @@ fn take_badness(badness: Vec<Badness>, report: &mut Report) {
     });
 }
 
-/// The accelerator by wish, by memory, or by a probe.
-async fn choose_accelerator(context: &Context<'_>) -> Result<Probed> {
-    let options = context.options;
-    if let Some(chosen) =
-        accel::choose_without_probe(options.accelerator, &options.cache, &accel::kvm_device())
-    {
+/// What an accelerator is tried with, and where the answer is remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<'a> {
+    /// The scenario whose machine is started.
+    pub scenario: &'a Scenario,
+    /// The stick that it is started from.
+    pub usb: &'a Path,
+    /// The folder with the answer of this boot of the host.
+    pub cache: &'a Path,
+}
+
+/// The accelerator by wish, by memory, or by a probe, whose files go to `folder` and are removed.
+///
+/// # Errors
+/// The machine cannot be built, the run is interrupted.
+pub async fn choose_accelerator(
+    host: &Host<'_>,
+    choice: AcceleratorChoice,
+    folder: &Path,
+    output: &Output,
+    mut interrupted: watch::Receiver<bool>,
+) -> Result<Probed> {
+    if let Some(chosen) = accel::choose_without_probe(choice, host.cache, &accel::kvm_device()) {
         return Ok(Probed {
             chosen,
             certain: true,
         });
     }
     let doing = "probing KVM with a guest";
-    context.output.doing(doing);
-    let folder = context.evidence.path("kvm-probe");
-    let scenario = &options.scenario;
-    let hardware = Hardware::build(&scenario.machine, &options.usb, &folder, &scenario.folder)?;
+    output.doing(doing);
+    let scenario = host.scenario;
+    let hardware = Hardware::build(&scenario.machine, host.usb, folder, &scenario.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(options, Accelerator::Kvm, &folder, sockets.path())?;
-    let mut interrupted = context.interrupted.clone();
+    let processors = Processors {
+        accelerator: Accelerator::Kvm,
+        count: scenario.machine.cpus,
+    };
+    let plan = hardware.plan(scenario, processors, folder, sockets.path())?;
     let log = folder.join("qmp.jsonl");
     let probed = tokio::select! {
         probed = accel::probe(plan, &log) => probed?,
@@ -369,15 +426,15 @@ async fn choose_accelerator(context: &Context<'_>) -> Result<Probed> {
             return Err(Failure { doing: doing.to_owned(), cause: "interrupted".to_owned(), seen: Seen::default() }.into());
         }
     };
-    fs_err::remove_dir_all(&folder)?;
+    fs_err::remove_dir_all(folder)?;
     if probed.certain {
-        remember(options, &probed)?;
+        remember(host.cache, &probed)?;
     }
     Ok(probed)
 }
 
-fn remember(options: &RunOptions, probed: &Probed) -> Result<()> {
-    accel::remember(&options.cache, &accel::host_boot_id()?, &probed.chosen)
+fn remember(cache: &Path, probed: &Probed) -> Result<()> {
+    accel::remember(cache, &accel::host_boot_id()?, &probed.chosen)
         .context("cannot remember the accelerator")
 }
 
@@ -406,6 +463,7 @@ mod tests {
             identity,
             usb,
             workstation: None,
+            workload: None,
             evidence,
             cache,
             profile: "reference".into(),

@@ -12,6 +12,7 @@ use ssh2::Session;
 use thiserror::Error;
 
 use super::log::SshLog;
+use crate::shell::quote;
 
 /// How long one attempt may take to open the connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -131,17 +132,35 @@ impl Ssh {
         script: &str,
         limit: Duration,
     ) -> Result<GuestOutput, SshError> {
-        let (session, sudo) = (Arc::clone(&self.session), self.sudo);
+        let session = Arc::clone(&self.session);
+        // The script goes through standard input: it may be long and hold secrets.
+        let command = format!("{}sh -s", self.prefix());
         let (name_sent, script_sent) = (name.to_owned(), script.to_owned());
         let started = Instant::now();
         let result = blocking(name, move || {
             let session = session.lock().unwrap_or_else(PoisonError::into_inner);
-            execute(&session, sudo, &script_sent, limit).map_err(|error| SshError::Command {
-                name: name_sent,
-                reason: error.to_string(),
+            execute(&session, &command, script_sent.as_bytes(), limit).map_err(|error| {
+                SshError::Command {
+                    name: name_sent,
+                    reason: error.to_string(),
+                }
             })
         });
-        let result = result.await;
+        self.logged(name, script, started, result.await)
+    }
+
+    /// What makes a command one of root's.
+    fn prefix(&self) -> &'static str {
+        if self.sudo { "sudo -n " } else { "" }
+    }
+
+    fn logged(
+        &self,
+        name: &str,
+        script: &str,
+        started: Instant,
+        result: Result<GuestOutput, SshError>,
+    ) -> Result<GuestOutput, SshError> {
         let error = result.as_ref().err().map(ToString::to_string);
         self.log.record(
             name,
@@ -164,18 +183,44 @@ impl Ssh {
         script: &str,
         limit: Duration,
     ) -> Result<GuestOutput, SshError> {
-        let output = self.run(name, script, limit).await?;
-        if output.status == 0 {
-            return Ok(output);
-        }
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        let tail: Vec<&str> = stderr.lines().rev().take(3).collect();
-        let stderr = tail.into_iter().rev().collect::<Vec<_>>().join(" | ");
-        Err(SshError::Status {
-            name: name.to_owned(),
-            status: output.status,
-            stderr,
-        })
+        succeeded(name, self.run(name, script, limit).await?)
+    }
+
+    /// Writes a file as root; under its name it appears when it is complete.
+    ///
+    /// # Errors
+    /// The connection breaks, or the guest cannot write the file.
+    pub async fn put(
+        &self,
+        name: &str,
+        path: &str,
+        bytes: Vec<u8>,
+        limit: Duration,
+    ) -> Result<(), SshError> {
+        let path = Path::new(path);
+        let folder = path
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .display()
+            .to_string();
+        let file = path.file_name().unwrap_or_default().display();
+        let (part, whole) = (quote(&format!(".{file}.part")), quote(&file.to_string()));
+        let folder = quote(&folder);
+        let script =
+            format!("mkdir -p {folder} && cd {folder} && cat >{part} && mv {part} {whole}");
+        let session = Arc::clone(&self.session);
+        let command = format!("{}sh -c {}", self.prefix(), quote(&script));
+        let started = Instant::now();
+        let sent = name.to_owned();
+        let result = blocking(name, move || {
+            let session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            execute(&session, &command, &bytes, limit).map_err(|error| SshError::Command {
+                name: sent,
+                reason: error.to_string(),
+            })
+        });
+        let result = self.logged(name, &script, started, result.await)?;
+        succeeded(name, result).map(drop)
     }
 
     /// Gives `use_it` a connection to a port of the guest's own loopback.
@@ -204,6 +249,21 @@ impl Ssh {
         })
         .await
     }
+}
+
+/// Takes a status other than 0 for an error.
+fn succeeded(name: &str, output: GuestOutput) -> Result<GuestOutput, SshError> {
+    if output.status == 0 {
+        return Ok(output);
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let tail: Vec<&str> = stderr.lines().rev().take(3).collect();
+    let stderr = tail.into_iter().rev().collect::<Vec<_>>().join(" | ");
+    Err(SshError::Status {
+        name: name.to_owned(),
+        status: output.status,
+        stderr,
+    })
 }
 
 fn milliseconds(limit: Duration) -> u32 {
@@ -261,15 +321,14 @@ fn public_part(identity: &Path) -> Option<PathBuf> {
 
 fn execute(
     session: &Session,
-    sudo: bool,
-    script: &str,
+    command: &str,
+    input: &[u8],
     limit: Duration,
 ) -> std::io::Result<GuestOutput> {
     session.set_timeout(milliseconds(limit));
     let mut channel = session.channel_session()?;
-    // The script goes through standard input: it may be long and hold secrets.
-    channel.exec(if sudo { "sudo -n sh -s" } else { "sh -s" })?;
-    channel.write_all(script.as_bytes())?;
+    channel.exec(command)?;
+    channel.write_all(input)?;
     channel.send_eof()?;
     let mut output = GuestOutput::default();
     channel.read_to_end(&mut output.stdout)?;

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::build::{self, StageRun};
+use crate::build::{self, Outputs, StageRun};
 use crate::cargo;
 use crate::commands::scenarios::{self, OsImage, Scenario};
 use crate::commands::side_by_side::{self, Prepared};
@@ -19,7 +19,7 @@ use crate::qemu;
 use crate::release_server::ReleaseServer;
 use crate::signing::Signing;
 use crate::stages::node_image::Layout;
-use crate::stages::{bundle, small_image, workstation};
+use crate::stages::{bundle, small_image, workload, workstation};
 use crate::store::{Store, cache_dir};
 
 /// What `e2e` takes.
@@ -34,6 +34,9 @@ pub struct Arguments {
     /// What runs the guest's instructions [default: kvm where it works, else tcg]
     #[arg(long, value_name = "kvm|tcg")]
     accel: Option<String>,
+    /// How long K3s' components keep their leases: K3s' own 15 s or 60 s [default: long for an emulated machine]
+    #[arg(long, value_name = "default|long")]
+    leases: Option<String>,
     /// Private key of an SSH key in the config-file, to log in with instead of the run's own
     #[arg(long, value_name = "FILE")]
     ssh_identity: Option<PathBuf>,
@@ -137,7 +140,8 @@ fn prepare_run(
         Some(path) => fs_err::canonicalize(path)?,
         None => scenario.config_file(root),
     };
-    let prepared = prepare(harness, arguments, &config_file)?;
+    let (prepared, undecided) =
+        prepare(harness, arguments, &config_file, arguments.accel.as_deref())?;
     let store = Store::of_user()?;
     let mut options = selection.options(&arguments.parts, Some(prepared.join("config-file")))?;
     let key = tempfile::tempdir()?;
@@ -157,7 +161,16 @@ fn prepare_run(
     if scenario.workstation.is_some() {
         wanted.push("workstation");
     }
-    let outputs = build::produce(root, &store, &options, &wanted)?;
+    if scenario.os_image != OsImage::Small {
+        wanted.push(workload::STAGE.name);
+    }
+    let mut outputs = build::produce(root, &store, &options, &wanted)?;
+    if undecided {
+        // A guest has to tell whether the machine will be emulated; the stick is made again if that changes the copy.
+        let accelerator = accelerator(harness, scenario, &outputs)?;
+        prepare(harness, arguments, &config_file, Some(&accelerator))?;
+        outputs = build::produce(root, &store, &options, &wanted)?;
+    }
     runs.extend(outputs.runs.iter().cloned());
     let stages = tempfile::NamedTempFile::new()?;
     write_stages(stages.path(), &runs)?;
@@ -194,6 +207,13 @@ fn prepare_run(
             .arg("--installation-files")
             .arg(bundle::user_archive(outputs.folder("bundle")?)?);
     }
+    if scenario.os_image != OsImage::Small {
+        command.arg("--workload").arg(
+            outputs
+                .folder(workload::STAGE.name)?
+                .join(workload::ARCHIVE),
+        );
+    }
     if let Some(accel) = &arguments.accel {
         command.args(["--accel", accel]);
     }
@@ -211,11 +231,21 @@ fn build_harness(root: &Path) -> Result<PathBuf> {
 /// The folder in the cache with the harness's copies of config-files, and its SSH keys.
 pub const HARNESS: &str = "harness";
 
-/// Makes the config-file copy that also lists the harness's own SSH key. Returns its folder.
-fn prepare(harness: &Path, arguments: &Arguments, config_file: &Path) -> Result<PathBuf> {
-    // One for each config-file: runs side by side must not change each other's.
+/// Makes the config-file copy that also lists the harness's own SSH key and, for an emulated machine, longer leases.
+/// Returns its folder, and whether it is not known yet if the machine will be emulated.
+fn prepare(
+    harness: &Path,
+    arguments: &Arguments,
+    config_file: &Path,
+    accel: Option<&str>,
+) -> Result<(PathBuf, bool)> {
+    // One for each config-file and setting: runs side by side must not change each other's.
     let content = digest::of_file(config_file)?;
-    let folder = cache_dir()?.join(HARNESS).join(&content[..16]);
+    let mut name = content[..16].to_owned();
+    for setting in [&arguments.accel, &arguments.leases].into_iter().flatten() {
+        name.push_str(&format!("-{setting}"));
+    }
+    let folder = cache_dir()?.join(HARNESS).join(name);
     fs_err::create_dir_all(&folder)?;
     let mut command = Command::new(harness);
     command
@@ -229,8 +259,27 @@ fn prepare(harness: &Path, arguments: &Arguments, config_file: &Path) -> Result<
             .arg("--ssh-identity")
             .arg(fs_err::canonicalize(key)?);
     }
-    process::run(&mut command).context("preparing the config-file")?;
-    Ok(folder)
+    if let Some(accel) = accel {
+        command.args(["--accel", accel]);
+    }
+    if let Some(leases) = &arguments.leases {
+        command.args(["--leases", leases]);
+    }
+    let said = process::output(&mut command).context("preparing the config-file")?;
+    Ok((folder, said.lines().any(|line| line == "undecided")))
+}
+
+/// What the harness finds out by a guest; it remembers the answer.
+fn accelerator(harness: &Path, scenario: &Scenario, outputs: &Outputs) -> Result<String> {
+    let mut command = Command::new(harness);
+    command
+        .arg("accelerator")
+        .arg("--scenario")
+        .arg(&scenario.path)
+        .arg("--usb")
+        .arg(outputs.folder("usb")?.join("usb.img"));
+    let name = process::output(&mut command).context("looking for an accelerator")?;
+    Ok(name.trim().to_owned())
 }
 
 fn write_stages(path: &Path, runs: &[StageRun]) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod small_image;
 mod static_binary;
 mod test_double;
 mod usb;
+pub mod workload;
 pub mod workstation;
 
 use std::collections::BTreeMap;
@@ -123,6 +124,8 @@ pub const ALL: &[Stage] = &[
     bundle::STAGE,
     usb::STAGE,
     workstation::STAGE,
+    static_binary::TEST_WORKLOAD,
+    workload::STAGE,
 ];
 
 /// Stages whose packages come from a mirror: what a site without a network cannot make.

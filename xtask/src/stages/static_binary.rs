@@ -1,4 +1,4 @@
-//! Stages `bootstrapper`, `disk-writer` and `hookos-init`: static binaries of workspace members.
+//! Stages `bootstrapper`, `disk-writer`, `hookos-init` and `test-workload`: static binaries of workspace members.
 
 use std::path::Path;
 use std::process::Command;
@@ -33,6 +33,14 @@ pub const HOOKOS_INIT: Stage = Stage {
     needs: |_| &[],
     inputs: |root, _: &Options| inputs(root, "hookos/init"),
     build: |context| build(context, "hookos-init"),
+};
+
+pub const TEST_WORKLOAD: Stage = Stage {
+    name: "test-workload",
+    summary: "the program of the pods that the harness starts, a static binary",
+    needs: |_| &[],
+    inputs: |root, _: &Options| inputs(root, "vm-tests/workload"),
+    build: |context| build(context, "test-workload"),
 };
 
 fn inputs(root: &Path, member: &str) -> Result<Vec<Input>> {

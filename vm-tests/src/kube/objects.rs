@@ -1,6 +1,9 @@
-//! Kubernetes objects as `kubectl get -A -o json` gives them.
+//! Kubernetes objects, each with its kind, and what keeps a cluster from being ready.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::client::{Client, KubeError};
+use super::collection::{Collection, Kind};
 
 /// The node's current boot: what the cluster still shows of an earlier one is
 /// old news.
@@ -31,21 +34,59 @@ impl Boot {
 #[derive(Debug, Clone, Default)]
 pub struct Objects(Vec<Value>);
 
-impl Objects {
-    /// The command that gets what is looked at here.
-    pub const COMMAND: &'static str = "k3s kubectl get nodes,services,serviceaccounts,pods,runtimeclasses,deployments,daemonsets -A -o json";
+/// All that is looked at in a verification.
+const KINDS: [Kind; 7] = [
+    kind("Node", "/api/v1/nodes"),
+    kind("Service", "/api/v1/services"),
+    kind("ServiceAccount", "/api/v1/serviceaccounts"),
+    kind("Pod", "/api/v1/pods"),
+    kind("RuntimeClass", "/apis/node.k8s.io/v1/runtimeclasses"),
+    kind("Deployment", "/apis/apps/v1/deployments"),
+    kind("DaemonSet", "/apis/apps/v1/daemonsets"),
+];
 
-    /// Reads a List.
+const fn kind(name: &'static str, path: &'static str) -> Kind {
+    Kind { name, path }
+}
+
+impl Objects {
+    /// These objects.
+    #[must_use]
+    pub fn new(objects: Vec<Value>) -> Self {
+        Self(objects)
+    }
+
+    /// The cluster's objects of every kind that is looked at.
+    ///
+    /// # Errors
+    /// The API does not answer, or with something else than lists.
+    pub async fn list(client: &Client) -> Result<Self, KubeError> {
+        let mut all = Vec::new();
+        for kind in KINDS {
+            let text = client.get(kind.path).await?;
+            let list = Collection::from_list(kind, &text).map_err(KubeError::Format)?;
+            all.extend(list.objects().cloned());
+        }
+        Ok(Self(all))
+    }
+
+    /// Reads what [`Objects::to_text`] wrote.
     ///
     /// # Errors
     /// The text is no JSON list of objects.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut list: Value = serde_json::from_str(text)
-            .map_err(|error| format!("kubectl's answer is no JSON: {error}"))?;
+            .map_err(|error| format!("the list of objects is no JSON: {error}"))?;
         match list["items"].take() {
             Value::Array(items) => Ok(Self(items)),
-            _ => Err("kubectl's answer has no items".to_owned()),
+            _ => Err("the list of objects has no items".to_owned()),
         }
+    }
+
+    /// The objects as a List in JSON.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        json!({"apiVersion": "v1", "kind": "List", "items": self.0}).to_string()
     }
 
     /// All objects of a kind.
