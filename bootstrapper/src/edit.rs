@@ -90,8 +90,13 @@ fn insert_first(text: &str, tree: &Tree, start: usize, item: &str) -> String {
     if text[start..].starts_with('[') {
         return splice(text, start + 1..start + 1, &format!("{item}, "));
     }
-    let indent = " ".repeat(tree.position(start).column - 1);
-    splice(text, start..start, &format!("- {item}\n{indent}"))
+    // A list that is indented no more than its key starts, for the parser, with its first item.
+    let dash = match text[start..].starts_with('-') {
+        true => start,
+        false => text[..start].rfind('-').unwrap_or(start),
+    };
+    let indent = " ".repeat(tree.position(dash).column - 1);
+    splice(text, dash..dash, &format!("- {item}\n{indent}"))
 }
 
 /// Puts a flow value at a key of /operatingSystem.
@@ -279,7 +284,8 @@ mod tests {
     #[track_caller]
     fn with_file(section: &str) -> Vec<String> {
         let text = format!("{section}{KUBERNETES}");
-        let edited = add_written_file(&text, DROP_IN, "a: \"b\"\n").unwrap();
+        let edited = add_written_file(&text, DROP_IN, "a: \"b\"\n");
+        let edited = edited.unwrap_or_else(|error| panic!("{error}: {text}"));
         assert!(edited.contains(KUBERNETES), "the rest changed: {edited}");
         let config = parse(&edited, &ParseOptions::default()).config.unwrap();
         let files = config.operating_system.write_files;

@@ -194,3 +194,101 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     }
     inner.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::test_server::{TestServer, whole};
+    use super::*;
+
+    fn client(server: &TestServer) -> Client {
+        let folder = tempfile::tempdir().unwrap();
+        let log = KubeLog::new(&folder.path().join("api.jsonl")).unwrap();
+        Client::new(server.port, &server.credentials, log).unwrap()
+    }
+
+    /// Answers as an API server that has an object already, and is not ready.
+    fn api(request: &str) -> String {
+        match request {
+            "GET /version" => whole(
+                "200 OK",
+                r#"{"gitVersion":"v1.33.13+k3s2","goVersion":"go1.24.1"}"#,
+            ),
+            "GET /readyz" => whole("500 Internal Server Error", "[-]etcd failed\n"),
+            "POST /there" => whole(
+                "409 Conflict",
+                r#"{"kind":"Status","message":"already exists"}"#,
+            ),
+            _ => whole(
+                "403 Forbidden",
+                r#"{"kind":"Status","message":"no account default"}"#,
+            ),
+        }
+    }
+
+    #[tokio::test]
+    async fn shows_its_certificate_and_verifies_the_servers() {
+        let server = TestServer::start("127.0.0.1", api);
+        let version = client(&server).version().await.unwrap();
+        assert_eq!(version, "K3s v1.33.13+k3s2 (go1.24.1)");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_for_another_address_is_refused() {
+        let server = TestServer::start("192.0.2.1", api);
+        let error = client(&server).version().await.unwrap_err();
+        assert!(matches!(error, KubeError::NoAnswer { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_another_authority_is_refused() {
+        let mut server = TestServer::start("127.0.0.1", api);
+        let other = TestServer::start("127.0.0.1", api);
+        server.credentials.authority = other.credentials.authority;
+        let error = client(&server).version().await.unwrap_err();
+        assert!(matches!(error, KubeError::NoAnswer { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_the_servers_words() {
+        let server = TestServer::start("127.0.0.1", api);
+        let error = client(&server)
+            .create("/pods", &json!({}))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the API answers POST /pods with status 403: no account default"
+        );
+        let error = client(&server).get("/readyz").await.unwrap_err();
+        assert!(
+            error.to_string().ends_with("status 500: [-]etcd failed"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_there_is_left_as_it_is() {
+        let server = TestServer::start("127.0.0.1", api);
+        client(&server).create("/there", &json!({})).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_with_the_request() {
+        let mut server = TestServer::start("127.0.0.1", api);
+        // A listener that is gone again: the port is free and refuses.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        server.port = free.local_addr().unwrap().port();
+        drop(free);
+        let error = client(&server)
+            .get("/readyz")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("the API does not answer GET /readyz: "),
+            "{error}"
+        );
+    }
+}

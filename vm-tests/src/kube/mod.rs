@@ -7,6 +7,8 @@ mod credentials;
 mod event;
 mod log;
 mod objects;
+#[cfg(test)]
+mod test_server;
 mod watch;
 
 pub use client::{Client, KubeError};

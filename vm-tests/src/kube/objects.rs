@@ -61,8 +61,20 @@ impl Objects {
     /// # Errors
     /// The API does not answer, or with something else than lists.
     pub async fn list(client: &Client) -> Result<Self, KubeError> {
+        Self::of_kinds(client, &KINDS).await
+    }
+
+    /// The cluster's nodes.
+    ///
+    /// # Errors
+    /// As for [`Objects::list`].
+    pub async fn nodes(client: &Client) -> Result<Self, KubeError> {
+        Self::of_kinds(client, &KINDS[..1]).await
+    }
+
+    async fn of_kinds(client: &Client, kinds: &[Kind]) -> Result<Self, KubeError> {
         let mut all = Vec::new();
-        for kind in KINDS {
+        for kind in kinds.iter().copied() {
             let text = client.get(kind.path).await?;
             let list = Collection::from_list(kind, &text).map_err(KubeError::Format)?;
             all.extend(list.objects().cloned());

@@ -163,3 +163,121 @@ async fn list_and_watch(client: &Client, kind: Kind, shared: &Shared) -> Result<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::{Value, json};
+
+    use super::super::log::KubeLog;
+    use super::super::test_server::{TestServer, stream, whole};
+    use super::*;
+
+    /// How long a test waits for what the tasks do.
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn client(server: &TestServer) -> Client {
+        let folder = tempfile::tempdir().unwrap();
+        let log = KubeLog::new(&folder.path().join("api.jsonl")).unwrap();
+        Client::new(server.port, &server.credentials, log).unwrap()
+    }
+
+    fn pod(phase: &str) -> Value {
+        json!({"metadata": {"namespace": "default", "name": "a"}, "status": {"phase": phase}})
+    }
+
+    fn list(items: &[Value]) -> String {
+        let list = json!({"metadata": {"resourceVersion": "7"}, "items": items});
+        whole("200 OK", &list.to_string())
+    }
+
+    /// Waits until the only pod is in a phase.
+    async fn until(cluster: &mut Cluster, phase: &str) {
+        let wait = async {
+            loop {
+                let objects = cluster.objects();
+                let pod = objects
+                    .as_ref()
+                    .ok()
+                    .and_then(|all| all.of_kind("Pod").next());
+                if pod.is_some_and(|pod| pod["status"]["phase"] == phase) {
+                    return;
+                }
+                cluster.changed().await;
+            }
+        };
+        let seen = tokio::time::timeout(SOON, wait).await;
+        assert!(
+            seen.is_ok(),
+            "the pod is not {phase}: {:?}",
+            cluster.objects()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_watch_goes_on_from_the_version_of_the_list() {
+        let server = TestServer::start("127.0.0.1", |request| {
+            let (_, path) = request.split_once(' ').unwrap();
+            match path.split_once('?') {
+                None if path == "/api/v1/pods" => list(&[pod("Pending")]),
+                None => list(&[]),
+                Some(("/api/v1/pods", query)) if query.contains("resourceVersion=7") => {
+                    let event = json!({"type": "MODIFIED", "object": pod("Running")});
+                    stream(&format!("{event}\n"))
+                }
+                Some(_) => stream(""),
+            }
+        });
+        until(&mut Cluster::follow(&client(&server)), "Running").await;
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_gone_is_followed_by_a_new_list() {
+        let lists = AtomicUsize::new(0);
+        let server = TestServer::start("127.0.0.1", move |request| {
+            let (_, path) = request.split_once(' ').unwrap();
+            match path {
+                "/api/v1/pods" if lists.fetch_add(1, Ordering::SeqCst) == 0 => {
+                    list(&[pod("Pending")])
+                }
+                "/api/v1/pods" => list(&[pod("Succeeded")]),
+                path if path.contains('?') => stream(
+                    "{\"type\":\"ERROR\",\"object\":{\"code\":410,\"message\":\"too old\"}}\n",
+                ),
+                _ => list(&[]),
+            }
+        });
+        until(&mut Cluster::follow(&client(&server)), "Succeeded").await;
+    }
+
+    #[tokio::test]
+    async fn objects_of_a_server_that_ended_are_not_taken_for_what_is() {
+        let asked = AtomicUsize::new(0);
+        let server = TestServer::start("127.0.0.1", move |request| {
+            if request.contains('?') {
+                return stream("");
+            }
+            match request {
+                "GET /api/v1/pods" if asked.fetch_add(1, Ordering::SeqCst) > 0 => {
+                    whole("503 Service Unavailable", "starting")
+                }
+                "GET /api/v1/pods" => list(&[pod("Running")]),
+                _ => list(&[]),
+            }
+        });
+        let mut cluster = Cluster::follow(&client(&server));
+        let wait = async {
+            loop {
+                if let Err(trouble) = cluster.objects()
+                    && trouble.contains("status 503: starting")
+                {
+                    return;
+                }
+                cluster.changed().await;
+            }
+        };
+        let seen = tokio::time::timeout(SOON, wait).await;
+        assert!(seen.is_ok(), "old objects are shown");
+    }
+}

@@ -105,7 +105,7 @@ async fn ask_api(kube: &Client, probe: &Probe) -> GuestOutput {
 
 /// What the only node's kubelet has at a path.
 async fn kubelet(kube: &Client, path: &str) -> Result<Vec<u8>, KubeError> {
-    let objects = Objects::list(kube).await?;
+    let objects = Objects::nodes(kube).await?;
     let node = objects.node().map_err(KubeError::Format)?;
     let name = node["metadata"]["name"].as_str().unwrap_or_default();
     kube.get(&format!("/api/v1/nodes/{name}/proxy/{path}"))
