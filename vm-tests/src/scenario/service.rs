@@ -37,11 +37,24 @@ impl Service<'_> {
         Ok(state)
     }
 
-    /// The state for a check: with the reason of restarts that are not allowed, without those that are.
-    pub async fn allowed(self, state: String) -> String {
-        match self.judge(&state).await {
-            Ok(()) => state.replace(&format!("NRestarts={}", restarts(&state)), "NRestarts=0"),
-            Err(reason) => reason.to_string(),
+    /// The check that K3s runs and did not end, but for leases that it may lose.
+    pub async fn check(self, state: String, when: &str) -> Check {
+        let restarts = restarts(&state);
+        let without = state.replace(&format!("NRestarts={restarts}"), "NRestarts=0");
+        let (passed, why) = match self.judge(&state).await {
+            Ok(()) if restarts == 0 => (state == GOOD, String::new()),
+            Ok(()) => (
+                without == GOOD,
+                " (for lost leases, which is allowed)".to_owned(),
+            ),
+            Err(reason) => (false, format!(": {reason}")),
+        };
+        Check {
+            key: "machine/k3sService".into(),
+            check: format!("k3s.service is active and was never restarted{when}"),
+            expected: GOOD.into(),
+            actual: format!("{state}{why}"),
+            passed,
         }
     }
 

@@ -120,7 +120,8 @@ async fn machine_checks(flow: &mut Flow<'_>, facts: &Facts, when: &str) -> Resul
             .unwrap_or_default()
     };
     let ssh = flow.ssh()?;
-    let state = flow.service(&ssh).allowed(text(service::STATE)).await;
+    let service = flow.service(&ssh);
+    let service = service.check(text(service::STATE), when).await;
     let current = text(BOOT_CURRENT);
     let first = fs_err::read(&flow.hardware.firmware.vars)
         .ok()
@@ -134,12 +135,7 @@ async fn machine_checks(flow: &mut Flow<'_>, facts: &Facts, when: &str) -> Resul
         passed: actual == expected,
         actual,
     };
-    flow.checks.push(check(
-        "machine/k3sService",
-        "k3s.service is active and was never restarted",
-        service::GOOD,
-        state,
-    ));
+    flow.checks.push(service);
     flow.checks.push(check(
         "machine/bootCurrent",
         "the firmware started the first entry of BootOrder",
