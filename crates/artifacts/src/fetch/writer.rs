@@ -14,6 +14,8 @@ const BATCH: usize = 256 * 1024;
 /// Batches between receiving and writing. With those at both ends, and the rest of the client's
 /// buffers that they are parts of, a few MiB for a download.
 const WAITING: usize = 4;
+/// Bytes after which they are sent to the disk while more come.
+const FLUSH: u64 = 32 * 1024 * 1024;
 
 /// What is in a file and hashed.
 #[derive(Clone, Debug, Default)]
@@ -60,14 +62,16 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
-                let mut held = held;
+                let (mut held, mut flush) = (held, Flush::default());
                 while let Some(batch) = received.blocking_recv() {
                     for data in batch {
                         file.write_all(&data)?;
                         held.hasher.update(&data);
                         held.length += data.len() as u64;
+                        flush.written(&file, data.len() as u64)?;
                     }
                 }
+                flush.finish()?;
                 Ok(held)
             })?;
         Ok(Self {
@@ -98,9 +102,46 @@ impl Writer {
         let joined = tokio::task::spawn_blocking(|| self.thread.join()).await;
         match joined {
             Ok(Ok(held)) => held,
-            _ => Err(io::Error::other("the thread that writes has panicked")),
+            _ => Err(panicked()),
         }
     }
+}
+
+/// Sends what was written to the disk while more comes, so that the sync at the end is short: of
+/// 600 MiB it takes 0.3 s, a quarter of what fetching them from a near server does.
+#[derive(Debug, Default)]
+struct Flush {
+    /// Bytes since the last one.
+    behind: u64,
+    running: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Flush {
+    fn written(&mut self, file: &File, bytes: u64) -> io::Result<()> {
+        self.behind += bytes;
+        let busy = self.running.as_ref().is_some_and(|it| !it.is_finished());
+        if self.behind < FLUSH || busy {
+            return Ok(());
+        }
+        self.finish()?;
+        self.behind = 0;
+        let file = file.try_clone()?;
+        self.running = Some(std::thread::spawn(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// Waits for the one that runs. The kernel tells of an error once, so it must not get lost.
+    fn finish(&mut self) -> io::Result<()> {
+        match self.running.take().map(JoinHandle::join) {
+            Some(Ok(synced)) => synced,
+            Some(Err(_)) => Err(panicked()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("a thread that writes has panicked")
 }
 
 #[cfg(test)]

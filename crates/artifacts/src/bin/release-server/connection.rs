@@ -107,7 +107,7 @@ async fn body(
 fn block_size(fault: &Fault) -> usize {
     let beats = Duration::from_secs(1).as_millis() / BEAT.as_millis();
     match fault.bytes_per_second {
-        Some(rate) => (rate as usize / beats as usize).clamp(1, BLOCK),
+        Some(rate) => (rate as usize / beats as usize).clamp(1, 64 * BLOCK),
         None => BLOCK,
     }
 }
