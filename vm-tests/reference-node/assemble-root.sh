@@ -155,8 +155,10 @@ add_k3s() {
     install -D -o 0 -g 0 -m 755 "$k3s/k3s" "$tree/usr/local/bin/k3s"
     install -D -o 0 -g 0 -m 755 "$k3s/install.sh" "$tree/opt/install.sh"
     install -D -o 0 -g 0 -m 644 "$k3s/version" "$tree/usr/local/lib/emts/k3s-version"
-    install -D -o 0 -g 0 -m 644 "$k3s/k3s-airgap-images-amd64.tar.zst" \
-        "$tree/var/lib/rancher/k3s/agent/images/k3s-airgap-images-amd64.tar.zst"
+    local archive
+    for archive in "$k3s"/images/*; do
+        install -D -o 0 -g 0 -m 644 "$archive" "$tree/var/lib/rancher/k3s/agent/images/${archive##*/}"
+    done
 }
 
 # The modules of initramfs/modules.txt that this kernel has, with what they need.
