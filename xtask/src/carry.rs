@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use artifacts::Sha256;
 use artifacts::checksums::Checksums;
-use artifacts::lock::Lock;
+use artifacts::lock::{Lock, Locked};
 use artifacts::plan::Artifact;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::catalogue::Catalogue;
 use crate::digest;
 use crate::shelf::Shelf;
 use crate::stages::{self, Options};
-use crate::store::{Found, Key, Store};
+use crate::store::{Entry, Found, Key, Store};
 
 /// Sums of all other files, as `sha256sum` writes them.
 const SUMS: &str = "SHA256SUMS";
@@ -39,11 +39,8 @@ struct Carried {
 /// An artifact is not on this machine, or `dir` has other files in it.
 pub fn export(root: &Path, shelf: &Shelf<'_>, catalogue: &Catalogue, dir: &Path) -> Result<()> {
     fs_err::create_dir_all(dir)?;
-    ensure!(
-        fs_err::read_dir(dir)?.next().is_none() || dir.join(SUMS).is_file(),
-        "{} has files that are not of an export; name an empty directory",
-        dir.display()
-    );
+    check_empty(dir)?;
+    let mut lock = catalogue.lock.clone();
     for artifact in &catalogue.artifacts {
         let Some(present) = shelf.find(artifact)? else {
             bail!(
@@ -54,12 +51,15 @@ pub fn export(root: &Path, shelf: &Shelf<'_>, catalogue: &Catalogue, dir: &Path)
         };
         let target = dir.join(&artifact.part).join(&artifact.file);
         replace(&present.path, &target)?;
+        let locked = Locked {
+            sha256: present.sha256,
+            size: present.size,
+            from: artifact.source.to_string(),
+        };
+        lock.learn(&artifact.part, &artifact.version, &artifact.file, locked)?;
     }
     export_stages(root, shelf.store, &dir.join(STAGES))?;
-    let lock = catalogue.lock_path();
-    if lock.is_file() {
-        replace(&lock, &dir.join(lock_name(catalogue)))?;
-    }
+    lock.write(&dir.join(lock_name(catalogue)))?;
     let sums = sums_of(dir)?;
     fs_err::write(dir.join(SUMS), &sums)?;
     println!("{} files in {}", sums.lines().count(), dir.display());
@@ -99,6 +99,16 @@ pub fn import(shelf: &Shelf<'_>, catalogue: &mut Catalogue, dir: &Path) -> Resul
     Ok(())
 }
 
+/// An export may be repeated, but not beside files of somebody else.
+fn check_empty(dir: &Path) -> Result<()> {
+    ensure!(
+        fs_err::read_dir(dir)?.next().is_none() || dir.join(SUMS).is_file(),
+        "{} has files that are not of an export; name an empty directory",
+        dir.display()
+    );
+    Ok(())
+}
+
 fn lock_name(catalogue: &Catalogue) -> String {
     format!("{}.lock", catalogue.profile.name)
 }
@@ -130,32 +140,35 @@ fn keep_copy(shelf: &Shelf<'_>, artifact: &Artifact, sum: Sha256, path: &Path) -
 }
 
 fn export_stages(root: &Path, store: &Store, dir: &Path) -> Result<()> {
-    fs_err::create_dir_all(dir)?;
     let outputs = build::produce(root, store, &Options::default(), stages::FROM_MIRRORS)?;
     for name in stages::FROM_MIRRORS {
         let folder = outputs.folder(name)?;
         let entry = store
             .entry_of(folder)?
             .with_context(|| format!("the store has no entry of the stage {name}"))?;
-        let carried = Carried {
-            inputs: entry.inputs,
-            output: entry.output,
-        };
-        fs_err::write(
-            dir.join(format!("{name}.json")),
-            serde_json::to_vec_pretty(&carried)?,
-        )?;
-        let file = fs_err::File::create(dir.join(format!("{name}.tar")))?;
-        let mut archive = tar::Builder::new(std::io::BufWriter::new(file));
-        archive.mode(tar::HeaderMode::Deterministic);
-        archive.append_dir_all(".", folder)?;
-        archive
-            .into_inner()?
-            .into_inner()
-            .context("writing the archive's end")?
-            .sync_all()?;
+        export_stage(folder, entry, dir)?;
     }
     Ok(())
+}
+
+/// The output of one stage as an archive, and what it was made of.
+fn export_stage(folder: &Path, entry: Entry, dir: &Path) -> Result<()> {
+    fs_err::create_dir_all(dir)?;
+    let name = entry.name;
+    let carried = Carried {
+        inputs: entry.inputs,
+        output: entry.output,
+    };
+    fs_err::write(
+        dir.join(format!("{name}.json")),
+        serde_json::to_vec_pretty(&carried)?,
+    )?;
+    let file = fs_err::File::create(dir.join(format!("{name}.tar")))?;
+    let mut archive = tar::Builder::new(std::io::BufWriter::new(file));
+    archive.mode(tar::HeaderMode::Deterministic);
+    archive.append_dir_all(".", folder)?;
+    let file = archive.into_inner()?.into_inner();
+    Ok(file.context("writing the archive's end")?.sync_all()?)
 }
 
 fn import_stages(store: &Store, dir: &Path) -> Result<()> {
@@ -235,4 +248,85 @@ fn check_sums(dir: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTENT: &str = "content of a stage";
+
+    fn key(name: &str) -> Key {
+        Key {
+            name: name.into(),
+            inputs: BTreeMap::from([("input".into(), "1".into())]),
+        }
+    }
+
+    /// An export of stages whose outputs are one small file each.
+    fn exported(dir: &Path) -> Result<()> {
+        let store = Store::at(dir.join("one"))?;
+        for name in stages::FROM_MIRRORS {
+            let Found::Absent(draft) = store.open(&key(name))? else {
+                bail!("expected no entry yet")
+            };
+            fs_err::write(draft.out().join("file"), CONTENT)?;
+            let (folder, entry) = store.commit(draft, Duration::ZERO, name)?;
+            export_stage(&folder, entry, &dir.join(STAGES))?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn outputs_of_stages_are_found_on_another_machine_by_what_they_were_made_of() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        exported(dir.path())?;
+        let other = Store::at(dir.path().join("two"))?;
+        import_stages(&other, &dir.path().join(STAGES))?;
+        for name in stages::FROM_MIRRORS {
+            let (out, _) = other.lookup(&key(name))?.context("imported")?;
+            assert_eq!(fs_err::read_to_string(out.join("file"))?, CONTENT);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_altered_output_of_a_stage_is_not_taken() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        exported(dir.path())?;
+        let path = dir.path().join(STAGES).join("node-root.tar");
+        let altered =
+            String::from_utf8(fs_err::read(&path)?)?.replace(CONTENT, "CONTENT of a stage");
+        fs_err::write(&path, altered)?;
+        let other = Store::at(dir.path().join("two"))?;
+        let error = import_stages(&other, &dir.path().join(STAGES)).expect_err("it differs");
+        assert!(error.to_string().contains("node-root.tar"), "{error}");
+        assert!(other.lookup(&key("node-root"))?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_not_as_it_was_exported_is_named_with_both_sums() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        fs_err::create_dir(dir.path().join("k3s"))?;
+        fs_err::write(dir.path().join("k3s/k3s"), "as exported")?;
+        fs_err::write(dir.path().join(SUMS), sums_of(dir.path())?)?;
+        check_sums(dir.path())?;
+        fs_err::write(dir.path().join("k3s/k3s"), "altered")?;
+        let error = check_sums(dir.path()).expect_err("it differs").to_string();
+        for content in ["as exported", "altered"] {
+            let sum = Sha256::of(content.as_bytes()).to_string();
+            assert!(error.contains(&sum), "{error}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_export_does_not_go_among_other_files() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        fs_err::write(dir.path().join("mine"), "x")?;
+        assert!(check_empty(dir.path()).is_err());
+        fs_err::write(dir.path().join(SUMS), "")?;
+        check_empty(dir.path())
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use artifacts::plan::{Changes, Mirror, Replacement, Source};
+use artifacts::plan::{Changes, Mirror, Replacement};
 use clap::Args;
 
 use crate::acquire::Reach;
@@ -122,9 +122,5 @@ impl Parts {
 }
 
 fn replacement(it: &Replacement) -> String {
-    let from = match &it.source {
-        Source::Path(path) => path.display().to_string(),
-        Source::Urls(urls) => urls.join(" "),
-    };
-    format!("{}: {from}", it.name)
+    format!("{}: {}", it.name, it.source)
 }

@@ -118,6 +118,15 @@ impl FromStr for Mirror {
     }
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Urls(urls) => f.write_str(&urls.join(" or ")),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 impl fmt::Display for Mirror {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.from, self.to)

@@ -58,7 +58,12 @@ fn with_another_init_the_rest_of_the_tree_is_the_same() {
         );
     }
     let init = ["linuxkit/init:1", "linuxkit/runc:1"].map(str::to_owned);
-    let derived = derive(std::slice::from_ref(&definition), &init, &bench.path("derived")).unwrap();
+    let derived = derive(
+        std::slice::from_ref(&definition),
+        &init,
+        &bench.path("derived"),
+    )
+    .unwrap();
     let tree = |definition: &Path| {
         let images = hookos::oci::ImageSource::open([bench.path("images")]).unwrap();
         let mut request = Request::new(definition, images, bench.path("out"));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use artifacts::Sha256;
-use artifacts::plan::{Artifact, Source};
+use artifacts::plan::Artifact;
 use clap::{Args, Subcommand};
 
 use crate::acquire::{self, Acquirer};
@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
             artifact.file,
             size.map_or_else(|| "-".to_owned(), progress::bytes),
             artifact.licence,
-            origin(artifact)
+            artifact.source
         ))
     }
 
@@ -206,12 +206,5 @@ impl<'a> Session<'a> {
             println!("{absent} not here: `cargo xtask artifacts fetch` gets them");
         }
         Ok(())
-    }
-}
-
-fn origin(artifact: &Artifact) -> String {
-    match &artifact.source {
-        Source::Urls(urls) => urls.join(" or "),
-        Source::Path(path) => path.display().to_string(),
     }
 }
