@@ -9,8 +9,8 @@ use artifacts::profile::Profile;
 use clap::{Args, ValueEnum};
 
 use crate::linuxkit::LinuxKit;
-use crate::parts::{Network, Sources};
 use crate::registry::{Locking, Pull, Reach};
+use crate::sources::{Network, Sources};
 use crate::stages::hookos::{self, Choice};
 use crate::store::cache_dir;
 

@@ -23,6 +23,7 @@ mod registry;
 mod release_server;
 mod shelf;
 mod signing;
+mod sources;
 mod stages;
 mod store;
 

@@ -11,9 +11,9 @@ use clap::{Args, Subcommand};
 use crate::acquire::{self, Acquirer};
 use crate::carry;
 use crate::catalogue::Catalogue;
-use crate::parts::Sources;
 use crate::progress;
 use crate::shelf::{Place, Shelf};
+use crate::sources::Sources;
 use crate::store::Store;
 
 /// The profile that has artifacts.

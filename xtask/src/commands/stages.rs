@@ -9,10 +9,11 @@ use clap::Args;
 
 use crate::build;
 use crate::host::{self, Go};
-use crate::parts::{Network, Parts};
+use crate::parts::Parts;
 use crate::profile;
 use crate::progress;
 use crate::signing;
+use crate::sources::Network;
 use crate::stages::{self, Options, Stage};
 use crate::store::{Entry, Key, Store};
 

@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Url};
 
 use super::Error;
 use super::fault::{Fault, chain};
 use super::proxy::Proxies;
+use super::redirect;
 
-/// Redirects that are followed; GitHub needs one, a mirror in front of it two.
-pub const REDIRECTS: usize = 10;
 /// How long a server or proxy may take to accept a connection, at most.
 const CONNECT: Duration = Duration::from_secs(30);
 
@@ -34,7 +33,7 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .tls_certs_merge(certificates)
-            .redirect(Policy::custom(redirect))
+            .redirect(Policy::custom(redirect::follow))
             .referer(false)
             .connect_timeout(silence.min(CONNECT))
             .user_agent(concat!("emts-artifacts/", env!("CARGO_PKG_VERSION")))
@@ -63,51 +62,6 @@ fn read_certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
     }
 }
 
-/// A redirect that is not followed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedRedirect {
-    #[error("it leads from https to {0}")]
-    Downgrade(String),
-    #[error("it is the {REDIRECTS}th but one in a row")]
-    TooMany,
-}
-
-fn redirect(attempt: Attempt<'_>) -> Action {
-    let secure = attempt.previous().iter().any(|url| url.scheme() == "https");
-    if secure && attempt.url().scheme() != "https" {
-        let to = origin(attempt.url());
-        return attempt.error(RefusedRedirect::Downgrade(to));
-    }
-    if attempt.previous().len() > REDIRECTS {
-        return attempt.error(RefusedRedirect::TooMany);
-    }
-    attempt.follow()
-}
-
-/// Scheme, host and port: what can be shown of a URL that may be signed.
-pub fn origin(url: &Url) -> String {
-    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-    format!(
-        "{}://{}{port}",
-        url.scheme(),
-        url.host_str().unwrap_or_default()
-    )
-}
-
-/// A URL as it is shown and noted: without user and password.
-pub fn shown(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else {
-        return text.to_owned();
-    };
-    if url.username().is_empty() && url.password().is_none() {
-        return text.to_owned();
-    }
-    // Both fail only for URLs that cannot have them.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
-}
-
 /// A URL that may be fetched. Plain HTTP proves nothing, so a sum has to be known for it.
 pub fn usable(text: &str, sum_known: bool) -> Result<Url, Fault> {
     let expected = "a URL that begins with https://";
@@ -129,25 +83,6 @@ pub fn usable(text: &str, sum_known: bool) -> Result<Url, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_is_shown_without_user_and_password() {
-        assert_eq!(
-            shown("https://me:secret@mirror:8443/a?b"),
-            "https://mirror:8443/a?b"
-        );
-    }
-
-    #[test]
-    fn a_token_in_place_of_a_user_is_not_shown() {
-        assert_eq!(shown("https://token@mirror/a"), "https://mirror/a");
-    }
-
-    #[test]
-    fn a_url_without_a_user_is_shown_as_it_was_given() {
-        let url = "https://host/v1.33.13+k3s2/k3s";
-        assert_eq!(shown(url), url);
-    }
 
     #[test]
     fn plain_http_needs_a_known_sum() {

@@ -9,8 +9,9 @@ use reqwest::{StatusCode, Url};
 use crate::Sha256;
 use crate::request::Attempt;
 
-use super::client::{REDIRECTS, RefusedRedirect, origin, shown};
+use super::address::{origin, shown};
 use super::proxy::Proxy;
+use super::redirect::{REDIRECTS, RefusedRedirect};
 
 /// The step that helps where a publisher cannot be reached.
 const WITHOUT_NETWORK: &str = "or bring the artifacts from a machine that has a network (`cargo xtask artifacts export DIR` there, `import DIR` here)";

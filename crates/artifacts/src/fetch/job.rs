@@ -7,7 +7,8 @@ use std::time::Instant;
 use crate::Sha256;
 use crate::request::{Attempt, Download, Failure, Fetched, Outcome};
 
-use super::client::{Client, shown};
+use super::address::shown;
+use super::client::Client;
 use super::fault::{Fault, Kind};
 use super::partial::Partial;
 use super::transfer::Transfer;

@@ -3,12 +3,14 @@
 //! How it works is in `docs/artifacts.md`. It knows of URLs and sums; profiles and the lock file
 //! are not its business.
 
+mod address;
 mod client;
 mod fault;
 mod job;
 mod partial;
 mod probe;
 mod proxy;
+mod redirect;
 mod response;
 mod transfer;
 mod writer;

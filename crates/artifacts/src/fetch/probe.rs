@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::request::{Attempt, Probe, ProbeReport};
 
-use super::client::{Client, shown, usable};
+use super::address::shown;
+use super::client::{Client, usable};
 use super::fault::{Fault, of_sending};
 use super::{Error, limit, runtime};
 

@@ -6,7 +6,8 @@ use reqwest::{Response, StatusCode, Url};
 use crate::checksums::is_html;
 use crate::request::Download;
 
-use super::client::{Client, shown};
+use super::address::shown;
+use super::client::Client;
 use super::fault::{Fault, of_sending};
 use super::partial::{Origin, Partial};
 use super::response::{Head, head};
