@@ -36,7 +36,7 @@ pub enum Command {
         /// The folder for the copy `config-file` and the key pair `id_ed25519`, `id_ed25519.pub`.
         #[arg(long)]
         out: PathBuf,
-        /// A key of your own that the config-file has already: the copy is then the file as it is.
+        /// A key of your own that the config-file has already: none is added to the copy.
         #[arg(long)]
         ssh_identity: Option<PathBuf>,
         /// What the copy depends on besides.

@@ -21,8 +21,8 @@ pub struct Prepared {
     pub identity: PathBuf,
 }
 
-/// Copies `config_file` to `out` as it is, for a run with a key of the user's
-/// own that the config-file has already.
+/// Copies `config_file` to `out` without another key, for a run with one of the
+/// user's own that the config-file has already.
 ///
 /// # Errors
 /// The config-file or the key cannot be read, the copy cannot be written.

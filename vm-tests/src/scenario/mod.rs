@@ -1,5 +1,6 @@
 //! A scenario: which machine is built, what is done with it, how long it may take.
 
+mod accelerator;
 mod budgets;
 mod collect;
 mod deadline;
@@ -24,6 +25,7 @@ mod stick;
 mod verify;
 mod workstation;
 
+pub use accelerator::{Host, choose_accelerator};
 pub use budgets::Budgets;
 pub use definition::{
     DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, Scenario, ScenarioError,
@@ -31,7 +33,7 @@ pub use definition::{
 };
 pub use failure::{Failure, Seen};
 pub use guard::Guard;
-pub use run::{Host, RunOptions, choose_accelerator, run};
+pub use run::{RunOptions, run};
 pub use step::{PowerCuts, Refusal, Step};
 pub use stick::{Damage, OnStick};
 pub use workstation::{Attempt, Workstation, WorkstationParts};

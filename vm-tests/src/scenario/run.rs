@@ -8,15 +8,15 @@ use anyhow::{Context as _, Result, bail};
 use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use tokio::sync::watch;
 
+use super::accelerator::{Host, choose_accelerator, remember};
 use super::collect;
 use super::definition::Scenario;
-use super::failure::{Failure, Seen};
 use super::flow::Flow;
 use super::machine::{Hardware, Processors};
 use super::step::Step;
 use super::workstation::{WorkstationParts, make_stick};
 use super::{outcome, power_cuts, secure_boot, service};
-use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
+use crate::accel::{Accelerator, AcceleratorChoice};
 use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
 use crate::evidence::{Check, Evidence, Report, StageRecord};
 use crate::expectation;
@@ -379,63 +379,6 @@ fn take_badness(badness: Vec<Badness>, report: &mut Report) {
         },
         passed: seen.is_empty(),
     });
-}
-
-/// What an accelerator is tried with, and where the answer is remembered.
-#[derive(Debug, Clone, Copy)]
-pub struct Host<'a> {
-    /// The scenario whose machine is started.
-    pub scenario: &'a Scenario,
-    /// The stick that it is started from.
-    pub usb: &'a Path,
-    /// The folder with the answer of this boot of the host.
-    pub cache: &'a Path,
-}
-
-/// The accelerator by wish, by memory, or by a probe, whose files go to `folder` and are removed.
-///
-/// # Errors
-/// The machine cannot be built, the run is interrupted.
-pub async fn choose_accelerator(
-    host: &Host<'_>,
-    choice: AcceleratorChoice,
-    folder: &Path,
-    output: &Output,
-    mut interrupted: watch::Receiver<bool>,
-) -> Result<Probed> {
-    if let Some(chosen) = accel::choose_without_probe(choice, host.cache, &accel::kvm_device()) {
-        return Ok(Probed {
-            chosen,
-            certain: true,
-        });
-    }
-    let doing = "probing KVM with a guest";
-    output.doing(doing);
-    let scenario = host.scenario;
-    let hardware = Hardware::build(&scenario.machine, host.usb, folder, &scenario.folder)?;
-    let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let processors = Processors {
-        accelerator: Accelerator::Kvm,
-        count: scenario.machine.cpus,
-    };
-    let plan = hardware.plan(scenario, processors, folder, sockets.path())?;
-    let log = folder.join("qmp.jsonl");
-    let probed = tokio::select! {
-        probed = accel::probe(plan, &log) => probed?,
-        _ = interrupted.wait_for(|interrupted| *interrupted) => {
-            return Err(Failure { doing: doing.to_owned(), cause: "interrupted".to_owned(), seen: Seen::default() }.into());
-        }
-    };
-    fs_err::remove_dir_all(folder)?;
-    if probed.certain {
-        remember(host.cache, &probed)?;
-    }
-    Ok(probed)
-}
-
-fn remember(cache: &Path, probed: &Probed) -> Result<()> {
-    accel::remember(cache, &accel::host_boot_id()?, &probed.chosen)
-        .context("cannot remember the accelerator")
 }
 
 #[cfg(test)]
