@@ -109,7 +109,8 @@ impl HookosParts {
             definition: self.hook_os.as_ref().map(absolute).transpose()?,
             init,
             images: self.images.iter().map(absolute).collect::<Result<_>>()?,
-            pulled: Some(cache_dir()?.join("pulled")).filter(|layout| layout.exists()),
+            pulled: Some(cache_dir()?.join("pulled"))
+                .filter(|layout| layout.join("index.json").exists()),
             linuxkit,
         })
     }

@@ -243,7 +243,9 @@ fn with_linuxkit(
 fn note(choice: &Choice, out: &Path) -> Result<()> {
     let mut notes = Vec::new();
     if let Some(path) = &choice.definition {
-        notes.push(format!("made of {}", path.display()));
+        // Not where it is: the output is the same for the same content elsewhere.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        notes.push(format!("made of the LinuxKit file {name}"));
     }
     if let Some(init) = &choice.init {
         notes.push(format!("init images: {}", init.join(", ")));
