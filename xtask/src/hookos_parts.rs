@@ -85,6 +85,12 @@ fn of_profile(path: &Path) -> Result<Vec<String>> {
 }
 
 impl HookosParts {
+    /// Whether a linuxkit is asked for that is neither named nor in PATH.
+    pub fn needs_linuxkit(&self) -> Result<bool> {
+        let asked = self.assembler == Assembler::Linuxkit && self.linuxkit.is_none();
+        Ok(asked && LinuxKit::find(None, cache_dir()?.join("linuxkit"))?.is_none())
+    }
+
     fn reach(&self, sources: &Sources) -> Reach {
         Reach {
             mirror: self.registry_mirror.clone(),

@@ -17,7 +17,7 @@ use crate::shelf::{Place, Present, Shelf};
 use crate::sources::{Network, Sources};
 use crate::stages::k3s::{K3s, Release, Taken};
 use crate::stages::{Options, hookos};
-use crate::store::Store;
+use crate::store::{Store, cache_dir};
 
 /// The profile that is taken where it can be had.
 const UPSTREAM: &str = "upstream";
@@ -25,6 +25,8 @@ const UPSTREAM: &str = "upstream";
 const REFERENCE: &str = "reference";
 /// The part that the node's Kubernetes is.
 const K3S: &str = "k3s";
+/// The part that the program linuxkit is.
+const LINUXKIT: &str = "linuxkit";
 
 /// What a run builds with.
 #[derive(Debug)]
@@ -93,9 +95,11 @@ pub fn select(root: &Path, store: &Store, parts: &Parts, network: Network) -> Re
         },
     };
     let mut selection = chooser.choose()?;
-    selection.hookos = parts
-        .hookos
-        .prepare(root, &parts.sources, chooser.network)?;
+    let mut hookos = parts.hookos.clone();
+    if hookos.needs_linuxkit()? {
+        hookos.linuxkit = chooser.linuxkit()?;
+    }
+    selection.hookos = hookos.prepare(root, &parts.sources, chooser.network)?;
     Ok(selection)
 }
 
@@ -215,6 +219,22 @@ impl Chooser<'_> {
             .ok_or_else(|| why.collect::<Vec<_>>().join("; ")))
     }
 
+    /// The linuxkit of the profile upstream, if it can be had.
+    fn linuxkit(&self) -> Result<Option<PathBuf>> {
+        let mut catalogue = self.read(UPSTREAM)?;
+        let wanted = catalogue.of_part(LINUXKIT);
+        let present = match self.all_present(&wanted)? {
+            Ok(present) => present,
+            Err(_) if self.network == Network::Never => return Ok(None),
+            Err(_) => {
+                let acquirer = Acquirer::new(self.root, &self.shelf, self.sources.reach()?)?;
+                acquirer.fetch(&mut catalogue, &wanted)?
+            }
+        };
+        let program = present.into_iter().next();
+        program.map(|it| executable(&it)).transpose()
+    }
+
     /// What a build takes of a profile. An OS image of one's own has its Kubernetes inside.
     fn wanted(&self, catalogue: &Catalogue) -> Vec<Artifact> {
         if self.parts.os_image.is_some() {
@@ -307,6 +327,19 @@ impl Chooser<'_> {
             hookos: hookos::Choice::default(),
         })
     }
+}
+
+/// A copy that can be run: what the store has is data to it.
+fn executable(present: &Present) -> Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = cache_dir()?.join("programs");
+    fs_err::create_dir_all(&folder)?;
+    let copy = tempfile::NamedTempFile::new_in(&folder)?;
+    fs_err::copy(&present.path, copy.path())?;
+    fs_err::set_permissions(copy.path(), std::fs::Permissions::from_mode(0o755))?;
+    let program = folder.join(format!("linuxkit-{}", &present.sha256.to_string()[..16]));
+    copy.persist(&program)?;
+    Ok(program)
 }
 
 /// The release that these artifacts are: the program, the script, and the archive of images, which is what remains.

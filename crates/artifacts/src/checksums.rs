@@ -1,6 +1,7 @@
 //! Checksum files as `sha256sum` writes them.
 //!
-//! Source: the GNU coreutils manual, "md5sum invocation" (sha256sum has its format).
+//! Source: the GNU coreutils manual, "md5sum invocation" (sha256sum has its format). LinuxKit's release has one space and
+//! no asterisk (`checksum-targets` of its Makefile).
 
 use std::collections::BTreeMap;
 
@@ -105,7 +106,8 @@ fn entry(text: &str, line: usize) -> Result<(Sha256, &str), Error> {
     };
     let (sum, rest) = text.split_at_checked(64).ok_or_else(refuse)?;
     let sum = sum.parse().map_err(|_| refuse())?;
-    let name = rest.strip_prefix("  ").or_else(|| rest.strip_prefix(" *"));
+    let separators = ["  ", " *", " "];
+    let name = separators.iter().find_map(|it| rest.strip_prefix(it));
     let name = name.map(|name| name.strip_prefix("./").unwrap_or(name));
     match name {
         Some(name) if !name.trim().is_empty() => Ok((sum, name)),
@@ -164,6 +166,14 @@ mod tests {
     #[test]
     fn binary_mode_lines_are_read() {
         assert_eq!(names(&format!("{} *k3s\n", sum('a'))), ["k3s"]);
+    }
+
+    #[test]
+    fn lines_with_one_space_as_linuxkits_release_has_them_are_read() {
+        assert_eq!(
+            names(&format!("{} linuxkit-linux-amd64\n", sum('a'))),
+            ["linuxkit-linux-amd64"]
+        );
     }
 
     #[test]
