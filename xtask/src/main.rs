@@ -21,6 +21,7 @@ mod qemu;
 mod reach;
 mod registry;
 mod release_server;
+mod selection;
 mod shelf;
 mod signing;
 mod sources;

@@ -13,10 +13,11 @@ use crate::fetcher::Fetcher;
 use crate::k3s_directory;
 use crate::parts::Parts;
 use crate::reach;
+use crate::selection::Selection;
 use crate::shelf::{Place, Present, Shelf};
 use crate::sources::{Network, Sources};
+use crate::stages::hookos;
 use crate::stages::k3s::{K3s, Release, Taken};
-use crate::stages::{Options, hookos};
 use crate::store::{Store, cache_dir};
 
 /// The profile that is taken where it can be had.
@@ -27,53 +28,6 @@ const REFERENCE: &str = "reference";
 const K3S: &str = "k3s";
 /// The part that the program linuxkit is.
 const LINUXKIT: &str = "linuxkit";
-
-/// What a run builds with.
-#[derive(Debug)]
-pub struct Selection {
-    /// Name of the profile, as reports and bundles carry it.
-    pub name: String,
-    /// Why this one.
-    pub reason: String,
-    /// What is not as the profile has it.
-    pub replaced: Vec<String>,
-    k3s: K3s,
-    os_image: Option<PathBuf>,
-    k3s_version: Option<String>,
-    hookos: hookos::Choice,
-}
-
-impl Selection {
-    /// The options of all stages.
-    pub fn options(&self, parts: &Parts, config_file: Option<PathBuf>) -> Result<Options> {
-        let absolute = |path: &PathBuf| fs_err::canonicalize(path);
-        Ok(Options {
-            profile: self.name.clone(),
-            k3s: self.k3s.clone(),
-            k3s_version: self.k3s_version.clone(),
-            os_image: self.os_image.clone(),
-            layout: parts.layout.unwrap_or_default(),
-            config_file,
-            newest_packages: None,
-            signing: None,
-            hookos: self.hookos.clone(),
-            before_hookos: parts.before_hookos.as_ref().map(absolute).transpose()?,
-        })
-    }
-
-    /// Whether a build compiles refk3s.
-    pub fn builds_double(&self) -> bool {
-        self.os_image.is_none() && matches!(self.k3s, K3s::Double)
-    }
-
-    /// Says which profile it is and why.
-    pub fn announce(&self) {
-        println!("profile: {} ({})", self.name, self.reason);
-        for replaced in &self.replaced {
-            println!("in place of the profile's own: {replaced}");
-        }
-    }
-}
 
 /// Chooses the profile and has its artifacts on this machine. A named profile never falls back to another.
 ///
