@@ -28,21 +28,20 @@ pub fn early() -> Vec<String> {
 
 /// Loads [`early`], for an init that is not this program's: LinuxKit's counts on a kernel that has them built in.
 pub fn load_early() -> ExitCode {
-    let mut modules = Modules::default();
-    let Some(mut command) = modules.command(early().into_iter()) else {
+    let names = early();
+    let Some(mut command) = Modules::default().command(names.iter().cloned()) else {
         return ExitCode::SUCCESS;
     };
-    match command.status() {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(status) => {
-            eprintln!("{MODPROBE} of {:?}: {status}", modules.asked);
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("cannot start {MODPROBE}: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let failure = match command.status() {
+        Ok(status) if status.success() => return ExitCode::SUCCESS,
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    eprintln!(
+        "loading the modules {}: {MODPROBE}: {failure}",
+        names.join(", ")
+    );
+    ExitCode::FAILURE
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
