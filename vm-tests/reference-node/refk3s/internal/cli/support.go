@@ -10,6 +10,7 @@ var implemented = setOf(
 	"egress-selector-mode", "write-kubeconfig", "write-kubeconfig-mode", "write-kubeconfig-group",
 	"token", "token-file", "cluster-init",
 	"kube-apiserver-arg", "kube-controller-manager-arg", "kube-controller-arg", "kube-scheduler-arg",
+	"kube-cloud-controller-manager-arg", "kube-cloud-controller-arg",
 	"kubelet-arg", "kube-proxy-arg",
 	"disable", "disable-scheduler", "disable-cloud-controller", "disable-kube-proxy",
 	"node-name", "node-label", "node-taint", "node-ip", "resolv-conf", "protect-kernel-defaults",

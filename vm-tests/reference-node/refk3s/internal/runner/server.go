@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"emts.dev/refk3s/internal/agent"
+	"emts.dev/refk3s/internal/args"
 	"emts.dev/refk3s/internal/controlplane"
 	"emts.dev/refk3s/internal/deploy"
 	"emts.dev/refk3s/internal/etcd"
@@ -147,7 +149,12 @@ func (r *Server) startNode(ctx context.Context, containerd *agent.Containerd) {
 }
 
 func (r *Server) runCloudController(ctx context.Context, s *settings.Server) error {
-	if !s.Etcd {
+	user := append(slices.Clone(s.Flags.List("kube-cloud-controller-arg")), s.Flags.List("kube-cloud-controller-manager-arg")...)
+	times, err := leader.ParseTimes("cloud-controller-manager", args.Merge(nil, user))
+	if err != nil {
+		return err
+	}
+	if !s.Etcd || !times.LeaderElect {
 		r.keeper.RunCloud(ctx)
 		return nil
 	}
@@ -155,7 +162,7 @@ func (r *Server) runCloudController(ctx context.Context, s *settings.Server) err
 	if err != nil {
 		return err
 	}
-	return leader.Run(ctx, client, "k3s-cloud-controller-manager", r.keeper.RunCloud)
+	return leader.Run(ctx, client, "k3s-cloud-controller-manager", times, r.keeper.RunCloud)
 }
 
 // prepare makes directories, certificates, kubeconfigs and the token.
