@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::evidence::Check;
 use crate::leases::Leases;
-use crate::node::{Account, Probe, gather};
+use crate::node::{Account, Probe, Restart, gather};
 use crate::ssh::Ssh;
 
 /// Prints the state in one line.
@@ -35,6 +35,17 @@ impl Service<'_> {
         let state = output.text().trim().to_owned();
         self.judge(&state).await?;
         Ok(state)
+    }
+
+    /// Why K3s ended first in this boot, if it did.
+    ///
+    /// # Errors
+    /// The guest does not answer.
+    pub async fn ended(self) -> Result<Option<Restart>> {
+        let command = Account::command();
+        let journal = self.ssh.run("restarts?", &command, SILENCE).await?;
+        let account = Account::read(&journal.text());
+        Ok(account.ends.into_iter().next())
     }
 
     /// The check that K3s runs and did not end, but for leases that it may lose.

@@ -52,7 +52,13 @@ pub(super) async fn cloud_init(service: Service<'_>) -> Result<Result<(), String
             let others: Vec<&str> = lines.collect();
             Ok(Err(format!("k3s.service: {state}; {}", others.join("; "))))
         }
-        _ => bail!("cloud-init did not end well: {}", text.trim()),
+        _ => {
+            let why = match service.ended().await? {
+                Some(end) => format!("k3s.service ended: {end}; "),
+                None => String::new(),
+            };
+            bail!("cloud-init did not end well: {why}{}", text.trim())
+        }
     }
 }
 
