@@ -8,14 +8,14 @@ use anyhow::{Context, Result, bail, ensure};
 use artifacts::Sha256;
 use artifacts::checksums::Checksums;
 use artifacts::lock::Locked;
-use artifacts::plan::{Artifact, Source};
+use artifacts::plan::{Artifact, OS_IMAGE, Source};
 use artifacts::request::{Download, Fetched, Outcome, Request};
 
 use crate::catalogue::Catalogue;
 use crate::digest;
 use crate::fetcher::Fetcher;
 use crate::process;
-use crate::shelf::{Present, Shelf};
+use crate::shelf::{Place, Present, Shelf};
 use crate::store::cache_dir;
 
 /// The most that an artifact may have: OS images are larger than any file of K3s.
@@ -53,38 +53,43 @@ impl<'a> Acquirer<'a> {
         })
     }
 
-    /// Fetches what is not on this machine. The lock file learns what was not known before.
+    /// Has all of `wanted` on this machine, and returns it in that order. The lock file learns what was not known before.
     ///
     /// # Errors
     /// Something cannot be had or is not what it has to be; what could be fetched is in the store all the same.
     pub fn fetch(&self, catalogue: &mut Catalogue, wanted: &[Artifact]) -> Result<Vec<Present>> {
         let mut wanted = wanted.to_vec();
         let origins = self.learn_sums(&mut wanted)?;
-        let mut all = Vec::new();
-        let mut missing = Vec::new();
+        let mut here = Vec::new();
         for artifact in &wanted {
-            match self.shelf.find(artifact)? {
-                Some(present) => all.push(present),
-                None => missing.push(artifact),
-            }
+            here.push(self.shelf.find(artifact)?);
         }
-        let downloads = missing.iter().map(|artifact| self.download(artifact));
+        let missing = wanted.iter().zip(&here).filter(|(_, here)| here.is_none());
+        let downloads = missing.map(|(artifact, _)| self.download(artifact));
         let (fetched, failures) = self.run(downloads.collect())?;
-        for artifact in &missing {
-            let Some(of_artifact) = fetched.get(&artifact.file) else {
-                continue;
+        let mut all = Vec::new();
+        for (artifact, here) in wanted.iter().zip(here) {
+            let of_artifact = fetched.get(&artifact.file);
+            let present = match (here, of_artifact) {
+                (Some(present), _) => present,
+                (None, Some(fetched)) => self.keep(artifact, fetched)?,
+                (None, None) => continue,
             };
-            self.check_signature(artifact, &self.target(artifact))?;
-            let present =
-                self.shelf
-                    .keep(&artifact.file, of_artifact.sha256, &self.target(artifact))?;
-            self.note(catalogue, artifact, &present, &origins, of_artifact)?;
+            let from = origins.get(&artifact.file);
+            let url = of_artifact.and_then(|it| it.url.as_ref());
+            let from = from.or(url).cloned();
+            note(catalogue, artifact, &present, from)?;
             all.push(present);
         }
-        if failures.is_empty() {
-            return Ok(all);
-        }
-        bail!("not fetched: {}", failures.join(", "))
+        ensure!(failures.is_empty(), "not fetched: {}", failures.join(", "));
+        Ok(all)
+    }
+
+    /// Moves what was fetched into the store, if its signature fits.
+    fn keep(&self, artifact: &Artifact, fetched: &Fetched) -> Result<Present> {
+        let file = self.target(artifact);
+        self.check_signature(artifact, &file)?;
+        self.shelf.keep(&artifact.file, fetched.sha256, &file)
     }
 
     /// The publishers' sums of what is not known yet. Returns where each sum is from.
@@ -187,41 +192,6 @@ impl<'a> Acquirer<'a> {
         Ok((fetched, failures))
     }
 
-    /// What was not known of an artifact before goes into the lock file.
-    fn note(
-        &self,
-        catalogue: &mut Catalogue,
-        artifact: &Artifact,
-        present: &Present,
-        origins: &BTreeMap<String, String>,
-        fetched: &Fetched,
-    ) -> Result<()> {
-        if artifact.replaced || artifact.signature.is_some() {
-            return Ok(());
-        }
-        let from = origins.get(&artifact.file).or(fetched.url.as_ref());
-        let locked = Locked {
-            sha256: present.sha256,
-            size: present.size,
-            from: from.cloned().unwrap_or_else(|| urls(artifact).join(" ")),
-        };
-        let before = catalogue.lock.clone();
-        catalogue
-            .lock
-            .learn(&artifact.part, &artifact.version, &artifact.file, locked)?;
-        if catalogue.lock != before {
-            let path = catalogue.lock_path();
-            catalogue.lock.write(&path)?;
-            println!(
-                "{}: sha256 {} noted in {}",
-                artifact.file,
-                present.sha256,
-                path.display()
-            );
-        }
-        Ok(())
-    }
-
     fn check_signature(&self, artifact: &Artifact, file: &Path) -> Result<()> {
         let Some(signature) = &artifact.signature else {
             return Ok(());
@@ -247,6 +217,40 @@ impl<'a> Acquirer<'a> {
             )
         })
     }
+}
+
+/// What was not known of an artifact before goes into the lock file: `from` is where it was learned.
+fn note(
+    catalogue: &mut Catalogue,
+    artifact: &Artifact,
+    present: &Present,
+    from: Option<String>,
+) -> Result<()> {
+    // An OS image has its sum in the profile.
+    let is_release = artifact.part != OS_IMAGE && !artifact.replaced;
+    if !is_release || present.place != Place::Store {
+        return Ok(());
+    }
+    let locked = Locked {
+        sha256: present.sha256,
+        size: present.size,
+        from: from.unwrap_or_else(|| artifact.source.to_string()),
+    };
+    let before = catalogue.lock.clone();
+    catalogue
+        .lock
+        .learn(&artifact.part, &artifact.version, &artifact.file, locked)?;
+    if catalogue.lock != before {
+        let path = catalogue.lock_path();
+        catalogue.lock.write(&path)?;
+        println!(
+            "{}: sha256 {} noted in {}",
+            artifact.file,
+            present.sha256,
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 fn urls(artifact: &Artifact) -> &[String] {

@@ -96,29 +96,10 @@ impl Chooser<'_> {
             ),
             Err(_) => {
                 let acquirer = Acquirer::new(self.root, &self.shelf, self.sources.reach()?)?;
-                acquirer.fetch(&mut catalogue, &wanted)?;
-                self.all_present(&self.wanted_again(&catalogue)?)?
-                    .map_err(|missing| {
-                        anyhow::anyhow!("{} not there after fetching", are(&missing))
-                    })?
+                acquirer.fetch(&mut catalogue, &wanted)?
             }
         };
         self.selection(&catalogue, present, reason)
-    }
-
-    /// After fetching, sums are known that were not before.
-    fn wanted_again(&self, catalogue: &Catalogue) -> Result<Vec<Artifact>> {
-        let plan = self
-            .sources
-            .changes()
-            .plan(&catalogue.profile, &catalogue.lock)?;
-        let wanted = self.wanted(catalogue);
-        let is_wanted = |it: &Artifact| {
-            wanted
-                .iter()
-                .any(|other| (&other.part, &other.file) == (&it.part, &it.file))
-        };
-        Ok(plan.into_iter().filter(is_wanted).collect())
     }
 
     fn upstream_or_reference(&self) -> Result<Selection> {
