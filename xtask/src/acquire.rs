@@ -111,8 +111,11 @@ impl<'a> Acquirer<'a> {
             let sums = self.checksums(&urls)?;
             let of_file = |artifact: &&mut Artifact| artifact.checksums == urls;
             for artifact in wanted.iter_mut().filter(of_file) {
-                apply(artifact, &sums, urls.last().map_or("", String::as_str))?;
-                origins.extend(urls.last().map(|url| (artifact.file.clone(), url.clone())));
+                let url = urls.last().map_or("", String::as_str);
+                apply(artifact, &sums, url)?;
+                if sums.get(&artifact.file).is_some() {
+                    origins.insert(artifact.file.clone(), url.to_owned());
+                }
             }
         }
         Ok(origins)
