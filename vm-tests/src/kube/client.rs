@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use openssl::pkey::PKey;
 use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
@@ -61,15 +60,12 @@ impl Client {
     /// The credentials are none.
     pub fn new(port: u16, credentials: &Credentials, log: KubeLog) -> Result<Self, KubeError> {
         let failed = |error: &dyn std::fmt::Display| KubeError::Client(error.to_string());
-        // K3s writes the key in a form of its own kind (SEC 1).
-        let key = PKey::private_key_from_pem(&credentials.key).map_err(|error| failed(&error))?;
-        let key = key
-            .private_key_to_pem_pkcs8()
-            .map_err(|error| failed(&error))?;
-        let identity = Identity::from_pkcs8_pem(&credentials.certificate, &key)
-            .map_err(|error| failed(&chain(&error)))?;
+        let pem = [&credentials.key[..], &credentials.certificate[..]].concat();
+        let identity = Identity::from_pem(&pem).map_err(|error| failed(&chain(&error)))?;
         let authorities = Certificate::from_pem_bundle(&credentials.authority)
             .map_err(|error| failed(&chain(&error)))?;
+        // Fails when the process has a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .tls_certs_only(authorities)

@@ -86,6 +86,8 @@ impl TestServer {
             .cert_store_mut()
             .add_cert(authority.certificate.clone())
             .unwrap();
+        // OpenSSL refuses to resume sessions of clients with certificates where this is not set.
+        acceptor.set_session_id_context(b"test").unwrap();
         acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
         let acceptor = acceptor.build();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
