@@ -29,7 +29,7 @@ pub struct Sources {
     /// Open no connection to publishers and mirrors
     #[arg(long)]
     pub offline: bool,
-    /// Server asked before a publisher: https://github.com/=https://mirror.example/github/
+    /// Server asked before a publisher: `https://github.com/=https://mirror.example/github/`
     #[arg(long, value_name = "URL=URL")]
     pub mirror: Vec<Mirror>,
     /// PEM file with certificates to trust beside the system's
