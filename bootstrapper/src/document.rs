@@ -145,6 +145,15 @@ fn row(root: &Value, property: &Value) -> (String, String) {
     if let Some(example) = examples.find_map(|schema| first_example(&schema)) {
         let _ = write!(meaning, " Example: `{}`.", example.replace('|', "\\|"));
     }
+    if property.get("x-no-effect").is_some() {
+        meaning += " No effect on a standalone node.";
+    }
+    if let Some(refused) = property
+        .pointer("/x-refused/message")
+        .and_then(Value::as_str)
+    {
+        let _ = write!(meaning, " Refused: {refused}.");
+    }
     if let Some(default) = property.get("default").and_then(shown_default) {
         let _ = write!(meaning, " Default: `{default}`.");
     }

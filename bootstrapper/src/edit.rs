@@ -1,6 +1,6 @@
 //! Edits of a config-file's text that change nothing but the value meant.
 
-use crate::model::ConfigFile;
+use crate::config_file::ConfigFile;
 use crate::values::{Complaint, SshKey};
 use crate::yaml::{Kind, Pointer, Tree};
 use crate::{ParseOptions, parse};

@@ -40,38 +40,32 @@
 //! error and types scalars before the schema can say that a text is wanted, so it is used in tests only.
 
 mod check;
+mod config_file;
 pub mod diagnostic;
 mod distribution;
 pub mod document;
 pub mod edit;
 mod emit;
-mod first_boot;
 pub mod install;
-pub mod k3s;
 pub mod migrate;
 pub mod model;
 pub mod password;
 pub mod redact;
-pub mod rke2;
+mod report;
 pub mod schema;
 mod secrets;
 mod text;
 pub mod values;
 pub mod yaml;
 
-pub use first_boot::{BootFile, FirstBoot};
+pub use config_file::ConfigFile;
+pub use distribution::{BootFile, FirstBoot, Kubernetes, Setting, k3s, rke2};
+pub use report::ParseOptions;
 
 use diagnostic::{Diagnostic, Diagnostics, Severity};
-use model::ConfigFile;
-use std::sync::LazyLock;
+use report::Report;
+use schema::SCHEMA;
 use yaml::{LoadError, Pointer, Tree};
-
-/// What a config-file is compared with.
-#[derive(Debug, Clone, Default)]
-pub struct ParseOptions {
-    /// The K3s version in the OS image; a `version` that differs is an error. Without it nothing is compared.
-    pub k3s_version: Option<String>,
-}
 
 /// A config-file that was read.
 #[derive(Debug)]
@@ -99,12 +93,9 @@ impl Parsed {
 
     /// Pointer of the K3s configuration, which may stand in either of two places.
     pub fn k3s_pointer(&self) -> Option<Pointer> {
-        self.tree.as_ref().map(check::spec_pointer)
+        self.tree.as_ref().map(k3s::spec_pointer)
     }
 }
-
-/// The schema is the same for every file.
-static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::schema);
 
 /// Reads a config-file and reports all that is wrong with it.
 pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
@@ -124,7 +115,15 @@ pub fn parse_owned(text: String, options: &ParseOptions) -> Parsed {
     let value = check::Shape::new(&SCHEMA, &tree, &mut found).check();
     let mut config = value.and_then(|value| decode(value, &tree, &mut found));
     if let Some(config) = &mut config {
-        check::Meaning::new(&tree, &mut found, options).check(config);
+        let spec = config.kubernetes.distribution().spec_pointer(&tree);
+        let mut report = Report {
+            tree: &tree,
+            found: &mut found,
+            options,
+            spec,
+        };
+        check::normalise(config, &mut report);
+        check::meaning(config, &mut report);
     }
     let config = config.filter(|_| !found.has_errors());
     let mut diagnostics = found.into_sorted();

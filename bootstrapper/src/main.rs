@@ -6,9 +6,10 @@ mod validate;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::install::{Owners, Root, install};
-use cluster_bootstrapper::model::{ConfigFile, InstallDisk};
+use cluster_bootstrapper::model::InstallDisk;
 use cluster_bootstrapper::values::HostName;
 use cluster_bootstrapper::{ParseOptions, Parsed, document, migrate, parse_bytes, redact, schema};
 use std::ffi::OsString;

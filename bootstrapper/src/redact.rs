@@ -3,12 +3,12 @@
 //! Hidden is what is a secret by its type or looks like one, and everything that this program carries without knowing
 //! what it says: contents of files, commands, the parts of the template that have no effect. Comments are not kept.
 
+use crate::Parsed;
 use crate::check::Shape;
 use crate::diagnostic::Diagnostics;
-use crate::schema::{alternatives, kind_of, takes};
+use crate::schema::{SCHEMA, alternatives, kind_of, takes};
 use crate::secrets::looks_secret;
 use crate::values::{Command, Password, ProxyUrl, RegistrySecret, TextValue as _};
-use crate::{Parsed, SCHEMA};
 use serde_json::{Map, Value};
 
 /// What takes the place of a secret.

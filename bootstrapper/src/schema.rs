@@ -1,11 +1,25 @@
 //! The JSON Schema of the config-file, generated from the model, and the list of its leaves.
 
-use crate::model::ConfigFile;
+use crate::config_file::ConfigFile;
+use crate::distribution;
+use crate::values::{self, Complaint};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
 /// What the schema calls itself; it is published with the project's files only.
 pub const SCHEMA_ID: &str = "urn:emts:config-file";
+
+/// The schema is the same for every file.
+pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(schema);
+
+/// Checks a text against the value of a format; an unknown format takes any.
+///
+/// # Errors
+/// Why the text is no such value.
+pub fn check_value(format: &str, text: &str) -> Result<(), Complaint> {
+    values::check(format, text).unwrap_or_else(|| distribution::check_value(format, text))
+}
 
 /// The JSON Schema (draft 2020-12) of the config-file.
 pub fn schema() -> Value {

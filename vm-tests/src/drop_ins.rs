@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use cluster_bootstrapper::model::{ConfigFile, File};
+use cluster_bootstrapper::ConfigFile;
+use cluster_bootstrapper::model::File;
 use serde_json::Value;
 
 /// The folder of K3s' drop-ins.

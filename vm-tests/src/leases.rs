@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use cluster_bootstrapper::k3s::{Setting, settings};
-use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::ConfigFile;
+use cluster_bootstrapper::Setting;
+use cluster_bootstrapper::k3s::settings;
 use serde_json::Value;
 
 use crate::accel::Accelerator;

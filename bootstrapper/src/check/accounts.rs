@@ -1,11 +1,11 @@
 //! Checks of the operating system section that concern more than one value.
 
-use super::Meaning;
 use crate::model::OperatingSystem;
+use crate::report::Report;
 use crate::yaml::Pointer;
 use std::collections::HashSet;
 
-impl Meaning<'_> {
+impl Report<'_> {
     pub(super) fn operating_system(&mut self, os: &OperatingSystem) {
         let section = Pointer::from("/operatingSystem");
         let users = section.join("users");

@@ -1,37 +1,41 @@
 //! Checks of `files` and `writeFiles`: what they hold, that none is there twice or is another's, and containerd
 //! templates in the right file.
 
-use super::Meaning;
-use crate::k3s::settings;
-use crate::model::{ConfigSpec, Encoding, File, OneOrMany, OperatingSystem, Registries};
-use crate::values::{GuestPath, SYSTEM_ACCOUNTS};
+use crate::config_file::ConfigFile;
+use crate::distribution::joined::Joined;
+use crate::distribution::{Distribution, Facts};
+use crate::model::{Encoding, File, OperatingSystem};
+use crate::report::Report;
+use crate::values::SYSTEM_ACCOUNTS;
 use crate::yaml::{Kind, Pointer, load};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// What a file is compared with.
-#[derive(Default)]
-pub(super) struct Others {
-    /// Path of registries.yaml.
-    registries: String,
+pub(super) struct Others<'a> {
+    pub(super) distribution: &'a dyn Distribution,
+    pub(super) facts: &'static Facts,
     /// Names of the files before, by path.
     seen: BTreeMap<String, String>,
     has_proxy: bool,
     has_hostname: bool,
     /// Packaged components that are left out.
     disabled: Vec<String>,
-    /// Keys of the distribution's own settings.
-    settings: Vec<String>,
 }
 
-impl Others {
-    /// What the operating system's keys make, and the path of registries.yaml.
-    pub(super) fn of(os: &OperatingSystem, registries: &str) -> Self {
+impl<'a> Others<'a> {
+    fn of(config: &'a ConfigFile, joined: &Joined) -> Self {
+        let distribution = config.kubernetes.distribution();
+        let os = &config.operating_system;
+        let disabled = joined.parts("disable").into_iter();
+        let disabled = disabled.map(|part| part.text).collect();
         Self {
-            registries: registries.to_owned(),
+            distribution,
+            facts: distribution.facts(),
+            seen: BTreeMap::new(),
             has_proxy: !os.proxy.is_empty(),
             has_hostname: os.hostname.is_some(),
-            ..Self::default()
+            disabled,
         }
     }
 
@@ -47,56 +51,21 @@ impl Others {
     }
 }
 
-impl Meaning<'_> {
-    /// Checks and mends the files of a K3s config-file.
-    pub(super) fn files(&mut self, os: &mut OperatingSystem, spec: &mut ConfigSpec) {
-        let section = self.spec.join("files");
-        let single = matches!(spec.files, OneOrMany::One(_));
-        if single {
-            self.note(
-                "single-file",
-                &section,
-                "`files` is a single mapping, read as a list of one",
-            )
-            .help("put `- ` before its first key");
-        }
-        let registries = spec.agent_config.private_registry.as_ref();
-        let registries = registries.map_or(Registries::DEFAULT_PATH, GuestPath::as_str);
-        let mut files = std::mem::take(&mut spec.files).into_list();
-        let at = |index: usize| match single {
-            true => section.clone(),
-            false => section.join(index),
-        };
-        let others = Others {
-            disabled: spec
-                .server_config
-                .disable_components
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            settings: settings(spec).into_keys().map(str::to_owned).collect(),
-            ..Others::of(os, registries)
-        };
-        self.every_file(os, &mut files, at, others);
-        spec.files = OneOrMany::Many(files);
-    }
-
-    /// Checks and mends the files that the installer writes, then those of a template, which are at `at`.
-    pub(super) fn every_file(
-        &mut self,
-        os: &mut OperatingSystem,
-        files: &mut [File],
-        at: impl Fn(usize) -> Pointer,
-        mut others: Others,
-    ) {
+impl Report<'_> {
+    /// Checks the files that the installer writes, then those of the template.
+    pub(super) fn files(&mut self, config: &ConfigFile, joined: &Joined) {
+        let os = &config.operating_system;
+        let mut others = Others::of(config, joined);
         let section = Pointer::from("/operatingSystem/writeFiles");
-        for (index, file) in os.write_files.iter_mut().enumerate() {
+        for (index, file) in os.write_files.iter().enumerate() {
             let name = format!("writeFiles[{index}]");
             self.file(file, &section.join(index), name, &mut others);
         }
-        for (index, file) in files.iter_mut().enumerate() {
-            self.file(file, &at(index), format!("files[{index}]"), &mut others);
-            self.owner(file, os, &at(index));
+        let section = self.spec.join("files");
+        for (index, file) in config.files().iter().enumerate() {
+            let at = self.file_at(&section, index);
+            self.file(file, &at, format!("files[{index}]"), &mut others);
+            self.owner(file, os, &at);
         }
     }
 
@@ -124,11 +93,11 @@ impl Meaning<'_> {
         }
     }
 
-    fn file(&mut self, file: &mut File, at: &Pointer, name: String, others: &mut Others) {
+    fn file(&mut self, file: &File, at: &Pointer, name: String, others: &mut Others<'_>) {
         self.file_content(file, at);
-        self.containerd_template(file, at);
-        self.k3s_file(file, at, &others.registries, &others.settings);
-        self.manifest(file, at, &others.disabled);
+        others.distribution.check_file(file, at, self);
+        self.registries_file(file, at, others);
+        self.manifest(file, at, others);
         self.cloud_config(file, at);
         let path_at = || at.join("path");
         if let Some(first) = others.seen.get(file.path.as_str()) {
@@ -163,23 +132,26 @@ impl Meaning<'_> {
 
     /// K3s writes the manifests of its packaged components anew at every start, and deletes those of a name that
     /// `disable` has, whoever wrote them.
-    fn manifest(&mut self, file: &File, at: &Pointer, disabled: &[String]) {
+    fn manifest(&mut self, file: &File, at: &Pointer, others: &Others<'_>) {
         let path = file.path.as_str();
-        let Some(inside) = path.strip_prefix("/var/lib/rancher/k3s/server/manifests/") else {
+        let folder = format!("{}/server/manifests/", others.facts.data_dir);
+        let Some(inside) = path.strip_prefix(&folder) else {
             return;
         };
         let Some((stem, end)) = inside.rsplit_once('.') else {
             return;
         };
         let taken = |name: &&str| {
-            PACKAGED.contains(name) || disabled.iter().any(|disabled| disabled == name)
+            others.facts.packaged.contains(name)
+                || others.disabled.iter().any(|other| other == name)
         };
         if ["yaml", "yml", "json"].contains(&end)
             && let Some(name) = stem.split('/').find(taken)
         {
             let message = format!(
-                "{path} is named as K3s' own component {name}: K3s replaces it at every start, or deletes it where \
-                 the component is disabled"
+                "{path} is named as {of}'s own component {name}: {of} replaces it at every start, or deletes it where \
+                 the component is disabled",
+                of = others.facts.name
             );
             self.error("manifest-packaged", &at.join("path"), message)
                 .help(format!("choose another name, such as my-{name}.{end}"));
@@ -217,15 +189,6 @@ impl Meaning<'_> {
     }
 
     fn file_content(&mut self, file: &File, at: &Pointer) {
-        if file.content_from.is_some() {
-            self.error(
-                "content-from",
-                &at.join("contentFrom"),
-                "`contentFrom` cannot be used: there is no API server to read a Secret from",
-            )
-            .help("write the text into `content`");
-            return;
-        }
         if file.encoding == Some(Encoding::Gzip) {
             self.error(
                 "gzip-text",
@@ -246,16 +209,6 @@ const CONTAINERD_TEMPLATES: [&str; 2] = [
     "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl",
     "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl",
 ];
-/// Names of the manifests that K3s brings (K3s, pkg/deploy).
-const PACKAGED: &[&str] = &[
-    "ccm",
-    "coredns",
-    "local-storage",
-    "metrics-server",
-    "rolebindings",
-    "runtimes",
-    "traefik",
-];
 /// Files that the conversion or the installer writes, always.
 const GENERATED: &[&str] = &[
     "/etc/cloud/cloud.cfg.d/10-emts-hostname.cfg",
@@ -264,7 +217,6 @@ const GENERATED: &[&str] = &[
     "/etc/gshadow",
     "/etc/machine-id",
     "/etc/passwd",
-    "/etc/rancher/rke2/config.yaml",
     "/etc/shadow",
     "/etc/subgid",
     "/etc/subuid",
@@ -280,8 +232,9 @@ const GENERATED_STARTS: &[&str] = &[
     "/etc/systemd/system/rke2-server.service.d/10-emts",
 ];
 
-fn is_generated(path: &str, others: &Others) -> bool {
+fn is_generated(path: &str, others: &Others<'_>) -> bool {
     GENERATED.contains(&path)
+        || path == others.facts.config
         || GENERATED_STARTS.iter().any(|start| path.starts_with(start))
         || others.has_proxy && path == "/etc/environment"
         || others.has_hostname && ["/etc/hostname", "/etc/hosts"].contains(&path)

@@ -1,19 +1,48 @@
-//! Checks of a config-file: its shape against the schema, then its meaning.
+//! Checks of a config-file: its shape against the schema, then its meaning: rules between values, and values fixed by the
+//! OS image. A check reads the config-file and changes nothing; what is mended is mended before, in [`normalise`].
 
 mod accounts;
-mod containerd;
+mod arguments;
+mod cluster_networks;
+mod commands;
+mod context;
 mod files;
-mod go_template;
-mod k3s_files;
-mod k3s_settings;
-mod meaning;
-mod networks;
 mod registries;
-mod rke2;
-mod server;
+mod registries_file;
+mod settings;
 mod shape;
 mod system;
 mod tls;
 
-pub(crate) use meaning::{Meaning, spec_pointer};
 pub(crate) use shape::Shape;
+
+use context::Context;
+
+use crate::config_file::ConfigFile;
+use crate::report::Report;
+use crate::yaml::Pointer;
+
+/// Brings a decoded config-file into one form, and reports what was written in another.
+pub(crate) fn normalise(config: &mut ConfigFile, report: &mut Report<'_>) {
+    let distribution = config.kubernetes.distribution_mut();
+    distribution.normalise(report);
+    let section = Pointer::from("/operatingSystem/writeFiles");
+    let files = config.operating_system.write_files.iter_mut();
+    for (index, file) in files.enumerate() {
+        distribution.normalise_file(file, &section.join(index), report);
+    }
+}
+
+/// Checks a normalised config-file.
+pub(crate) fn meaning(config: &ConfigFile, report: &mut Report<'_>) {
+    let context = Context::of(config);
+    report.operating_system(&config.operating_system);
+    report.files(config, &context.joined);
+    report.settings(&context);
+    report.component_arguments(context.distribution);
+    report.cluster_networks(&context);
+    context.distribution.check(report);
+    report.registries(config);
+    report.system(&context);
+    report.commands(context.distribution);
+}

@@ -1,13 +1,14 @@
 //! Checks of `kubernetes.registries`: credentials and TLS files that belong together, rules that have an effect, and no
 //! second registries.yaml beside it.
 
-use super::Meaning;
-use crate::model::{ConfigFile, Mirror, RegistryAuth, RegistryTls};
+use crate::config_file::ConfigFile;
+use crate::model::{Mirror, RegistryAuth, RegistryTls};
+use crate::report::Report;
 use crate::values::GuestPath;
 use crate::yaml::Pointer;
 use base64::Engine as _;
 
-impl Meaning<'_> {
+impl Report<'_> {
     pub(super) fn registries(&mut self, config: &ConfigFile) {
         let registries = config.registries();
         if registries.is_empty() {

@@ -3,9 +3,8 @@
 //! a text is wanted; a general validator over typed YAML would have lost it.
 
 use crate::diagnostic::Diagnostics;
-use crate::schema::{alternatives, kind_of, takes};
+use crate::schema::{alternatives, check_value, kind_of, takes};
 use crate::text::closest;
-use crate::values;
 use crate::yaml::{Entry, Kind, NodeId, Pointer, Tree};
 use serde_json::{Map, Value};
 
@@ -133,6 +132,7 @@ impl<'a> Shape<'a> {
                 self.null_list(schema, entry, &here);
                 continue;
             }
+            self.attributes(schema, entry, &here);
             if let Some(value) = self.value(schema, entry.value, &here) {
                 out.entry(entry.key.clone()).or_insert(value);
             }
@@ -144,6 +144,21 @@ impl<'a> Shape<'a> {
             }
         }
         fits.then_some(Value::Object(out))
+    }
+
+    /// Reports a key that is not used, as its declaration in the model says.
+    fn attributes(&mut self, schema: &Value, entry: &Entry, here: &Pointer) {
+        if schema.get("x-no-effect").is_some() {
+            let message = format!("`{}` has no effect on a standalone node", entry.key);
+            self.found
+                .note(self.tree, "no-effect", here, message)
+                .help("it can be left out; Cluster API alone uses it");
+        }
+        if let Some(refused) = Refused::of(schema) {
+            self.found
+                .error(self.tree, refused.code, here, refused.message)
+                .help(refused.help);
+        }
     }
 
     /// Notes a list that was left empty without saying so, as the proposal's example does.
@@ -161,7 +176,7 @@ impl<'a> Shape<'a> {
 
     /// Checks a key that the user chooses against the format of such keys.
     fn free_key(&mut self, format: Option<&str>, entry: &Entry, here: &Pointer) -> bool {
-        let Some(Err(complaint)) = format.map(|format| values::check(format, &entry.key)) else {
+        let Some(Err(complaint)) = format.map(|format| check_value(format, &entry.key)) else {
             return true;
         };
         let position = self.tree.position(entry.key_span.start);
@@ -286,7 +301,7 @@ impl<'a> Shape<'a> {
             return self.integer(text, at);
         }
         if let Some(format) = choice.get("format").and_then(Value::as_str)
-            && let Err(complaint) = values::check(format, text)
+            && let Err(complaint) = check_value(format, text)
         {
             self.found
                 .error(self.tree, complaint.code, at, complaint.message)
@@ -363,6 +378,26 @@ impl<'a> Shape<'a> {
             diagnostic.help("write it as a list element: put `- ` before its first key");
         }
         None
+    }
+}
+
+/// `x-refused` of a key.
+struct Refused<'s> {
+    code: &'static str,
+    message: &'s str,
+    help: &'s str,
+}
+
+impl<'s> Refused<'s> {
+    fn of(schema: &'s Value) -> Option<Self> {
+        let refused = schema.get("x-refused")?;
+        let text = |key: &str| refused.get(key).and_then(Value::as_str);
+        let codes = ["cluster-reference", "content-from", "not-supported"];
+        Some(Self {
+            code: codes.into_iter().find(|code| Some(*code) == text("code"))?,
+            message: text("message")?,
+            help: text("help")?,
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Checks of static network settings and of services.
 
-use super::Meaning;
-use crate::model::{ConfigFile, NetworkInterface, OperatingSystem};
+use super::context::Context;
+use crate::model::{NetworkInterface, OperatingSystem};
+use crate::report::Report;
 use crate::values::{IpAddress, UnitName};
 use crate::yaml::Pointer;
 use std::collections::HashSet;
@@ -28,17 +29,17 @@ struct Seen {
     families: HashSet<bool>,
 }
 
-impl Meaning<'_> {
-    pub(super) fn system(&mut self, config: &ConfigFile) {
+impl Report<'_> {
+    pub(super) fn system(&mut self, context: &Context<'_>) {
         let section = Pointer::from("/operatingSystem");
-        let os = &config.operating_system;
+        let os = &context.config.operating_system;
         let network = section.join("network");
         let mut seen = Seen::default();
         for (index, interface) in os.network.iter().enumerate() {
             let at = network.join(index);
             self.interface(interface, &at);
             self.gateways(interface, &at);
-            self.overlaps(interface, config, &at);
+            self.overlaps(interface, context, &at);
             self.repeated(interface, &mut seen, &at);
         }
         self.services(os, &section.join("services"));
@@ -113,9 +114,9 @@ impl Meaning<'_> {
     }
 
     /// Inside the cluster's networks the node's own network could not be reached.
-    fn overlaps(&mut self, interface: &NetworkInterface, config: &ConfigFile, at: &Pointer) {
-        let inside = config.kubernetes.distribution().inside(config).networks;
-        let inside: Vec<ipnet::IpNet> = inside.iter().filter_map(|n| n.parse().ok()).collect();
+    fn overlaps(&mut self, interface: &NetworkInterface, context: &Context<'_>, at: &Pointer) {
+        let inside = context.inside.pods.iter().chain(&context.inside.services);
+        let inside: Vec<ipnet::IpNet> = inside.filter_map(|n| n.parse().ok()).collect();
         for (index, own) in interface.addresses.iter().enumerate() {
             let own = own.network();
             for network in &inside {

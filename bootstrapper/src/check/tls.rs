@@ -1,6 +1,6 @@
 //! TLS settings among component arguments: names that Go's crypto/tls does not know stop the component.
 
-use super::Meaning;
+use crate::report::Report;
 use crate::text::closest;
 use crate::values::ComponentArg;
 use crate::yaml::Pointer;
@@ -42,7 +42,7 @@ const VERSIONS: &[&str] = &[
     "VersionTLS13",
 ];
 
-impl Meaning<'_> {
+impl Report<'_> {
     pub(super) fn tls_argument(&mut self, arg: &ComponentArg, at: &Pointer) {
         if !arg.has_value() {
             return;

@@ -2,7 +2,7 @@
 
 use super::InstallError;
 use super::root::{Access, Root};
-use crate::model::ConfigFile;
+use crate::config_file::ConfigFile;
 use crate::values::HostName;
 
 const ENVIRONMENT: &str = "/etc/environment";
@@ -43,9 +43,10 @@ fn no_proxy(config: &ConfigFile) -> String {
         .flat_map(|list| list.entries())
         .cloned()
         .collect();
-    let inside = config.kubernetes.distribution().inside(config);
+    let inside = config.inside();
     let names = [".svc".to_owned(), format!(".{}", inside.domain)];
-    let more = inside.networks.into_iter().chain(names);
+    let networks = inside.pods.into_iter().chain(inside.services);
+    let more = networks.chain(names);
     for entry in more {
         if !entries.contains(&entry) {
             entries.push(entry);

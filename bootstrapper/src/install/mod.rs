@@ -12,7 +12,8 @@ mod units;
 pub use environment::proxy_variables;
 pub use root::{Owners, Root, RootError};
 
-use crate::model::{ConfigFile, ContentError};
+use crate::config_file::ConfigFile;
+use crate::model::ContentError;
 use crate::password::HashError;
 
 /// Why the root tree could not be configured.

@@ -1,5 +1,6 @@
 //! Files that are written to the node.
 
+use super::attributes;
 use crate::values::{FileMode, FileOwner, GuestPath};
 use base64::Engine as _;
 use schemars::JsonSchema;
@@ -75,8 +76,13 @@ pub struct File {
     /// The file's content.
     #[serde(default)]
     pub content: Option<String>,
-    /// Content from a Secret; refused, as there is no API server to read it from.
+    /// Content from a Secret of the management cluster.
     #[serde(default)]
+    #[schemars(extend("x-refused" = attributes::with_code(
+        "content-from",
+        "`contentFrom` cannot be used: there is no API server to read a Secret from",
+        "write the text into `content`"
+    )))]
     pub content_from: Option<Value>,
 }
 

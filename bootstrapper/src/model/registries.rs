@@ -86,9 +86,6 @@ pub struct RegistryTls {
 }
 
 impl Registries {
-    /// Where K3s looks for the file unless `agentConfig.privateRegistry` names another.
-    pub const DEFAULT_PATH: &str = "/etc/rancher/k3s/registries.yaml";
-
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,4 +1,4 @@
-//! Components of Kubernetes and K3s: their arguments, and which can be left out.
+//! Arguments of the components of Kubernetes.
 
 use super::{Complaint, TextValue, display_text, text_value};
 
@@ -6,12 +6,8 @@ use super::{Complaint, TextValue, display_text, text_value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentArg(String);
 
-/// A packaged component of K3s that can be left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComponentName(String);
-
-text_value!(ComponentArg, ComponentName);
-display_text!(ComponentArg, ComponentName);
+text_value!(ComponentArg);
+display_text!(ComponentArg);
 
 impl ComponentArg {
     /// Key and value as the component gets them: one leading `--` is dropped, no `=` means `true`.
@@ -94,63 +90,4 @@ fn second_argument(text: &str) -> Option<&str> {
         rest = after;
     }
     None
-}
-
-impl ComponentName {
-    /// What `disable` of K3s knows, and the proposal's spelling for the cloud controller.
-    pub const KNOWN: &'static [&'static str] = &[
-        "coredns",
-        "servicelb",
-        "traefik",
-        "local-storage",
-        "metrics-server",
-        "runtimes",
-        Self::CLOUD_CONTROLLER,
-    ];
-    /// The proposal's name for the embedded cloud controller; K3s has a switch of its own for it.
-    pub const CLOUD_CONTROLLER: &'static str = "cloudController";
-}
-
-impl TextValue for ComponentName {
-    const FORMAT: &'static str = "component-name";
-    const DESCRIPTION: &'static str = "A packaged component of K3s that is left out.";
-    const EXAMPLES: &'static [&'static str] = &["traefik", "servicelb"];
-    const PATTERN: &'static str =
-        r"^(coredns|servicelb|traefik|local-storage|metrics-server|runtimes|cloudController)$";
-
-    fn parse(text: &str) -> Result<Self, Complaint> {
-        if Self::KNOWN.contains(&text) {
-            return Ok(Self(text.to_owned()));
-        }
-        let switches = [
-            "cloud-controller",
-            "helm-controller",
-            "network-policy",
-            "kube-proxy",
-        ];
-        let help = if switches.contains(&text.trim_start_matches("disable-")) {
-            format!(
-                "K3s has a switch for it: `disable-{}: true` in a file below /etc/rancher/k3s/config.yaml.d",
-                text.trim_start_matches("disable-")
-            )
-        } else if text == "etcd-proxy" {
-            "leave it out: a standalone node has no etcd proxy".to_owned()
-        } else if text.contains([',', ' ']) {
-            "write one component per list element".to_owned()
-        } else {
-            match crate::text::closest(text, Self::KNOWN.iter().copied()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known components: {}", Self::KNOWN.join(", ")),
-            }
-        };
-        Err(Complaint::new(
-            "unknown-component",
-            format!("K3s has no packaged component `{text}` and would ignore it"),
-        )
-        .help(help))
-    }
-
-    fn as_str(&self) -> &str {
-        &self.0
-    }
 }

@@ -18,8 +18,6 @@ macro_rules! texts {
 texts!(
     /// Version of the config-file's format.
     ConfigVersion,
-    /// A K3s release, such as `v1.33.5+k3s1`.
-    K3sVersion,
     /// A DNS domain in lower case.
     DomainName,
     /// `key=value` of a node label.
@@ -50,44 +48,6 @@ impl TextValue for ConfigVersion {
                 format!("the config-file has format version `{text}`; this tool reads 1.0"),
             )
             .help("write `version: 1.0`"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl K3sVersion {
-    /// Whether two texts name the same release, with or without the leading `v`.
-    pub fn same_as(&self, other: &str) -> bool {
-        let bare = |text: &str| text.strip_prefix('v').unwrap_or(text).to_owned();
-        bare(&self.0) == bare(other)
-    }
-}
-
-impl TextValue for K3sVersion {
-    const FORMAT: &'static str = "k3s-version";
-    const DESCRIPTION: &'static str =
-        "A K3s release. It is fixed by the OS image, so it is best left out.";
-    const EXAMPLES: &'static [&'static str] = &["v1.33.5+k3s1"];
-    const PATTERN: &'static str = r"^v?[0-9]+\.[0-9]+(\.[0-9]+)?([-+][0-9A-Za-z.+-]+)?$";
-    const NUMERIC: bool = true;
-
-    fn parse(text: &str) -> Result<Self, Complaint> {
-        let bare = text.strip_prefix('v').unwrap_or(text);
-        let core = bare.split(['-', '+']).next().unwrap_or_default();
-        let numbers: Vec<_> = core.split('.').collect();
-        let all_numbers = numbers.iter().all(|part| part.parse::<u32>().is_ok());
-        let rest_fine = bare[core.len()..]
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c));
-        if !(2..=3).contains(&numbers.len()) || !all_numbers || !rest_fine {
-            return Err(
-                Complaint::new("k3s-version", format!("`{text}` is not a K3s version"))
-                    .help("leave `version` out: the OS image fixes it"),
-            );
         }
         Ok(Self(text.to_owned()))
     }

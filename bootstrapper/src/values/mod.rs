@@ -8,21 +8,18 @@ mod kubernetes;
 mod network;
 mod paths;
 mod registries;
-mod rke2;
 mod system;
 
 pub(crate) use accounts::SYSTEM_ACCOUNTS;
 pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
-pub use components::{ComponentArg, ComponentName};
+pub use components::ComponentArg;
 pub use disks::{DiskByPath, DiskGlob, DiskId, DiskSize};
 pub use kubernetes::{
-    ConfigVersion, DomainName, K3sVersion, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix,
-    SubjectAltName,
+    ConfigVersion, DomainName, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix, SubjectAltName,
 };
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
-pub use paths::{Command, FileMode, FileOwner, GENERATED_CONFIG, GuestPath, InstallScriptPath};
+pub use paths::{Command, FileMode, FileOwner, GuestPath};
 pub use registries::{RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
-pub use rke2::{FilePath, PortRange, Rke2Version, Sha256Sum};
 pub use system::{InterfaceAddress, InterfaceName, MacAddress, NtpServer, UnitName};
 
 /// Why a text is not a valid value.
@@ -142,18 +139,28 @@ pub(crate) fn schema_of<T: TextValue>() -> schemars::Schema {
     schema
 }
 
+/// Checks a text against the first of some values whose format it is; `None` when it is none of theirs.
+macro_rules! check_any {
+    ($format:expr, $text:expr, $($name:ident),+ $(,)?) => {
+        match $format {
+            $(<$name as $crate::values::TextValue>::FORMAT => {
+                Some(<$name as $crate::values::TextValue>::parse($text).map(drop))
+            })+
+            _ => None,
+        }
+    };
+}
+pub(crate) use check_any;
+
 /// Lists the text values once, for the look-up by format.
 macro_rules! formats {
     ($($name:ident),+ $(,)?) => {
-        /// Checks a text against the value of that format.
+        /// Checks a text against the value of that format; `None` when the format is a distribution's own.
         ///
         /// # Errors
-        /// The complaint of the value's `parse`. An unknown format has none.
-        pub fn check(format: &str, text: &str) -> Result<(), Complaint> {
-            match format {
-                $(<$name as TextValue>::FORMAT => <$name as TextValue>::parse(text).map(drop),)+
-                _ => Ok(()),
-            }
+        /// The complaint of the value's `parse`.
+        pub fn check(format: &str, text: &str) -> Option<Result<(), Complaint>> {
+            check_any!(format, text, $($name),+)
         }
 
         /// Names of all formats.
@@ -166,7 +173,6 @@ formats!(
     CidrList,
     Command,
     ComponentArg,
-    ComponentName,
     ConfigVersion,
     DiskByPath,
     DiskGlob,
@@ -175,15 +181,12 @@ formats!(
     DomainName,
     FileMode,
     FileOwner,
-    FilePath,
     GuestPath,
     HostName,
-    InstallScriptPath,
     InterfaceAddress,
     InterfaceName,
     IpAddress,
     IpList,
-    K3sVersion,
     MacAddress,
     NoProxy,
     NodeLabel,
@@ -192,15 +195,12 @@ formats!(
     NtpServer,
     Password,
     Port,
-    PortRange,
     ProxyUrl,
     RegistryHost,
     RegistryPrefix,
     RegistrySecret,
     RegistryUrl,
     RewriteRule,
-    Rke2Version,
-    Sha256Sum,
     SshKey,
     SshKeyLines,
     SubjectAltName,

@@ -194,36 +194,5 @@ impl TextValue for Command {
     }
 }
 
-/// Path of the K3s install script; the OS image fixes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InstallScriptPath(String);
-
-impl InstallScriptPath {
-    /// Where the OS image has the install script.
-    pub const FIXED: &'static str = "/opt/install.sh";
-}
-
-impl TextValue for InstallScriptPath {
-    const FORMAT: &'static str = "install-script-path";
-    const DESCRIPTION: &'static str = "Always /opt/install.sh, where the OS image has it.";
-    const EXAMPLES: &'static [&'static str] = &[Self::FIXED];
-    const PATTERN: &'static str = r"^/opt/install\.sh$";
-
-    fn parse(text: &str) -> Result<Self, Complaint> {
-        if text != Self::FIXED {
-            return Err(Complaint::new(
-                "install-script-path",
-                format!("the install script is always {}, not `{text}`", Self::FIXED),
-            )
-            .help("leave airGappedInstallScriptPath out: the OS image fixes it"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-text_value!(GuestPath, FileMode, FileOwner, Command, InstallScriptPath);
-display_text!(GuestPath, FileMode, FileOwner, Command, InstallScriptPath);
+text_value!(GuestPath, FileMode, FileOwner, Command);
+display_text!(GuestPath, FileMode, FileOwner, Command);

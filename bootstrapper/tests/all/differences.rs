@@ -1,9 +1,10 @@
 //! docs/differences-from-cluster-api-k3s.md: every entry holds for the conversion, and no entry is without a check.
 
 use crate::support::{K3S, boot as boot_with, boot_file as file, here, read, with};
+use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::FirstBoot;
-use cluster_bootstrapper::k3s::{Setting, settings};
-use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::Setting;
+use cluster_bootstrapper::k3s::settings;
 
 fn config(spec: &str) -> Option<ConfigFile> {
     with("", spec).config

@@ -1,7 +1,7 @@
 //! What holds for every input: no panic, no disagreement between report and result, and texts that arrive unchanged.
 
+use cluster_bootstrapper::FirstBoot;
 use cluster_bootstrapper::diagnostic::{MAX_FINDINGS, Severity};
-use cluster_bootstrapper::k3s::{FirstBoot, first_boot};
 use cluster_bootstrapper::{ParseOptions, parse, parse_bytes};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -27,7 +27,7 @@ fn read(bytes: Vec<u8>) -> Result<(), TestCaseError> {
         prop_assert!(!finding.render("f", parsed.source(), true).is_empty());
     }
     if let Some(config) = &parsed.config {
-        let boot = first_boot(config);
+        let boot = config.first_boot();
         prop_assert!(
             boot.is_ok(),
             "an accepted config-file does not convert: {:?}",
@@ -118,7 +118,7 @@ fn boot(file: &str, command: &str) -> Option<FirstBoot> {
         quoted(command)
     );
     let config = parse(&text, &ParseOptions::default()).config?;
-    first_boot(&config).ok()
+    config.first_boot().ok()
 }
 
 /// What a YAML 1.2 parser finds in the output: the first file and all commands.

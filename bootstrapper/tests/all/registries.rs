@@ -3,7 +3,6 @@
 use crate::support::{found, read};
 use cluster_bootstrapper::Parsed;
 use cluster_bootstrapper::diagnostic::Severity;
-use cluster_bootstrapper::k3s::first_boot;
 
 /// A config-file with `kubernetes.registries` in flow style, which begins at line 4, column 15.
 fn with_registries(registries: &str, spec: &str) -> Parsed {
@@ -139,7 +138,7 @@ fn registries_become_the_file_that_k3s_reads() {
          configs: {m.example.com: {auth: {username: u, password: 0042}, tls: {caFile: /etc/ca.pem, certFile: /etc/crt.pem, keyFile: /etc/key.pem, insecureSkipVerify: true}}}}",
         "{files: [{path: /etc/ca.pem}, {path: /etc/crt.pem}, {path: /etc/key.pem}]}",
     );
-    let boot = first_boot(&parsed.config.expect("valid")).expect("decoded");
+    let boot = parsed.config.expect("valid").first_boot().expect("decoded");
     let file = boot
         .files
         .iter()
@@ -172,7 +171,7 @@ fn the_registries_are_written_where_private_registry_says() {
         "{mirrors: {a: {}}}",
         "{agentConfig: {privateRegistry: /etc/r.yaml}}",
     );
-    let boot = first_boot(&parsed.config.expect("valid")).expect("decoded");
+    let boot = parsed.config.expect("valid").first_boot().expect("decoded");
     assert!(boot.files.iter().any(|file| file.path == "/etc/r.yaml"));
 }
 
@@ -180,7 +179,7 @@ fn the_registries_are_written_where_private_registry_says() {
 fn other_registries_restart_a_running_k3s() {
     let script = |registries: &str| {
         let parsed = with_registries(registries, "{}");
-        let boot = first_boot(&parsed.config.expect("valid")).expect("decoded");
+        let boot = parsed.config.expect("valid").first_boot().expect("decoded");
         let file = boot
             .files
             .into_iter()

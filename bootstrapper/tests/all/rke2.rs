@@ -1,9 +1,9 @@
 //! RKE2 templates: conversion, the rules that differ from K3s', and what a standalone node cannot have.
 
 use crate::support::golden;
+use cluster_bootstrapper::Kubernetes;
+use cluster_bootstrapper::Setting;
 use cluster_bootstrapper::diagnostic::Severity;
-use cluster_bootstrapper::k3s::Setting;
-use cluster_bootstrapper::model::Kubernetes;
 use cluster_bootstrapper::{ParseOptions, Parsed, parse, rke2, schema};
 
 /// A valid head; what follows begins at line 6, inside `spec.template.spec`.

@@ -3,7 +3,7 @@
 
 use crate::support::{boot_file, found, golden, here, read};
 use cluster_bootstrapper::diagnostic::Severity;
-use cluster_bootstrapper::{ParseOptions, k3s, parse};
+use cluster_bootstrapper::{ParseOptions, parse};
 use std::process::Command;
 
 fn sample() -> String {
@@ -15,7 +15,7 @@ fn converted() -> String {
     let shown: Vec<_> = parsed.diagnostics.iter().map(|d| &d.message).collect();
     assert!(shown.is_empty(), "the sample has findings: {shown:?}");
     let config = parsed.config.expect("no errors, so a config");
-    k3s::first_boot(&config).expect("decoded").cloud_config()
+    config.first_boot().expect("decoded").cloud_config()
 }
 
 #[test]
@@ -26,9 +26,9 @@ fn converts_the_sample_to_the_golden_output() {
 #[test]
 fn the_generated_scripts_pass_shellcheck() {
     for path in [
-        "first_boot/default-route.sh",
-        "k3s/scripts/install-k3s.sh",
-        "rke2/scripts/install-rke2.sh",
+        "distribution/default-route.sh",
+        "distribution/k3s/scripts/install-k3s.sh",
+        "distribution/rke2/scripts/install-rke2.sh",
     ] {
         let run = Command::new("shellcheck")
             .arg(here("src").join(path))
@@ -45,7 +45,7 @@ fn the_generated_scripts_pass_shellcheck() {
 #[test]
 fn the_runcmd_script_is_valid_shell() {
     let parsed = parse(&sample(), &ParseOptions::default());
-    let boot = k3s::first_boot(&parsed.config.expect("valid")).expect("decoded");
+    let boot = parsed.config.expect("valid").first_boot().expect("decoded");
     let run = Command::new("sh")
         .args(["-n", "-c", &boot.commands.join("\n")])
         .output()

@@ -1,6 +1,7 @@
 //! Arguments of the components: told to K3s, arrived in the component, in force.
 
-use cluster_bootstrapper::k3s::{Setting, settings};
+use cluster_bootstrapper::Setting;
+use cluster_bootstrapper::k3s::settings;
 use cluster_bootstrapper::values::ComponentArg;
 use serde_json::Value;
 

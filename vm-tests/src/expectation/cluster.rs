@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cluster_bootstrapper::model::ServerConfig;
+use cluster_bootstrapper::k3s::ServerConfig;
 use ipnet::IpNet;
 
 use super::judge::{Verdict, equals, failed, node, objects};

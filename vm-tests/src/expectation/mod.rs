@@ -15,7 +15,7 @@ mod system;
 mod users;
 mod workload;
 
-use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::{Parsed, yaml::Pointer};
 
 use crate::evidence::Check;

@@ -1,6 +1,7 @@
 //! The node's labels, taints and name; K3s's switches; its version.
 
-use cluster_bootstrapper::k3s::{Setting, settings};
+use cluster_bootstrapper::Setting;
+use cluster_bootstrapper::k3s::settings;
 
 use super::cluster::all_objects;
 use super::judge::{Verdict, failed, has_line, node, objects};

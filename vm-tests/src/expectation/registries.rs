@@ -1,6 +1,6 @@
 //! Private registries: the file that K3s reads, and the mirrors that containerd got from it.
 
-use cluster_bootstrapper::model::ConfigFile;
+use cluster_bootstrapper::ConfigFile;
 use serde_json::Value;
 
 use super::judge::{Verdict, failed};

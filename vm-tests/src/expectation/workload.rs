@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cluster_bootstrapper::model::ConfigSpec;
+use cluster_bootstrapper::k3s::ConfigSpec;
 use serde_json::json;
 
 use super::cluster::all_objects;

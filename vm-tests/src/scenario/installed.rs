@@ -8,7 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cluster_bootstrapper::model::{ConfigFile, File};
+use cluster_bootstrapper::ConfigFile;
+use cluster_bootstrapper::model::File;
 use sha2::{Digest, Sha256};
 
 use super::stick::{Place, debugfs, place_of, run, tool};

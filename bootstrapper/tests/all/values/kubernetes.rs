@@ -1,9 +1,11 @@
 //! Names, labels, taints, versions and arguments of Kubernetes, K3s and RKE2.
 
 use super::{name_of, refuses, takes};
+use cluster_bootstrapper::k3s::{ComponentName, K3sVersion};
+use cluster_bootstrapper::rke2::Rke2Version;
 use cluster_bootstrapper::values::{
-    ComponentArg, ComponentName, ConfigVersion, DomainName, HostName, K3sVersion, NodeLabel,
-    NodeName, NodeTaint, RegistryPrefix, Rke2Version, SubjectAltName, TextValue,
+    ComponentArg, ConfigVersion, DomainName, HostName, NodeLabel, NodeName, NodeTaint,
+    RegistryPrefix, SubjectAltName, TextValue,
 };
 
 #[test]

@@ -1,9 +1,10 @@
 //! Addresses, networks, hosts, ports and what is made of them.
 
 use super::{carries, name_of, refuses, takes};
+use cluster_bootstrapper::rke2::PortRange;
 use cluster_bootstrapper::values::{
     Cidr, CidrList, InterfaceAddress, InterfaceName, IpAddress, IpList, MacAddress, NoProxy,
-    NtpServer, Port, PortRange, ProxyUrl, RegistryHost, RegistrySecret, RegistryUrl, RewriteRule,
+    NtpServer, Port, ProxyUrl, RegistryHost, RegistrySecret, RegistryUrl, RewriteRule,
 };
 
 #[test]

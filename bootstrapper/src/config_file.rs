@@ -1,7 +1,10 @@
 //! The outermost mapping of the config-file.
 
-use super::{ConfigSpec, File, Kubernetes, OperatingSystem, Registries};
-use crate::values::{ConfigVersion, GuestPath};
+use crate::distribution::joined::Joined;
+use crate::distribution::k3s::ConfigSpec;
+use crate::distribution::{self, FirstBoot, Inside, Kubernetes};
+use crate::model::{ContentError, File, OperatingSystem, Registries};
+use crate::values::ConfigVersion;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::LazyLock;
@@ -22,39 +25,42 @@ pub struct ConfigFile {
 
 impl ConfigFile {
     /// The K3s part: files, commands, agent and server settings. After [`crate::parse`] it is here whichever way it
-    /// was written, the proposal's slips mended. Of another distribution's config-file, nothing is set.
+    /// was written. Of another distribution's config-file, nothing is set.
     pub fn k3s(&self) -> &ConfigSpec {
         static NOTHING: LazyLock<ConfigSpec> = LazyLock::new(ConfigSpec::default);
         match &self.kubernetes {
             Kubernetes::KThrees(template) => &template.spec.template.spec.direct,
-            Kubernetes::Rke2(_) => &NOTHING,
+            _ => &NOTHING,
         }
     }
 
     /// The private registries, which the distribution gets as registries.yaml.
     pub fn registries(&self) -> &Registries {
-        match &self.kubernetes {
-            Kubernetes::KThrees(template) => &template.registries,
-            Kubernetes::Rke2(template) => &template.registries,
-        }
+        self.kubernetes.distribution().registries()
     }
 
     /// The files that the distribution's template writes.
     pub fn files(&self) -> &[File] {
-        match &self.kubernetes {
-            Kubernetes::KThrees(_) => self.k3s().files.as_slice(),
-            Kubernetes::Rke2(template) => &template.spec.template.spec.files,
-        }
+        self.kubernetes.distribution().files()
     }
 
     /// The path that the distribution reads its registries from.
     pub fn registries_path(&self) -> &str {
-        if let Kubernetes::Rke2(_) = &self.kubernetes {
-            return crate::rke2::REGISTRIES;
-        }
-        let given = &self.k3s().agent_config.private_registry;
-        given
-            .as_ref()
-            .map_or(Registries::DEFAULT_PATH, GuestPath::as_str)
+        self.kubernetes.distribution().registries_path()
+    }
+
+    /// What is inside the cluster, by the configuration that the distribution reads.
+    pub(crate) fn inside(&self) -> Inside {
+        let distribution = self.kubernetes.distribution();
+        let joined = Joined::of(distribution, &self.operating_system);
+        Inside::of(distribution.facts(), &joined)
+    }
+
+    /// Plans the first boot of the node.
+    ///
+    /// # Errors
+    /// A file's content does not fit its encoding; [`crate::parse`] refuses such a config-file.
+    pub fn first_boot(&self) -> Result<FirstBoot, ContentError> {
+        distribution::first_boot(self.kubernetes.distribution(), &self.operating_system)
     }
 }

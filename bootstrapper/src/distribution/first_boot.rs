@@ -1,14 +1,16 @@
 //! The cloud-init configuration of the first boot, whatever the distribution: files, commands before and after, and the
 //! installation between them.
 
+use super::joined::Joined;
+use super::{Distribution, Inside, settings};
 use crate::emit::{block, fits_block, quoted};
-use crate::model::{ContentError, File};
+use crate::model::{ContentError, File, OperatingSystem};
 use crate::values::Command;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 use std::fmt::{self, Write as _};
 
-const DEFAULT_ROUTE: &str = include_str!("first_boot/default-route.sh");
+const DEFAULT_ROUTE: &str = include_str!("default-route.sh");
 /// The unit gets the node's environment (the proxy), and a default route before it starts.
 const DROP_IN: &str = "[Service]\n\
     EnvironmentFile=-/etc/environment\n\
@@ -81,7 +83,28 @@ pub(crate) struct Plan<'a> {
     pub(crate) after: (&'static str, &'a [Command]),
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// What a template and the operating system's keys make of it.
+    pub(crate) fn of(
+        distribution: &'a dyn Distribution,
+        os: &'a OperatingSystem,
+    ) -> Result<Self, ContentError> {
+        let facts = distribution.facts();
+        let mut files = user_files(distribution.files())?;
+        files.extend(registries(distribution));
+        let [before, after] = distribution.commands();
+        Ok(Self {
+            name: facts.name,
+            unit: facts.unit,
+            family: family(distribution, os),
+            files,
+            settings: (facts.config, settings::yaml(&distribution.settings())),
+            install: distribution.install_script(),
+            before: vec![("runCommands", &os.run_commands), before],
+            after,
+        })
+    }
+
     /// Puts all in order.
     pub(crate) fn first_boot(self) -> FirstBoot {
         let commands = self.commands();
@@ -116,6 +139,22 @@ impl Plan<'_> {
         out.push(VERDICT.to_owned());
         out
     }
+}
+
+/// The cluster's (first) address family, as `ip` takes it: `4` or `6`.
+fn family(distribution: &dyn Distribution, os: &OperatingSystem) -> &'static str {
+    let joined = Joined::of(distribution, os);
+    match Inside::of(distribution.facts(), &joined).pods.first() {
+        Some(network) if network.contains(':') => "6",
+        _ => "4",
+    }
+}
+
+/// registries.yaml, for root alone: it may hold credentials.
+fn registries(distribution: &dyn Distribution) -> Option<BootFile> {
+    let registries = distribution.all_registries();
+    let path = distribution.registries_path();
+    (!registries.is_empty()).then(|| own(path, 0o600, &registries.to_yaml()))
 }
 
 fn script_path(name: &str) -> String {
@@ -157,7 +196,7 @@ fn digest(config: &str, files: &[BootFile]) -> String {
 ///
 /// # Errors
 /// A file's content does not fit its encoding.
-pub(crate) fn user_files(files: &[File]) -> Result<Vec<BootFile>, ContentError> {
+fn user_files(files: &[File]) -> Result<Vec<BootFile>, ContentError> {
     files.iter().map(user_file).collect()
 }
 
@@ -175,7 +214,7 @@ fn user_file(file: &File) -> Result<BootFile, ContentError> {
 }
 
 /// A file of the conversion itself.
-pub(crate) fn own(path: &str, mode: u32, text: &str) -> BootFile {
+fn own(path: &str, mode: u32, text: &str) -> BootFile {
     BootFile {
         path: path.to_owned(),
         owner: "root:root".to_owned(),

@@ -1,8 +1,8 @@
-//! Checks of containerd templates: the escaped quotes of the proposal's example, and plugin names that fit the file.
+//! containerd templates: what Go and TOML make of them, and plugin names that fit the file.
 
-use super::Meaning;
 use super::go_template::check_template;
 use crate::model::File;
+use crate::report::Report;
 use crate::yaml::Pointer;
 use std::collections::HashSet;
 
@@ -10,28 +10,67 @@ const FOLDER: &str = "/var/lib/rancher/k3s/agent/etc/containerd";
 /// Name of a template over containerd's configuration version 2.
 const V2_NAME: &str = "config.toml.tmpl";
 /// Name of a template over version 3, which K3s with containerd 2 prefers.
-const V3_NAME: &str = "config-v3.toml.tmpl";
+pub(super) const V3_NAME: &str = "config-v3.toml.tmpl";
 
-impl Meaning<'_> {
-    pub(super) fn containerd_template(&mut self, file: &mut File, at: &Pointer) {
-        let name = file.path.file_name().to_owned();
-        if file.path.parent() != FOLDER || (name != V2_NAME && name != V3_NAME) {
+/// Whether K3s takes the file for a template of containerd's configuration.
+pub(super) fn is_template(file: &File) -> bool {
+    file.path.parent() == FOLDER && [V2_NAME, V3_NAME].contains(&file.path.file_name())
+}
+
+/// The content with escaped quotes unescaped, where that makes a template of what is none.
+pub(super) fn unescaped(file: &File) -> Option<String> {
+    let content = file.content.as_ref().filter(|_| file.encoding.is_none())?;
+    let is_broken = check_template(content).is_err();
+    is_broken.then(|| unescape_actions(content)).flatten()
+}
+
+/// Whether it has plugin names of version 3, and of no other, under the name of a template over version 2.
+pub(super) fn is_version_3_by_wrong_name(file: &File) -> bool {
+    let Ok(bytes) = file.bytes() else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let versions = Versions::of(&tables_of(&text));
+    check_template(&text).is_ok()
+        && file.path.file_name() == V2_NAME
+        && versions
+            == (Versions {
+                v2: false,
+                v3: true,
+            })
+}
+
+/// The tables that the lines of a template open.
+fn tables_of(text: &str) -> Vec<String> {
+    text.lines().filter_map(table_name).collect()
+}
+
+/// Of which versions of containerd's configuration a template has plugin names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Versions {
+    v2: bool,
+    v3: bool,
+}
+
+impl Versions {
+    fn of(tables: &[String]) -> Self {
+        let opens = |starts: &[&str]| {
+            let mut open = tables.iter();
+            open.any(|table| starts.iter().any(|start| table.starts_with(start)))
+        };
+        Self {
+            v2: opens(V2_TABLES),
+            v3: opens(V3_TABLES),
+        }
+    }
+}
+
+impl Report<'_> {
+    pub(super) fn containerd_template(&mut self, file: &File, at: &Pointer) {
+        if !is_template(file) {
             return;
         }
         let content_at = at.join("content");
-        if file.encoding.is_none()
-            && let Some(content) = &mut file.content
-            && check_template(content).is_err()
-            && let Some(mended) = unescape_actions(content)
-        {
-            *content = mended;
-            self.note(
-                "escaped-quotes",
-                &content_at,
-                "escaped quotes in a template action (`{{ template \\\"base\\\" . }}`) are unescaped",
-            )
-            .help("write {{ template \"base\" . }}: a block text needs no escapes");
-        }
         let Ok(bytes) = file.bytes() else {
             return; // Reported with the file's content.
         };
@@ -47,30 +86,18 @@ impl Meaning<'_> {
                 return;
             }
         };
-        let tables: Vec<String> = text.lines().filter_map(table_name).collect();
+        let tables = tables_of(&text);
         let has_base = includes.iter().any(|name| name == "base");
         self.containerd_tables(&tables, has_base, &content_at);
-        let opens = |starts: &[&str]| {
-            let mut open = tables.iter();
-            open.any(|table| starts.iter().any(|start| table.starts_with(start)))
-        };
-        let (has_v3, has_v2) = (opens(V3_TABLES), opens(V2_TABLES));
-        if has_v3 && has_v2 {
+        let versions = Versions::of(&tables);
+        if versions.v3 && versions.v2 {
             self.error(
                 "containerd-plugins",
                 &content_at,
                 "the template has plugin names of version 2 and of version 3",
             )
             .help("use the names of one version; K3s of this OS image has containerd 2, version 3");
-        } else if name == V2_NAME && has_v3 {
-            file.path = file.path.with_file_name(V3_NAME);
-            self.note(
-                "containerd-template-name",
-                &at.join("path"),
-                format!("plugin names of version 3 in {V2_NAME}: the file is written as {V3_NAME}"),
-            )
-            .help(format!("name it {FOLDER}/{V3_NAME}"));
-        } else if name == V3_NAME && has_v2 {
+        } else if file.path.file_name() == V3_NAME && versions.v2 {
             self.error(
                 "containerd-plugins",
                 &content_at,
@@ -81,7 +108,7 @@ impl Meaning<'_> {
     }
 }
 
-impl Meaning<'_> {
+impl Report<'_> {
     /// TOML allows a table once; containerd exits on the second, which K3s' base may have already.
     fn containerd_tables(&mut self, tables: &[String], has_base: bool, at: &Pointer) {
         let mut seen = HashSet::new();

@@ -1,6 +1,6 @@
 //! Values that RKE2's template has and K3s' has not.
 
-use super::{Complaint, TextValue, display_text, text_value};
+use crate::values::{Complaint, TextValue, display_text, text_value};
 
 /// An RKE2 release, such as `v1.33.1+rke2r1`.
 #[derive(Debug, Clone, PartialEq, Eq)]

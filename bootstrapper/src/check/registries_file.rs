@@ -1,14 +1,12 @@
-//! Checks of files that K3s itself reads at start: invalid YAML in them is fatal for it.
+//! Checks of a file registries.yaml: invalid YAML in it is fatal for K3s, and a key that it does not know is not used.
 
-use super::Meaning;
-use super::k3s_settings::SETTINGS;
-use crate::diagnostic::MAX_FINDINGS;
+use super::files::Others;
 use crate::model::File;
+use crate::report::Report;
 use crate::text::closest;
 use crate::values::{RewriteRule, TextValue as _};
 use crate::yaml::{Entry, Kind, Pointer, Tree, load};
 
-const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 /// Top-level keys of registries.yaml; `auths` is the legacy one.
 const REGISTRIES_KEYS: &[&str] = &["mirrors", "configs", "auths"];
 const MIRROR_KEYS: &[&str] = &["endpoint", "rewrite"];
@@ -16,20 +14,11 @@ const CONFIG_KEYS: &[&str] = &["auth", "tls"];
 const AUTH_KEYS: &[&str] = &["username", "password", "auth", "identity_token"];
 const TLS_KEYS: &[&str] = &["ca_file", "cert_file", "key_file", "insecure_skip_verify"];
 
-impl Meaning<'_> {
-    /// Checks a file if K3s reads it; `registries` is the path of its registries.yaml, `settings` the keys of config.yaml.
-    pub(super) fn k3s_file(
-        &mut self,
-        file: &File,
-        at: &Pointer,
-        registries: &str,
-        settings: &[String],
-    ) {
-        let is_registries = file.path.as_str() == registries;
-        let lower = file.path.file_name().to_lowercase();
-        let is_drop_in =
-            file.path.parent() == DROP_INS && (lower.ends_with(".yaml") || lower.ends_with(".yml"));
-        if !is_registries && !is_drop_in {
+impl Report<'_> {
+    /// Checks a file registries.yaml.
+    pub(super) fn registries_file(&mut self, file: &File, at: &Pointer, others: &Others<'_>) {
+        let name = others.facts.name;
+        if file.path.as_str() != others.distribution.registries_path() {
             return;
         }
         let Ok(bytes) = file.bytes() else {
@@ -47,46 +36,17 @@ impl Meaning<'_> {
                 self.error(
                     "k3s-file",
                     &content_at,
-                    format!("K3s reads {path} at start and would not start: {error}"),
+                    format!("{name} reads {path} at start and would not start: {error}"),
                 );
             }
             Ok((tree, _)) if !matches!(tree.node(tree.root()).kind, Kind::Mapping(_)) => {
                 self.error("k3s-file", &content_at, format!("{path} must be a mapping"));
             }
-            Ok((tree, _)) if is_registries => {
-                if let Err((reason, help)) = check_registries(&tree) {
+            Ok((tree, _)) => {
+                if let Err((reason, help)) = check_registries(&tree, name) {
                     self.error("registries", &content_at, format!("{path}: {reason}"))
                         .help = help;
                 }
-            }
-            Ok((tree, _)) => self.drop_in(&tree, &content_at, settings),
-        }
-    }
-
-    /// K3s takes the last file that has a key, and ignores keys that it does not know.
-    fn drop_in(&mut self, tree: &Tree, at: &Pointer, settings: &[String]) {
-        let Kind::Mapping(entries) = &tree.node(tree.root()).kind else {
-            return;
-        };
-        let mut unknown = 0;
-        for entry in entries {
-            let key = entry.key.as_str();
-            let name = key.strip_suffix('+').unwrap_or(key);
-            if !SETTINGS.contains(&name) {
-                unknown += 1;
-                if unknown > MAX_FINDINGS {
-                    return;
-                }
-                let message = format!("K3s does not know the setting `{key}` and would ignore it");
-                let near = closest(name, SETTINGS.iter().copied());
-                self.warning("k3s-setting", at, message).help =
-                    near.map(|near| format!("did you mean `{near}`?"));
-            } else if name == key && settings.iter().any(|setting| setting == key) {
-                let message =
-                    format!("`{key}` here replaces what the config-file's own keys make of it");
-                self.note("k3s-setting-replaced", at, message).help(format!(
-                    "write `{key}+` to append to a list, or use the config-file's key alone"
-                ));
             }
         }
     }
@@ -96,13 +56,14 @@ type Fault = (String, Option<String>);
 
 /// K3s ignores unknown keys of registries.yaml, so that a mistyped mirror is silently not used; a value of another
 /// type than it wants, or a rule that is no regular expression, keeps it from starting or from pulling.
-fn check_registries(tree: &Tree) -> Result<(), Fault> {
+fn check_registries(tree: &Tree, of: &str) -> Result<(), Fault> {
     known(
         mapping(tree, &Pointer::root(), "the document")?,
         REGISTRIES_KEYS,
+        of,
     )?;
     for (at, name) in hosts(tree, "mirrors")? {
-        known(mapping(tree, &at, &name)?, MIRROR_KEYS)?;
+        known(mapping(tree, &at, &name)?, MIRROR_KEYS, of)?;
         endpoints(tree, &at.join("endpoint"), &name)?;
         for entry in section_entries(tree, &at.join("rewrite"), &format!("{name}.rewrite"))? {
             if let Err(complaint) = RewriteRule::parse(&entry.key) {
@@ -114,11 +75,11 @@ fn check_registries(tree: &Tree) -> Result<(), Fault> {
         }
     }
     for (at, name) in hosts(tree, "configs")? {
-        known(mapping(tree, &at, &name)?, CONFIG_KEYS)?;
+        known(mapping(tree, &at, &name)?, CONFIG_KEYS, of)?;
         for (part, keys) in [("auth", AUTH_KEYS), ("tls", TLS_KEYS)] {
             let name = format!("{name}.{part}");
             let entries = section_entries(tree, &at.join(part), &name)?;
-            known(entries, keys)?;
+            known(entries, keys, of)?;
             texts(tree, entries, &name)?;
         }
     }
@@ -179,7 +140,7 @@ fn mapping<'t>(tree: &'t Tree, at: &Pointer, name: &str) -> Result<&'t [Entry], 
     }
 }
 
-fn known(entries: &[Entry], keys: &[&str]) -> Result<(), Fault> {
+fn known(entries: &[Entry], keys: &[&str], of: &str) -> Result<(), Fault> {
     match entries
         .iter()
         .find(|entry| !keys.contains(&entry.key.as_str()))
@@ -187,7 +148,7 @@ fn known(entries: &[Entry], keys: &[&str]) -> Result<(), Fault> {
         Some(entry) => {
             let near = closest(&entry.key, keys.iter().copied());
             let help = near.map(|key| format!("did you mean `{key}`?"));
-            Err((format!("K3s does not know the key `{}`", entry.key), help))
+            Err((format!("{of} does not know the key `{}`", entry.key), help))
         }
         None => Ok(()),
     }

@@ -1,10 +1,13 @@
 //! K3s as cluster-api-k3s describes it: `KThreesControlPlaneTemplate` and the KThreesConfigSpec in it (v1beta2).
 
-use super::{File, OneOrMany, Registries};
+use super::{
+    CLUSTER_CIDR, CLUSTER_DOMAIN, ComponentName, InstallScriptPath, K3sVersion, REGISTRIES,
+    SERVICE_CIDR,
+};
+use crate::model::{File, OneOrMany, Registries};
 use crate::values::{
-    CidrList, Command, ComponentArg, ComponentName, DomainName, GuestPath, InstallScriptPath,
-    IpAddress, IpList, K3sVersion, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix,
-    SubjectAltName,
+    CidrList, Command, ComponentArg, DomainName, GuestPath, IpAddress, IpList, NodeLabel, NodeName,
+    NodeTaint, Port, RegistryPrefix, SubjectAltName,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -49,8 +52,9 @@ pub struct KThreesSpec {
 /// `spec.template`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct KThreesTemplate {
-    /// Labels and annotations of Cluster API objects; no effect on a standalone node.
+    /// Labels and annotations of Cluster API objects.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub metadata: Option<serde_json::Value>,
     /// The K3s configuration, written here or under `kthreesConfigSpec`.
     #[serde(default)]
@@ -64,14 +68,17 @@ pub struct TemplateSpec {
     /// The K3s configuration in the CRD's place; not together with the same fields beside it.
     #[serde(default)]
     pub kthrees_config_spec: Option<Box<ConfigSpec>>,
-    /// Cluster API's roll-out time; no effect on a standalone node.
+    /// Cluster API's roll-out time.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub rollout_after: Option<serde_json::Value>,
-    /// Cluster API's machines; no effect on a standalone node.
+    /// Cluster API's machines.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub machine_template: Option<serde_json::Value>,
-    /// Cluster API's remediation; no effect on a standalone node.
+    /// Cluster API's remediation.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub remediation_strategy: Option<serde_json::Value>,
     /// The K3s configuration in the proposal's place.
     #[serde(flatten)]
@@ -115,7 +122,7 @@ pub struct AgentConfig {
     /// Path of the registries file (`private-registry`).
     #[serde(default)]
     #[schemars(extend("examples" = ["/etc/rancher/k3s/registries.yaml"]))]
-    #[schemars(extend("default" = "/etc/rancher/k3s/registries.yaml"))]
+    #[schemars(extend("default" = REGISTRIES))]
     pub private_registry: Option<GuestPath>,
     /// Arguments of the kubelet (`kubelet-arg`).
     #[serde(default)]
@@ -132,7 +139,7 @@ pub struct AgentConfig {
     pub air_gapped: Option<bool>,
     /// Always /opt/install.sh, where the OS image has it.
     #[serde(default)]
-    #[schemars(extend("default" = "/opt/install.sh"))]
+    #[schemars(extend("default" = InstallScriptPath::FIXED))]
     pub air_gapped_install_script_path: Option<InstallScriptPath>,
 }
 
@@ -167,24 +174,25 @@ pub struct ServerConfig {
     pub advertise_port: Option<Port>,
     /// Network of the pods (`cluster-cidr`).
     #[serde(default)]
-    #[schemars(extend("default" = "10.42.0.0/16"))]
+    #[schemars(extend("default" = CLUSTER_CIDR))]
     pub cluster_cidr: Option<CidrList>,
     /// Network of the services (`service-cidr`).
     #[serde(default)]
-    #[schemars(extend("default" = "10.43.0.0/16"))]
+    #[schemars(extend("default" = SERVICE_CIDR))]
     pub service_cidr: Option<CidrList>,
     /// Address of the cluster's DNS (`cluster-dns`), inside serviceCidr; its tenth address when left out.
     #[serde(default, rename = "clusterDNS")]
     pub cluster_dns: Option<IpList>,
     /// DNS domain of the cluster (`cluster-domain`).
     #[serde(default)]
-    #[schemars(extend("default" = "cluster.local"))]
+    #[schemars(extend("default" = CLUSTER_DOMAIN))]
     pub cluster_domain: Option<DomainName>,
     /// Packaged components left out (`disable`).
     #[serde(default)]
     pub disable_components: Vec<ComponentName>,
-    /// Deprecated in cluster-api-k3s and unused there; no effect.
+    /// Deprecated in cluster-api-k3s and unused there.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub disable_external_cloud_provider: Option<bool>,
     /// Switches K3s' own cloud controller off (`disable-cloud-controller`).
     #[serde(default)]
@@ -196,7 +204,8 @@ pub struct ServerConfig {
     /// Registry of the system images (`system-default-registry`).
     #[serde(default)]
     pub system_default_registry: Option<RegistryPrefix>,
-    /// Image of the etcd proxy that Cluster API adds; no effect on a standalone node.
+    /// Image of the etcd proxy that Cluster API adds.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub etcd_proxy_image: Option<String>,
 }

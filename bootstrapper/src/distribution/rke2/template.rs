@@ -1,15 +1,15 @@
 //! RKE2 as cluster-api-provider-rke2 describes it: `RKE2ControlPlaneTemplate`, v1beta1, and the RKE2ControlPlaneSpec,
-//! RKE2ConfigSpec, RKE2AgentConfig and RKE2ServerConfig in it.
+//! RKE2ConfigSpec and RKE2ServerConfig in it.
 
-use super::{File, Registries, Rke2Registries};
-use crate::values::{
-    Command, ComponentArg, DomainName, FilePath, GuestPath, IpAddress, IpList, NodeLabel,
-    NodeTaint, Port, PortRange, RegistryPrefix, Rke2Version, Sha256Sum, SubjectAltName,
+use super::{
+    CLUSTER_DOMAIN, ComponentConfig, FilePath, PortRange, Rke2AgentConfig, Rke2Registries,
+    Rke2Version,
 };
+use crate::model::{File, Registries, reference};
+use crate::values::{Command, DomainName, IpAddress, IpList, SubjectAltName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// The control plane template of RKE2. It is converted and validated; the OS images have K3s only.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -82,191 +82,59 @@ pub struct Rke2ConfigSpec {
     /// Private registries and mirrors, without the references to Secrets; becomes registries.yaml.
     #[serde(default)]
     pub private_registries_config: Rke2Registries,
-    /// ConfigMap with manifests; refused, as there is no API server to read it from.
+    /// ConfigMap with manifests.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "write the manifests with `files` into /var/lib/rancher/rke2/server/manifests"
+    )))]
     pub manifests_config_map_reference: Option<Value>,
-    /// Compression of Cluster API's user data; no effect on a standalone node.
+    /// Compression of Cluster API's user data.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub gzip_user_data: Option<bool>,
-    /// Number of Cluster API's machines; no effect on a standalone node.
+    /// Number of Cluster API's machines.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub replicas: Option<u32>,
-    /// Cluster API's machines; no effect on a standalone node.
+    /// Cluster API's machines.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub machine_template: Option<Value>,
-    /// Cluster API's infrastructure; no effect on a standalone node.
+    /// Cluster API's infrastructure.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub infrastructure_ref: Option<Value>,
-    /// Cluster API's drain time-out; no effect on a standalone node.
+    /// Cluster API's drain time-out.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub node_drain_timeout: Option<String>,
-    /// How Cluster API's machines join; no effect on a standalone node.
+    /// How Cluster API's machines join.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub registration_method: Option<String>,
-    /// Where Cluster API's machines join; no effect on a standalone node.
+    /// Where Cluster API's machines join.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub registration_address: Option<String>,
-    /// Cluster API's roll-out; no effect on a standalone node.
+    /// Cluster API's roll-out.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub rollout_strategy: Option<Value>,
-    /// Cluster API's remediation; no effect on a standalone node.
+    /// Cluster API's remediation.
     #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
     pub remediation_strategy: Option<Value>,
-}
-
-/// RKE2AgentConfig.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Rke2AgentConfig {
-    /// Folder of RKE2's state (`data-dir`).
-    #[serde(default)]
-    #[schemars(extend("default" = "/var/lib/rancher/rke2"))]
-    pub data_dir: Option<GuestPath>,
-    /// Labels the node registers with (`node-label`).
-    #[serde(default)]
-    pub node_labels: Vec<NodeLabel>,
-    /// Taints the node registers with (`node-taint`).
-    #[serde(default)]
-    pub node_taints: Vec<NodeTaint>,
-    /// Annotations that Cluster API adds to its nodes; no effect on a standalone node.
-    #[serde(default)]
-    pub node_annotations: BTreeMap<String, String>,
-    /// Prefix of the names of Cluster API's nodes; no effect on a standalone node.
-    #[serde(default)]
-    pub node_name: Option<String>,
-    /// NTP servers; refused, as the operating system section has them.
-    #[serde(default)]
-    pub ntp: Option<Value>,
-    /// ConfigMap of a credential provider; refused, as there is no API server to read it from.
-    #[serde(default)]
-    pub image_credential_provider_config_map: Option<Value>,
-    /// Socket of another container runtime (`container-runtime-endpoint`).
-    #[serde(default)]
-    pub container_runtime_endpoint: Option<String>,
-    /// Snapshotter of containerd (`snapshotter`).
-    #[serde(default)]
-    #[schemars(extend("default" = "overlayfs"))]
-    pub snapshotter: Option<String>,
-    /// CIS profile (`profile`); the node's kernel parameters and the user etcd are set up for it.
-    #[serde(default)]
-    pub cis_profile: Option<CisProfile>,
-    /// File with the pod security admission configuration (`pod-security-admission-config-file`).
-    #[serde(default)]
-    pub pod_security_admission_config_file: Option<GuestPath>,
-    /// ConfigMap with a resolv.conf; refused, as there is no API server to read it from.
-    #[serde(default)]
-    pub resolv_conf: Option<Value>,
-    /// Fail when kernel parameters differ from the kubelet's defaults (`protect-kernel-defaults`).
-    #[serde(default)]
-    pub protect_kernel_defaults: bool,
-    /// Registry of the system images (`system-default-registry`).
-    #[serde(default)]
-    pub system_default_registry: Option<RegistryPrefix>,
-    /// SELinux in containerd (`selinux`).
-    #[serde(default, rename = "enableContainerdSElinux")]
-    pub enable_containerd_selinux: bool,
-    /// Another kubelet (`kubelet-path`).
-    #[serde(default)]
-    pub kubelet_path: Option<FilePath>,
-    /// Arguments of the kubelet (`kubelet-arg`).
-    #[serde(default)]
-    pub kubelet: Option<KubeletConfig>,
-    /// kube-proxy (`kube-proxy-arg` and its like).
-    #[serde(default)]
-    pub kube_proxy: Option<ComponentConfig>,
-    /// Image of containerd, kubectl and crictl (`runtime-image`).
-    #[serde(default)]
-    pub runtime_image: Option<String>,
-    /// Local port of the supervisor's load balancer (`lb-server-port`).
-    #[serde(default)]
-    #[schemars(extend("default" = "6444"))]
-    pub load_balancer_port: Option<Port>,
-    /// Always true: RKE2 is installed from /opt/rke2-artifacts.
-    #[serde(default)]
-    #[schemars(extend("default" = true))]
-    pub air_gapped: Option<bool>,
-    /// SHA-256 of the file sha256sum-*.txt among the artifacts; another one fails the first boot.
-    #[serde(default)]
-    pub air_gapped_checksum: Option<Sha256Sum>,
-    /// Always `cloud-config`.
-    #[serde(default)]
-    #[schemars(extend("default" = "cloud-config"))]
-    pub format: Option<Rke2Format>,
-    /// Further cloud-init; refused, as cloud-init does not merge lists.
-    #[serde(default)]
-    pub additional_user_data: Option<Value>,
-}
-
-/// CIS profiles of RKE2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum CisProfile {
-    /// The profile of the RKE2 release.
-    #[serde(rename = "cis")]
-    Cis,
-    /// Benchmark 1.23.
-    #[serde(rename = "cis-1.23")]
-    Cis123,
-    /// Benchmark 1.5.
-    #[serde(rename = "cis-1.5")]
-    Cis15,
-    /// Benchmark 1.6.
-    #[serde(rename = "cis-1.6")]
-    Cis16,
-}
-
-impl CisProfile {
-    /// The name as RKE2 takes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cis => "cis",
-            Self::Cis123 => "cis-1.23",
-            Self::Cis15 => "cis-1.5",
-            Self::Cis16 => "cis-1.6",
-        }
-    }
-}
-
-/// Format of the user data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum Rke2Format {
-    /// cloud-init's.
-    #[serde(rename = "cloud-config")]
-    CloudConfig,
-}
-
-/// ComponentConfig of the kubelet, of which RKE2 takes the arguments only.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct KubeletConfig {
-    /// Arguments.
-    #[serde(default)]
-    pub extra_args: Vec<ComponentArg>,
-}
-
-/// ComponentConfig: how a static pod of the control plane differs from RKE2's own.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ComponentConfig {
-    /// Environment variables (`…-extra-env`).
-    #[serde(default)]
-    pub extra_env: BTreeMap<String, String>,
-    /// Arguments (`…-arg`).
-    #[serde(default)]
-    pub extra_args: Vec<ComponentArg>,
-    /// Mounts, from the path on the node to the one in the pod (`…-extra-mount`).
-    #[serde(default)]
-    pub extra_mounts: BTreeMap<String, String>,
-    /// Image (`…-image`).
-    #[serde(default)]
-    pub override_image: Option<String>,
 }
 
 /// RKE2ServerConfig.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rke2ServerConfig {
-    /// Secret with an audit policy; refused, as there is no API server to read it from.
+    /// Secret with an audit policy.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "write the policy with `files`, and `audit-policy-file` into /etc/rancher/rke2/config.yaml.d"
+    )))]
     pub audit_policy_secret: Option<Value>,
     /// Address the server listens on (`bind-address`).
     #[serde(default)]
@@ -287,7 +155,7 @@ pub struct Rke2ServerConfig {
     pub cluster_dns: Option<IpList>,
     /// DNS domain of the cluster (`cluster-domain`).
     #[serde(default)]
-    #[schemars(extend("default" = "cluster.local"))]
+    #[schemars(extend("default" = CLUSTER_DOMAIN))]
     pub cluster_domain: Option<DomainName>,
     /// What is left out.
     #[serde(default)]
@@ -323,14 +191,20 @@ pub struct Rke2ServerConfig {
     /// Cloud provider (`cloud-provider-name`).
     #[serde(default)]
     pub cloud_provider_name: Option<String>,
-    /// ConfigMap of the cloud provider; refused, as there is no API server to read it from.
+    /// ConfigMap of the cloud provider.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "write the configuration with `files`, and `cloud-provider-config` into /etc/rancher/rke2/config.yaml.d"
+    )))]
     pub cloud_provider_config_map: Option<Value>,
     /// RKE2's embedded registry mirror (`embedded-registry`).
     #[serde(default)]
     pub embedded_registry: bool,
-    /// Secret of an external datastore; refused, as there is no API server to read it from.
+    /// Secret of an external datastore.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "write `datastore-endpoint` with `files` into /etc/rancher/rke2/config.yaml.d"
+    )))]
     pub external_datastore_secret: Option<Value>,
 }
 
@@ -455,8 +329,11 @@ pub struct EtcdBackupConfig {
     /// Their folder (`etcd-snapshot-dir`).
     #[serde(default)]
     pub directory: Option<FilePath>,
-    /// An S3 store; refused, as its credentials are in a Secret.
+    /// An S3 store.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "write the etcd-s3 settings with `files` into /etc/rancher/rke2/config.yaml.d"
+    )))]
     pub s3: Option<Value>,
 }
 
@@ -464,8 +341,11 @@ pub struct EtcdBackupConfig {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretsEncryption {
-    /// Secret with the key; refused, as there is no API server to read it from.
+    /// Secret with the key.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "leave it out: RKE2 makes a key of its own"
+    )))]
     pub encryption_key_secret: Option<Value>,
     /// Provider (`secrets-encryption-provider`); RKE2 makes the key.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! Private registries of an RKE2 template, which has the references to Secrets beside what RKE2 itself takes.
 
-use super::{Mirror, Registries, RegistryConfig, RegistryTls};
+use crate::model::{Mirror, Registries, RegistryConfig, RegistryTls, reference};
 use crate::values::{RegistryHost, RegistryUrl, RewriteRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -38,8 +38,11 @@ pub struct Rke2Mirror {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rke2RegistryConfig {
-    /// Secret with credentials; refused, as there is no API server to read it from.
+    /// Secret with credentials.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "use kubernetes.registries, which takes credentials and files"
+    )))]
     pub auth_secret: Option<Value>,
     /// TLS settings.
     #[serde(default)]
@@ -50,8 +53,11 @@ pub struct Rke2RegistryConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rke2RegistryTls {
-    /// Secret with certificates; refused, as there is no API server to read it from.
+    /// Secret with certificates.
     #[serde(default)]
+    #[schemars(extend("x-refused" = reference(
+        "use kubernetes.registries, which takes credentials and files"
+    )))]
     pub tls_config_secret: Option<Value>,
     /// Accepts any certificate.
     #[serde(default)]

@@ -1,0 +1,117 @@
+//! What a check of the whole looks at: the config-file, the configuration that the distribution reads, and the place of
+//! each of its values in the document.
+
+use crate::config_file::ConfigFile;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::distribution::joined::{FileId, Joined, Origin};
+use crate::distribution::{Distribution, Facts, Inside};
+use crate::model::File;
+use crate::report::Report;
+use crate::yaml::{Pointer, position_in};
+use std::ops::Range;
+
+/// A config-file and its configuration of the distribution.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a ConfigFile,
+    pub(super) distribution: &'a dyn Distribution,
+    pub(super) facts: &'static Facts,
+    pub(super) joined: Joined,
+    pub(super) inside: Inside,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn of(config: &'a ConfigFile) -> Self {
+        let distribution = config.kubernetes.distribution();
+        let joined = Joined::of(distribution, &config.operating_system);
+        let facts = distribution.facts();
+        Self {
+            config,
+            distribution,
+            facts,
+            inside: Inside::of(facts, &joined),
+            joined,
+        }
+    }
+
+    pub(super) fn file(&self, id: FileId) -> &File {
+        match id {
+            FileId::Written(index) => &self.config.operating_system.write_files[index],
+            FileId::Template(index) => &self.config.files()[index],
+        }
+    }
+}
+
+impl Report<'_> {
+    /// Pointer of a file's content.
+    pub(super) fn content_of(&self, id: FileId) -> Pointer {
+        let file = match id {
+            FileId::Written(index) => Pointer::from("/operatingSystem/writeFiles").join(index),
+            FileId::Template(index) => self.file_at(&self.spec.join("files"), index),
+        };
+        file.join("content")
+    }
+
+    /// Reports an error where a value of the distribution's configuration was written.
+    pub(super) fn error_of(
+        &mut self,
+        code: &'static str,
+        context: &Context<'_>,
+        origin: &Origin,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        self.report_of(Severity::Error, code, context, origin, message)
+    }
+
+    /// Reports where a value of the distribution's configuration was written.
+    pub(super) fn report_of(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        context: &Context<'_>,
+        origin: &Origin,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let (at, inside) = match origin {
+            Origin::Key(keys) => (self.below_spec(keys), None),
+            Origin::DropIn(id, span) => {
+                let at = self.content_of(*id);
+                let content = context.file(*id).content.as_deref().unwrap_or_default();
+                let inside = self.inside_of(&at, content, span);
+                (at, inside)
+            }
+        };
+        match inside {
+            Some(span) if !self.found.is_full() => {
+                let position = self.tree.position(span.start);
+                self.found
+                    .add_at(severity, code, &at, span, position, message)
+            }
+            _ => self.found.add(self.tree, severity, code, &at, message),
+        }
+    }
+
+    /// The byte range in the document of a part of a block text, whose lines are those of the document but for their
+    /// indentation; `None` for any other text.
+    fn inside_of(&self, at: &Pointer, content: &str, part: &Range<usize>) -> Option<Range<usize>> {
+        let source = self.tree.source();
+        let key = self.tree.entry(at)?.key_span.end;
+        let header = source.get(key..)?.lines().next()?;
+        if !header.trim_start_matches([':', ' ']).starts_with('|') {
+            return None;
+        }
+        let start = key + header.len() + 1;
+        let place = position_in(content, part.start);
+        let line = content.lines().nth(place.line - 1)?;
+        let lines = source.get(start..)?.split_inclusive('\n');
+        let before: usize = lines.clone().take(place.line - 1).map(str::len).sum();
+        let shown = lines
+            .skip(place.line - 1)
+            .map(|line| line.trim_end_matches(['\n', '\r']))
+            .next()?;
+        let indent = shown.strip_suffix(line)?;
+        let column = part.start - content[..part.start].rfind('\n').map_or(0, |at| at + 1);
+        let first = start + before + indent.len() + column;
+        let length = part.len().min(line.len().saturating_sub(column));
+        Some(first..first + length)
+    }
+}

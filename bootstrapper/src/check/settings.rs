@@ -1,0 +1,179 @@
+//! Checks of the configuration that the distribution reads at start: drop-ins that it does not start with, keys that it
+//! does not know, and values that it reads otherwise than they are written or does not take. Values of the template's keys
+//! are checked by their types already.
+
+use super::context::Context;
+use crate::diagnostic::Severity;
+use crate::distribution::joined::{Broken, Key, Origin, Surprise, SurpriseKind, Value};
+use crate::distribution::known::{self, Kind, Known};
+use crate::report::Report;
+use crate::schema::check_value;
+use crate::text::closest;
+
+impl Report<'_> {
+    pub(super) fn settings(&mut self, context: &Context<'_>) {
+        let joined = &context.joined;
+        for (id, broken) in &joined.broken {
+            let (path, name) = (&context.file(*id).path, context.facts.name);
+            let message = match broken {
+                Broken::NotYaml(error) => {
+                    format!("{name} reads {path} at start and would not start: {error}")
+                }
+                Broken::NotAMapping => format!("{path} must be a mapping"),
+            };
+            let span = match broken {
+                Broken::NotYaml(error) => error.span.clone(),
+                Broken::NotAMapping => 0..0,
+            };
+            self.error_of("k3s-file", context, &Origin::DropIn(*id, span), message);
+        }
+        for key in &joined.keys {
+            self.key(context, key);
+        }
+        for surprise in &joined.surprises {
+            self.surprise(context, surprise);
+        }
+        let of_drop_ins = |value: &&Value| matches!(value.origin, Origin::DropIn(..));
+        for (name, values) in joined.all() {
+            let Some(known) = known::find(context.facts.settings, name) else {
+                continue;
+            };
+            for value in values.iter().filter(of_drop_ins) {
+                let is_reported = joined.surprises.iter().any(|s| s.origin == value.origin);
+                if !is_reported {
+                    self.value(context, known, value);
+                }
+            }
+        }
+    }
+
+    fn key(&mut self, context: &Context<'_>, key: &Key) {
+        let (name, written) = (context.facts.name, &key.written);
+        if key.known.is_none() && context.facts.knows_all {
+            let bare = written.strip_suffix('+').unwrap_or(written);
+            let near = closest(bare, context.facts.settings.iter().map(|known| known.name));
+            let message =
+                format!("{name} does not know the setting `{written}` and would ignore it");
+            self.report_of(
+                Severity::Warning,
+                "k3s-setting",
+                context,
+                &key.origin,
+                message,
+            )
+            .help = near.map(|near| format!("did you mean `{near}`?"));
+        } else if key.replaces {
+            let message =
+                format!("`{written}` here replaces what the config-file's own keys make of it");
+            self.report_of(
+                Severity::Note,
+                "k3s-setting-replaced",
+                context,
+                &key.origin,
+                message,
+            )
+            .help(format!(
+                "write `{written}+` to append to a list, or use the config-file's key alone"
+            ));
+        }
+    }
+
+    fn surprise(&mut self, context: &Context<'_>, surprise: &Surprise) {
+        let (name, key) = (context.facts.name, &surprise.key);
+        let (message, help) = match &surprise.kind {
+            SurpriseKind::Scalar { typed, got } => (
+                format!("{name} reads `{typed}` as {got}: its files are YAML 1.1"),
+                format!("write it in quotes: `{key}: \"{typed}\"`"),
+            ),
+            SurpriseKind::Mapping { got } => (
+                format!("a mapping, of which {name} would make the text `{got}`"),
+                format!("write a list of texts, such as `{key}: [\"a=b\"]`"),
+            ),
+        };
+        self.error_of("k3s-value", context, &surprise.origin, message)
+            .help(help);
+    }
+
+    fn value(&mut self, context: &Context<'_>, known: &Known, value: &Value) {
+        let text = value.text.as_str();
+        let of_kind = match known.kind {
+            Kind::Switch => is_switch(text).then_some(()).ok_or("true or false"),
+            Kind::Number => text.parse::<i64>().map(drop).map_err(|_| "a whole number"),
+            Kind::Duration => is_duration(text)
+                .then_some(())
+                .ok_or("a time such as 10m or 1h30m"),
+            Kind::OneOf(choices) => return self.choice(context, known, choices, value),
+            Kind::Text | Kind::File | Kind::List | Kind::Commas => Ok(()),
+        };
+        if let Err(wanted) = of_kind {
+            let name = context.facts.name;
+            let message = format!("`{text}` is not {wanted}: {name} would not start");
+            self.error_of("k3s-value", context, &value.origin, message);
+            return;
+        }
+        let parts: Vec<&str> = match known.kind {
+            Kind::Commas => text.split(',').map(str::trim).collect(),
+            _ => vec![text],
+        };
+        for part in parts
+            .into_iter()
+            .filter(|part| !part.is_empty() && !known.format.is_empty())
+        {
+            // A node's name is lowered before it is used.
+            let part = match known.format {
+                "node-name" => part.to_lowercase(),
+                _ => part.to_owned(),
+            };
+            if let Err(complaint) = check_value(known.format, &part) {
+                let of = self.error_of(complaint.code, context, &value.origin, complaint.message);
+                of.help = complaint.help;
+            }
+        }
+    }
+
+    fn choice(&mut self, context: &Context<'_>, known: &Known, choices: &[&str], value: &Value) {
+        let text = value.text.as_str();
+        if text.is_empty() || choices.contains(&text) {
+            return;
+        }
+        let help = match closest(text, choices.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("allowed: {}", choices.join(", ")),
+        };
+        let (name, key) = (context.facts.name, known.name);
+        let message = format!("`{text}` is no value of `{key}`: {name} would not start");
+        self.error_of("k3s-value", context, &value.origin, message)
+            .help(help);
+    }
+}
+
+/// Whether Go's strconv.ParseBool takes the text.
+fn is_switch(text: &str) -> bool {
+    let known = [
+        "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False",
+    ];
+    known.contains(&text)
+}
+
+/// Whether Go's time.ParseDuration takes the text: numbers with units, one after another.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    while !rest.is_empty() {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let units = ["ns", "us", "\u{b5}s", "ms", "s", "m", "h"];
+        let number = rest[..end].parse::<f64>().is_ok();
+        let after = &rest[end..];
+        // `m` begins `ms` as well, so the longest unit that is there is taken.
+        let fits = units.iter().filter(|unit| after.starts_with(**unit));
+        let Some(unit) = fits.max_by_key(|unit| unit.len()).filter(|_| number) else {
+            return false;
+        };
+        rest = &after[unit.len()..];
+    }
+    !text.is_empty()
+}

@@ -1,0 +1,126 @@
+//! Checks of what K3s' template alone has: values fixed by the OS image, ports, the cloud controller.
+
+use super::ConfigSpec;
+use crate::report::Report;
+use crate::yaml::Pointer;
+
+impl Report<'_> {
+    pub(super) fn k3s(&mut self, spec: &ConfigSpec) {
+        let section = self.spec.join("serverConfig");
+        self.version(spec);
+        self.air_gapped(spec);
+        self.port(spec, &section.join("httpsListenPort"));
+        self.cloud_provider(spec, &section);
+    }
+
+    fn version(&mut self, spec: &ConfigSpec) {
+        let (Some(version), Some(embedded)) = (&spec.version, &self.options.k3s_version) else {
+            return;
+        };
+        if !version.same_as(embedded) {
+            let message = format!("the OS image has K3s {embedded}, not `{version}`");
+            self.error("k3s-version-differs", &self.spec.join("version"), message)
+                .help(format!(
+                    "leave `version` out, or write `version: {embedded}`"
+                ));
+        }
+    }
+
+    fn air_gapped(&mut self, spec: &ConfigSpec) {
+        if spec.agent_config.air_gapped == Some(false) {
+            let at = self.spec.join("agentConfig").join("airGapped");
+            let message = "a standalone node is always air-gapped: K3s is part of the OS image";
+            self.error("air-gapped", &at, message)
+                .help("leave airGapped out, or write true");
+        }
+    }
+
+    /// K3s listens on the port and, inside the node, on the next one.
+    fn port(&mut self, spec: &ConfigSpec, at: &Pointer) {
+        let Some(port) = &spec.server_config.https_listen_port else {
+            return;
+        };
+        let Some(next) = port.number().checked_add(1) else {
+            let message = "the API server inside the node would listen on port 65536";
+            self.error("port-taken", at, message)
+                .help("choose a port below 65535");
+            return;
+        };
+        let taken = |(number, _): &&(u16, &str)| [port.number(), next].contains(number);
+        if let Some((number, owner)) = PORTS_IN_USE.iter().find(taken) {
+            let message = if *number == next {
+                format!(
+                    "the API server inside the node would listen on port {number}, which {owner} has"
+                )
+            } else {
+                format!("port {number} is that of {owner} on the same node")
+            };
+            self.error("port-taken", at, message)
+                .help("leave httpsListenPort out: K3s takes 6443");
+        }
+    }
+
+    fn cloud_provider(&mut self, spec: &ConfigSpec, section: &Pointer) {
+        let server = &spec.server_config;
+        let known = ["", "external"];
+        let name = server.cloud_provider_name.as_deref().unwrap_or_default();
+        if !known.contains(&name) {
+            self.unknown_provider(name, &section.join("cloudProviderName"));
+        }
+        let list = self.spec.join("agentConfig").join("kubeletArgs");
+        for (index, arg) in spec.agent_config.kubelet_args.iter().enumerate() {
+            let (key, value) = arg.key_value();
+            if key == "cloud-provider" && !known.contains(&value) {
+                self.unknown_provider(value, &list.join(index));
+            }
+        }
+        let by_name = server.cloud_provider_name.as_deref() == Some("external");
+        let by_arg = spec
+            .agent_config
+            .kubelet_args
+            .iter()
+            .position(|arg| arg.key_value() == ("cloud-provider", "external"));
+        if server.disable_cloud_controller != Some(true) || !(by_name || by_arg.is_some()) {
+            return;
+        }
+        let at = match by_arg {
+            Some(index) if !by_name => self
+                .spec
+                .join("agentConfig")
+                .join("kubeletArgs")
+                .join(index),
+            _ => section.join("cloudProviderName"),
+        };
+        self.error(
+            "no-cloud-controller",
+            &at,
+            "an external cloud provider without a cloud controller: the node keeps the taint \
+             node.cloudprovider.kubernetes.io/uninitialized and no pod is scheduled",
+        )
+        .help("leave the cloud provider out, or do not disable the cloud controller");
+    }
+
+    /// The kubelet has had no built-in cloud providers since 1.31 and does not start with the name of one.
+    fn unknown_provider(&mut self, name: &str, at: &Pointer) {
+        let message = format!("the kubelet would not start: it has no cloud provider `{name}`");
+        self.error("cloud-provider", at, message)
+            .help("write external and bring a cloud controller, or leave it out");
+    }
+}
+
+/// Ports of other parts of a node with K3s, and whose they are (K3s, "Networking", and the defaults of its components).
+const PORTS_IN_USE: &[(u16, &str)] = &[
+    (22, "the SSH server"),
+    (2379, "etcd"),
+    (2380, "etcd"),
+    (2381, "etcd"),
+    (2382, "etcd"),
+    (10010, "containerd"),
+    (10248, "the kubelet"),
+    (10249, "kube-proxy"),
+    (10250, "the kubelet"),
+    (10256, "kube-proxy"),
+    (10257, "the controller manager"),
+    (10258, "the cloud controller"),
+    (10259, "the scheduler"),
+];

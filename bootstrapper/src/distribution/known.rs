@@ -1,0 +1,79 @@
+//! What is known of a setting that a distribution reads from its files: its type, and what its values must be.
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) name: &'static str,
+    /// Another key for it; empty for none.
+    pub(crate) short: &'static str,
+    /// The setting that it is an older name of; empty for none.
+    pub(crate) same_as: &'static str,
+    pub(crate) kind: Kind,
+    /// `format` of the value, or of each element; empty where any text is taken.
+    pub(crate) format: &'static str,
+}
+
+/// Type of a setting, as a command line's flag has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// True or false, as Go's strconv.ParseBool reads it.
+    Switch,
+    /// A whole number.
+    Number,
+    Text,
+    /// A time as Go's time.ParseDuration reads it.
+    Duration,
+    /// One of some texts.
+    OneOf(&'static [&'static str]),
+    /// The path of a file that is read.
+    File,
+    /// A list whose elements are taken as they are.
+    List,
+    /// A list whose elements are split at commas.
+    Commas,
+}
+
+impl Known {
+    pub(crate) const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            short: "",
+            same_as: "",
+            kind,
+            format: "",
+        }
+    }
+
+    pub(crate) const fn short(mut self, key: &'static str) -> Self {
+        self.short = key;
+        self
+    }
+
+    pub(crate) const fn same_as(mut self, name: &'static str) -> Self {
+        self.same_as = name;
+        self
+    }
+
+    pub(crate) const fn format(mut self, format: &'static str) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Whether a key of a file means this setting.
+    pub(crate) fn is(&self, key: &str) -> bool {
+        self.name == key || (!self.short.is_empty() && self.short == key)
+    }
+
+    /// The name that values of it are collected under.
+    pub(crate) fn joined_name(&self) -> &'static str {
+        match self.same_as {
+            "" => self.name,
+            name => name,
+        }
+    }
+}
+
+/// The setting that a key means.
+pub(crate) fn find(all: &'static [Known], key: &str) -> Option<&'static Known> {
+    all.iter().find(|known| known.is(key))
+}
