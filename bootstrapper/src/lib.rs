@@ -40,7 +40,6 @@
 //! error and types scalars before the schema can say that a text is wanted, so it is used in tests only.
 
 mod check;
-pub mod diagnostic;
 mod distribution;
 pub mod document;
 pub mod edit;
@@ -55,12 +54,12 @@ pub mod redact;
 pub mod rke2;
 pub mod schema;
 mod secrets;
-mod text;
 pub mod values;
-pub mod yaml;
 
+pub use diagnostics::{diagnostic, yaml};
 pub use first_boot::{BootFile, FirstBoot};
 
+use diagnostics::text;
 use diagnostic::{Diagnostic, Diagnostics, Severity};
 use model::ConfigFile;
 use std::sync::LazyLock;
@@ -182,7 +181,7 @@ fn decode(value: serde_json::Value, tree: &Tree, found: &mut Diagnostics) -> Opt
 
 fn report(found: &mut Diagnostics, text: &str, error: LoadError) {
     let position = yaml::position_in(text, error.span.start);
-    let diagnostic = found.add_at(
+    let mut diagnostic = found.add_at(
         Severity::Error,
         error.code,
         &Pointer::root(),

@@ -1,7 +1,7 @@
 //! What the shape cannot say: rules between values, values fixed by the OS image, and the proposal's slips.
 
 use crate::ParseOptions;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostics, Draft, Severity};
 use crate::model::{ConfigFile, Kubernetes};
 use crate::yaml::{Kind, Pointer, Tree};
 
@@ -107,7 +107,7 @@ impl<'a> Meaning<'a> {
         code: &'static str,
         at: &Pointer,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         self.found.error(self.tree, code, at, message)
     }
 
@@ -116,7 +116,7 @@ impl<'a> Meaning<'a> {
         code: &'static str,
         at: &Pointer,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         self.found
             .add(self.tree, Severity::Warning, code, at, message)
     }
@@ -126,7 +126,7 @@ impl<'a> Meaning<'a> {
         code: &'static str,
         at: &Pointer,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         self.found.note(self.tree, code, at, message)
     }
 

@@ -194,7 +194,7 @@ impl<'a> Shape<'a> {
             Some(_) => format!("the key `{name}` has no value"),
             None => format!("the key `{name}` is missing"),
         };
-        let diagnostic = self.found.error(tree, "missing-key", &pointer, message);
+        let mut diagnostic = self.found.error(tree, "missing-key", &pointer, message);
         let property = schema.get("properties").and_then(|p| p.get(name));
         let choices = property.map(|p| alternatives(self.root, p));
         let mut fixed = choices.into_iter().flatten().flat_map(fixed_texts);
@@ -356,7 +356,7 @@ impl<'a> Shape<'a> {
     fn wrong_type(&mut self, choices: &[&Value], seen: &str, at: &Pointer) -> Option<Value> {
         let wanted: Vec<&str> = choices.iter().map(|choice| describe(choice)).collect();
         let message = format!("{seen} where {} is wanted", wanted.join(" or "));
-        let diagnostic = self.found.error(self.tree, "wrong-type", at, message);
+        let mut diagnostic = self.found.error(self.tree, "wrong-type", at, message);
         if seen == "a single value" && wanted.contains(&"a list") {
             diagnostic.help("write it as a list element: put `- ` before it, on a line of its own");
         } else if seen == "a mapping" && wanted.contains(&"a list") {

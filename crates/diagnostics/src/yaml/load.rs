@@ -51,7 +51,7 @@ pub fn load(source: &str) -> Result<(Tree, Vec<LoadError>), LoadError> {
 }
 
 /// Like [`load`], for a text that the tree keeps; with an error it is given back.
-pub(crate) fn load_owned(source: String) -> Result<(Tree, Vec<LoadError>), (LoadError, String)> {
+pub fn load_owned(source: String) -> Result<(Tree, Vec<LoadError>), (LoadError, String)> {
     match read(&source) {
         Ok((loader, root)) => Ok((Tree::new(source, loader.nodes, root), loader.duplicates)),
         Err(error) => Err((error, source)),

@@ -4,11 +4,11 @@
 mod load;
 mod tree;
 
-pub(crate) use load::load_owned;
+pub use load::load_owned;
 pub use load::{LoadError, MAX_BYTES, MAX_DEPTH, MAX_NODES, load};
 pub use tree::{Entry, Kind, Node, NodeId, Pointer, Position, Tree};
 
 /// Line and column of a byte offset in a text that has no tree.
-pub(crate) fn position_in(text: &str, offset: usize) -> Position {
+pub fn position_in(text: &str, offset: usize) -> Position {
     tree::position(text, &tree::line_starts(text), offset)
 }
