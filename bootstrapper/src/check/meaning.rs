@@ -153,16 +153,13 @@ impl<'a> Meaning<'a> {
             "agentConfig",
             "serverConfig",
         ];
-        for field in fields {
-            let at = outer.join(field);
-            if self.tree.find(&at).is_some() {
-                self.error(
-                    "mixed-spec",
-                    &at,
-                    format!("`{field}` stands beside kthreesConfigSpec"),
-                )
+        let beside = fields.into_iter();
+        let beside = beside.filter(|field| self.tree.find(&outer.join(field)).is_some());
+        let beside: Vec<String> = beside.map(|field| format!("`{field}`")).collect();
+        if !beside.is_empty() {
+            let message = format!("kthreesConfigSpec stands beside {}", beside.join(", "));
+            self.error("mixed-spec", &outer.join("kthreesConfigSpec"), message)
                 .help("put all of it under kthreesConfigSpec, or all of it directly under spec");
-            }
         }
         spec.direct = *nested;
     }

@@ -224,7 +224,8 @@ impl Diagnostics {
 /// A text of which long values in backquotes are cut, and then the whole.
 fn shortened(text: &str) -> String {
     let parts = text.split('`').enumerate();
-    let parts = parts.map(|(at, part)| cut(part, if at % 2 == 1 { MAX_QUOTED } else { usize::MAX }));
+    let parts =
+        parts.map(|(at, part)| cut(part, if at % 2 == 1 { MAX_QUOTED } else { usize::MAX }));
     let parts: Vec<String> = parts.collect();
     cut(&parts.join("`"), MAX_MESSAGE)
 }

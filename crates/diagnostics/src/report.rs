@@ -41,7 +41,10 @@ impl Sarif {
         for diagnostic in diagnostics {
             let rule = self.rule(diagnostic.code);
             let help = diagnostic.help.iter().map(|help| format!("\nhelp: {help}"));
-            let text: String = [diagnostic.message.clone()].into_iter().chain(help).collect();
+            let text: String = [diagnostic.message.clone()]
+                .into_iter()
+                .chain(help)
+                .collect();
             self.results.push(json!({
                 "ruleId": diagnostic.code,
                 "ruleIndex": rule,
@@ -176,7 +179,10 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_makes_the_run_a_failed_one() {
         let good = sarif(|run| run.file("f", &[]));
-        assert_eq!(good["runs"][0]["invocations"][0]["executionSuccessful"], true);
+        assert_eq!(
+            good["runs"][0]["invocations"][0]["executionSuccessful"],
+            true
+        );
         let bad = sarif(|run| run.failure("no such file"));
         let invocation = &bad["runs"][0]["invocations"][0];
         assert_eq!(invocation["executionSuccessful"], false);

@@ -1,9 +1,11 @@
 //! A YAML document as a tree that keeps the byte range of every node and the text of every scalar as it was typed.
 //! It is not a general YAML library: one document, no tags beyond the core ones, no merge keys.
 
+mod cause;
 mod load;
 mod tree;
 
+pub use cause::of_text;
 pub use load::load_owned;
 pub use load::{LoadError, MAX_BYTES, MAX_DEPTH, MAX_NODES, load};
 pub use tree::{Entry, Kind, Node, NodeId, Pointer, Position, Tree};
