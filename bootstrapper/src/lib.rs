@@ -41,7 +41,6 @@
 
 mod check;
 mod config_file;
-pub mod diagnostic;
 mod distribution;
 pub mod document;
 pub mod edit;
@@ -54,15 +53,15 @@ pub mod redact;
 mod report;
 pub mod schema;
 mod secrets;
-mod text;
 pub mod values;
-pub mod yaml;
 
 pub use config_file::ConfigFile;
+pub use diagnostics::{diagnostic, yaml};
 pub use distribution::{BootFile, FirstBoot, Kubernetes, Setting, k3s, rke2};
 pub use report::ParseOptions;
 
 use diagnostic::{Diagnostic, Diagnostics, Severity};
+use diagnostics::text;
 use report::Report;
 use schema::SCHEMA;
 use yaml::{LoadError, Pointer, Tree};
@@ -106,8 +105,14 @@ pub fn parse(text: &str, options: &ParseOptions) -> Parsed {
 pub fn parse_owned(text: String, options: &ParseOptions) -> Parsed {
     let mut found = Diagnostics::default();
     let (tree, duplicates) = match yaml::load_owned(text) {
-        Ok(loaded) => loaded,
-        Err((error, text)) => return rejected(text, error),
+        Ok((tree, duplicates)) => match old_format(&tree) {
+            Some(error) => return rejected(tree.source().to_owned(), error),
+            None => (tree, duplicates),
+        },
+        Err((error, text)) => {
+            let error = migrate::first_line(&text).map_or(error, old_line);
+            return rejected(text, error);
+        }
     };
     for duplicate in duplicates.into_iter().take(diagnostic::MAX_FINDINGS) {
         report(&mut found, tree.source(), duplicate);
@@ -127,12 +132,43 @@ pub fn parse_owned(text: String, options: &ParseOptions) -> Parsed {
     }
     let config = config.filter(|_| !found.has_errors());
     let mut diagnostics = found.into_sorted();
+    drop_follow_ups(&mut diagnostics);
     secrets::hide(&tree, &mut diagnostics);
     Parsed {
         config,
         diagnostics,
         tree: Some(tree),
         rejected: String::new(),
+    }
+}
+
+/// Drops errors of a mapping that lacks what one of its unknown keys was meant to be.
+fn drop_follow_ups(diagnostics: &mut Vec<Diagnostic>) {
+    const OF_KEYS: &[&str] = &["unknown-key", "misplaced-key", "duplicate-key"];
+    let unknown = diagnostics.iter().filter(|d| d.code == "unknown-key");
+    let parents = unknown.filter_map(|d| d.pointer.rsplit_once('/'));
+    let parents: Vec<String> = parents.map(|(parent, _)| parent.to_owned()).collect();
+    let follows = |d: &Diagnostic| parents.contains(&d.pointer) && !OF_KEYS.contains(&d.code);
+    diagnostics.retain(|d| !follows(d));
+}
+
+/// A file of the old raw-text format is one text to YAML.
+fn old_format(tree: &Tree) -> Option<LoadError> {
+    let is_text = matches!(tree.node(tree.root()).kind, yaml::Kind::Scalar { .. });
+    let line = is_text.then(|| migrate::first_line(tree.source()));
+    line.flatten().map(old_line)
+}
+
+fn old_line(span: std::ops::Range<usize>) -> LoadError {
+    LoadError {
+        code: "old-format",
+        message: "this is a file of the old raw-text format, whose lines are `key=value`"
+            .to_owned(),
+        help: Some(
+            "`cluster-bootstrapper migrate --input OLD --out NEW` makes a config-file of it"
+                .to_owned(),
+        ),
+        span,
     }
 }
 
@@ -180,8 +216,10 @@ fn decode(value: serde_json::Value, tree: &Tree, found: &mut Diagnostics) -> Opt
 }
 
 fn report(found: &mut Diagnostics, text: &str, error: LoadError) {
+    let sample = "start from the sample configs/config-file.yaml".to_owned();
+    let help = error.help.or((error.code == "empty").then_some(sample));
     let position = yaml::position_in(text, error.span.start);
-    let diagnostic = found.add_at(
+    let mut diagnostic = found.add_at(
         Severity::Error,
         error.code,
         &Pointer::root(),
@@ -189,5 +227,5 @@ fn report(found: &mut Diagnostics, text: &str, error: LoadError) {
         position,
         error.message,
     );
-    diagnostic.help = error.help;
+    diagnostic.help = help;
 }

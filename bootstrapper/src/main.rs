@@ -130,6 +130,7 @@ enum Part {
 enum Output {
     Human,
     Json,
+    Sarif,
 }
 
 /// How a run can end that is not success.

@@ -1,6 +1,6 @@
 //! Where a check reports what it found: the document with its positions, and the diagnostics collected so far.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostics, Draft, Severity};
 use crate::yaml::{Kind, Pointer, Tree};
 
 /// What a config-file is compared with.
@@ -25,7 +25,7 @@ impl Report<'_> {
         code: &'static str,
         at: &Pointer,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         self.found.error(self.tree, code, at, message)
     }
 
@@ -34,7 +34,7 @@ impl Report<'_> {
         code: &'static str,
         at: &Pointer,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         self.found
             .add(self.tree, Severity::Warning, code, at, message)
     }
@@ -44,7 +44,7 @@ impl Report<'_> {
         code: &'static str,
         at: &Pointer,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         self.found.note(self.tree, code, at, message)
     }
 

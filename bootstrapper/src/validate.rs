@@ -4,6 +4,7 @@ use crate::{Input, Output, WRONG_CONFIG, WRONG_IO, print, read, refused, report}
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use cluster_bootstrapper::diagnostic::to_json;
+use diagnostics::report::Sarif;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ pub struct Arguments {
     /// Treat warnings as errors.
     #[arg(long)]
     deny_warnings: bool,
-    /// Form of the report: for people on standard error, or JSON on standard output.
+    /// Form of the report: for people on standard error; JSON or SARIF on standard output.
     #[arg(long, value_enum, default_value_t = Output::Human)]
     output: Output,
 }
@@ -34,6 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return single(&arguments.input(path), arguments.output);
     }
     let mut worst = 0;
+    let mut sarif = new_sarif();
     let mut reports = vec![];
     for path in files(&arguments.paths)? {
         let input = arguments.input(&path);
@@ -50,6 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                     ))?;
                 }
                 let found = &parsed.diagnostics;
+                sarif.file(&path, found);
                 reports.push(json!({"path": path, "valid": valid, "diagnostics": found}));
             }
             // The others are checked all the same.
@@ -57,12 +60,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 worst = WRONG_IO;
                 eprintln!("error: {error:#}");
                 let error = format!("{error:#}");
+                sarif.failure(&error);
                 reports.push(json!({"path": path, "valid": false, "error": error}));
             }
         }
     }
-    if arguments.output == Output::Json {
-        print(&format!("{}\n", json!({ "files": reports })))?;
+    match arguments.output {
+        Output::Json => print(&format!("{}\n", json!({ "files": reports })))?,
+        Output::Sarif => print(&sarif.into_text())?,
+        Output::Human => {}
     }
     Ok(ExitCode::from(worst))
 }
@@ -71,6 +77,14 @@ fn single(input: &Input, output: Output) -> Result<ExitCode> {
     let parsed = read(input)?;
     match output {
         Output::Json => print(&to_json(&parsed.diagnostics))?,
+        Output::Sarif => {
+            let mut sarif = new_sarif();
+            sarif.file(
+                &input.config_file.display().to_string(),
+                &parsed.diagnostics,
+            );
+            print(&sarif.into_text())?;
+        }
         Output::Human => report(&input.config_file, &parsed),
     }
     if refused(input, &parsed) {
@@ -80,6 +94,10 @@ fn single(input: &Input, output: Output) -> Result<ExitCode> {
         print(&format!("{}: valid\n", input.config_file.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn new_sarif() -> Sarif {
+    Sarif::new("cluster-bootstrapper", env!("CARGO_PKG_VERSION"))
 }
 
 impl Arguments {

@@ -1,7 +1,7 @@
 //! Checks of the cluster's networks, and of addresses that lie in them or must not.
 
 use super::context::Context;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Draft;
 use crate::distribution::joined::Origin;
 use crate::report::Report;
 use ipnet::IpNet;
@@ -57,7 +57,7 @@ impl Report<'_> {
         context: &Context<'_>,
         lists: [&[Given]; 2],
         message: String,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         let given = lists
             .into_iter()
             .flatten()

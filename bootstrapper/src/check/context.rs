@@ -2,7 +2,7 @@
 //! each of its values in the document.
 
 use crate::config_file::ConfigFile;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Draft, Severity};
 use crate::distribution::joined::{FileId, Joined, Origin};
 use crate::distribution::{Distribution, Facts, Inside};
 use crate::model::File;
@@ -58,7 +58,7 @@ impl Report<'_> {
         context: &Context<'_>,
         origin: &Origin,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         self.report_of(Severity::Error, code, context, origin, message)
     }
 
@@ -70,7 +70,7 @@ impl Report<'_> {
         context: &Context<'_>,
         origin: &Origin,
         message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    ) -> Draft<'_> {
         let (at, inside) = match origin {
             Origin::Key(keys) => (self.below_spec(keys), None),
             Origin::DropIn(id, span) => {

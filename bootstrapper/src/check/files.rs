@@ -199,7 +199,8 @@ impl Report<'_> {
             return;
         }
         if let Err(error) = file.bytes() {
-            self.error("content-encoding", &at.join("content"), error.to_string());
+            self.error("content-encoding", &at.join("content"), error.to_string())
+                .help("write what `base64 FILE` or `gzip -c FILE | base64` prints, or leave `encoding` out for plain text");
         }
     }
 }

@@ -3,12 +3,13 @@
 //! are checked by their types already.
 
 use super::context::Context;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::distribution::joined::{Broken, Key, Origin, Surprise, SurpriseKind, Value};
 use crate::distribution::known::{self, Kind, Known};
 use crate::report::Report;
 use crate::schema::check_value;
 use crate::text::closest;
+use std::collections::HashSet;
 
 impl Report<'_> {
     pub(super) fn settings(&mut self, context: &Context<'_>) {
@@ -27,55 +28,64 @@ impl Report<'_> {
             };
             self.error_of("k3s-file", context, &Origin::DropIn(*id, span), message);
         }
-        for key in &joined.keys {
-            self.key(context, key);
+        // Of each kind as many as are kept: the nearest name of one is not found for nothing.
+        let is_unknown = |key: &&Key| key.known.is_none() && context.facts.knows_all;
+        for key in joined.keys.iter().filter(is_unknown).take(MAX_FINDINGS) {
+            self.unknown_setting(context, key);
         }
-        for surprise in &joined.surprises {
+        let replaces = |key: &&Key| key.known.is_some() && key.replaces;
+        for key in joined.keys.iter().filter(replaces).take(MAX_FINDINGS) {
+            self.replaced(context, key);
+        }
+        for surprise in joined.surprises.iter().take(MAX_FINDINGS) {
             self.surprise(context, surprise);
         }
-        let of_drop_ins = |value: &&Value| matches!(value.origin, Origin::DropIn(..));
+        let reported: HashSet<_> = joined.surprises.iter().map(|s| s.origin.clone()).collect();
+        let to_check = |value: &&Value| {
+            matches!(value.origin, Origin::DropIn(..)) && !reported.contains(&value.origin)
+        };
         for (name, values) in joined.all() {
             let Some(known) = known::find(context.facts.settings, name) else {
                 continue;
             };
-            for value in values.iter().filter(of_drop_ins) {
-                let is_reported = joined.surprises.iter().any(|s| s.origin == value.origin);
-                if !is_reported {
-                    self.value(context, known, value);
+            for value in values.iter().filter(to_check) {
+                if self.found.is_full() {
+                    return;
                 }
+                self.value(context, known, value);
             }
         }
     }
 
-    fn key(&mut self, context: &Context<'_>, key: &Key) {
+    fn unknown_setting(&mut self, context: &Context<'_>, key: &Key) {
         let (name, written) = (context.facts.name, &key.written);
-        if key.known.is_none() && context.facts.knows_all {
-            let bare = written.strip_suffix('+').unwrap_or(written);
-            let near = closest(bare, context.facts.settings.iter().map(|known| known.name));
-            let message =
-                format!("{name} does not know the setting `{written}` and would ignore it");
-            self.report_of(
-                Severity::Warning,
-                "k3s-setting",
-                context,
-                &key.origin,
-                message,
-            )
-            .help = near.map(|near| format!("did you mean `{near}`?"));
-        } else if key.replaces {
-            let message =
-                format!("`{written}` here replaces what the config-file's own keys make of it");
-            self.report_of(
-                Severity::Note,
-                "k3s-setting-replaced",
-                context,
-                &key.origin,
-                message,
-            )
-            .help(format!(
-                "write `{written}+` to append to a list, or use the config-file's key alone"
-            ));
-        }
+        let bare = written.strip_suffix('+').unwrap_or(written);
+        let near = closest(bare, context.facts.settings.iter().map(|known| known.name));
+        let message = format!("{name} does not know the setting `{written}` and would ignore it");
+        self.report_of(
+            Severity::Warning,
+            "k3s-setting",
+            context,
+            &key.origin,
+            message,
+        )
+        .help = near.map(|near| format!("did you mean `{near}`?"));
+    }
+
+    fn replaced(&mut self, context: &Context<'_>, key: &Key) {
+        let written = &key.written;
+        let message =
+            format!("`{written}` here replaces what the config-file's own keys make of it");
+        self.report_of(
+            Severity::Note,
+            "k3s-setting-replaced",
+            context,
+            &key.origin,
+            message,
+        )
+        .help(format!(
+            "write `{written}+` to append to a list, or use the config-file's key alone"
+        ));
     }
 
     fn surprise(&mut self, context: &Context<'_>, surprise: &Surprise) {
@@ -125,7 +135,8 @@ impl Report<'_> {
                 _ => part.to_owned(),
             };
             if let Err(complaint) = check_value(known.format, &part) {
-                let of = self.error_of(complaint.code, context, &value.origin, complaint.message);
+                let mut of =
+                    self.error_of(complaint.code, context, &value.origin, complaint.message);
                 of.help = complaint.help;
             }
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Where a value was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// Keys below the template's configuration, with `/` between; empty for what no key sets.
     Key(String),
@@ -19,7 +19,7 @@ pub(crate) enum Origin {
 }
 
 /// A file of the config-file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FileId {
     /// One of `operatingSystem.writeFiles`.
     Written(usize),

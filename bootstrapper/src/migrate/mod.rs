@@ -3,11 +3,13 @@
 mod arithmetic;
 mod keys;
 mod raw;
+mod recognise;
 mod write;
 
 use crate::diagnostic::Severity;
 use crate::{ParseOptions, parse};
 use raw::Origin;
+pub(crate) use recognise::first_line;
 
 /// Why a file could not be migrated.
 #[derive(Debug, thiserror::Error)]

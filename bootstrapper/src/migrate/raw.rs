@@ -102,7 +102,7 @@ fn starts_yaml(line: &str, key: &str) -> bool {
 }
 
 /// `KEY=value`, with or without `export` before it.
-fn assignment(line: &str) -> Option<(&str, &str)> {
+pub(super) fn assignment(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line
         .strip_prefix("export ")
         .unwrap_or(line)

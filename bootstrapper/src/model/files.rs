@@ -90,7 +90,7 @@ pub struct File {
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     /// The text is not base64.
-    #[error("the content is not base64 as `encoding` says: {0}")]
+    #[error("the content is not base64 as `encoding` says")]
     Base64(#[from] base64::DecodeError),
     /// The data are not gzip.
     #[error("the content is not gzip as `encoding` says: {0}")]

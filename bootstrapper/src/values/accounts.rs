@@ -252,7 +252,7 @@ impl TextValue for SshKey {
         let line = text.trim();
         let bad = |reason: &str| {
             Complaint::new("ssh-key", format!("not an OpenSSH public key: {reason}"))
-                .help("paste the whole line of a .pub file, such as ~/.ssh/id_ed25519.pub")
+                .help("paste the whole line of a .pub file, such as id_ed25519.pub in ~/.ssh")
         };
         if line.contains("PRIVATE KEY") {
             return Err(bad(

@@ -89,6 +89,9 @@ const UNITS: &[(&str, u64)] = &[
     ("", 1),
 ];
 
+/// A number below it without a unit was not meant as bytes.
+const SMALLEST: u64 = 1_000_000;
+
 /// Largest size in bytes: beyond it jq, which compares in the installer, does not tell neighbours apart.
 const LARGEST: u64 = 1 << 53;
 
@@ -120,6 +123,12 @@ impl TextValue for DiskSize {
             Complaint::new("disk-size", format!("`{text}` is not a size"))
                 .help("write a whole number and a unit, such as 64GB or 500GiB")
         })?;
+        if unit.is_empty() && bytes < SMALLEST {
+            let message =
+                format!("`{text}` has no unit, and a disk of so few bytes does not exist");
+            return Err(Complaint::new("disk-size", message)
+                .help(format!("write a unit, such as {text}GB")));
+        }
         Ok(Self {
             bytes,
             text: text.to_owned(),

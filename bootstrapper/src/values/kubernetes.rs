@@ -222,10 +222,10 @@ impl TextValue for Port {
             .parse::<u16>()
             .is_ok_and(|port| port.to_string() == text && port > 0);
         if !fine {
-            return Err(Complaint::new(
-                "port",
-                format!("`{text}` is not a port from 1 to 65535"),
-            ));
+            return Err(
+                Complaint::new("port", format!("`{text}` is not a port from 1 to 65535"))
+                    .help("write a whole number, such as 6443"),
+            );
         }
         Ok(Self(text.to_owned()))
     }

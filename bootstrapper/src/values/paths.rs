@@ -105,6 +105,19 @@ impl FileMode {
     }
 }
 
+/// Modes as programs write them that have read them as numbers.
+const DECIMAL: &[(&str, &str)] = &[
+    ("256", "0400"),
+    ("384", "0600"),
+    ("416", "0640"),
+    ("420", "0644"),
+    ("438", "0666"),
+    ("448", "0700"),
+    ("488", "0750"),
+    ("493", "0755"),
+    ("511", "0777"),
+];
+
 impl TextValue for FileMode {
     const FORMAT: &'static str = "file-mode";
     const DESCRIPTION: &'static str = "Permission bits in octal; quotes are not needed.";
@@ -113,6 +126,11 @@ impl TextValue for FileMode {
     const NUMERIC: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
+        if let Some((_, octal)) = DECIMAL.iter().find(|(decimal, _)| *decimal == text) {
+            let message = format!("`{text}` is the mode {octal} as a decimal number");
+            let help = format!("write {octal}; four octal digits if {text} is meant");
+            return Err(Complaint::new("file-mode", message).help(help));
+        }
         let digits = text.strip_prefix("0o").unwrap_or(text);
         let bits = u32::from_str_radix(digits, 8)
             .ok()

@@ -10,6 +10,8 @@ mod generated;
 mod install;
 mod install_system;
 mod migrate;
+mod mistakes;
+mod mutations;
 mod networkd;
 mod properties;
 mod registries;

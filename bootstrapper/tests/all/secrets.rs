@@ -87,28 +87,31 @@ fn what_is_no_yaml_shows_no_value_of_a_secrets_key() {
 }
 
 #[test]
-fn what_stands_around_a_secret_is_shown() {
+fn the_keys_around_a_secret_are_shown() {
     let parsed = with(
         "  users: [{username: Ed, password: aHVudGVyMg==, uid: 7}]\n",
         "{}",
     );
     let shown = rendered(&parsed);
-    let line = "2 |   users: [{username: Ed, password: (hidden), uid: 7}]\n";
+    let line = "2 |   users: [{username: (hidden), password: (hidden), uid: (hidden)}]\n";
     assert_eq!(shown.matches(line).count(), 2, "{shown}");
-    assert!(shown.contains("  |                      ^^\n"), "{shown}");
     assert!(
-        shown.contains(&format!("  |{}^^^\n", " ".repeat(46))),
+        shown.contains("  |                      ^^^^^^^^\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(&format!("  |{}^^^\n", " ".repeat(52))),
         "{shown}"
     );
 }
 
 #[test]
-fn of_a_registrys_credential_the_user_is_shown() {
-    let registries = "{configs: {a: {auth: {username: u, pasword: hunter2}}}}";
+fn of_a_registrys_credential_the_keys_and_the_host_are_shown() {
+    let registries = "{configs: {a.example: {auth: {username: u, pasword: hunter2}}}}";
     let text = format!("{K3S}  registries: {registries}\n  spec: {{template: {{spec: {{}}}}}}\n");
     let shown = rendered(&read(&text));
     assert!(
-        shown.contains("auth: {username: u, pasword: (hidden)}"),
+        shown.contains("{a.example: {auth: {username: (hidden), pasword: (hidden)}}}"),
         "{shown}"
     );
 }

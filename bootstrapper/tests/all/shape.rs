@@ -24,7 +24,9 @@ const SHAPES: &[(&str, &str, Option<&str>)] = &[
     (
         "serverConfig: x",
         "a single value where a mapping is wanted",
-        None,
+        Some(
+            "write its keys, such as `kubeAPIServerArg: ...` and `kubeControllerManagerArgs: ...`",
+        ),
     ),
     (
         "postK3sCommands: echo",
@@ -39,12 +41,12 @@ const SHAPES: &[(&str, &str, Option<&str>)] = &[
     (
         "agentConfig: {nodeName: {a: b}}",
         "a mapping where a single value is wanted",
-        None,
+        Some("write the one value without brackets; a text that begins with one needs quotes"),
     ),
     (
         "agentConfig: {nodeName: [a]}",
         "a list where a single value is wanted",
-        None,
+        Some("write the one value without brackets; a text that begins with one needs quotes"),
     ),
     (
         "agentConfig: {airGapped: [true]}",

@@ -183,11 +183,7 @@ fn the_largest_text_is_looked_at_and_one_byte_more_is_refused() {
 fn a_text_that_cannot_be_read_is_told_why() {
     let tab = "not valid YAML: a tab cannot indent a line";
     for (text, message, help) in [
-        (
-            "",
-            "the config-file has no content",
-            Some("start from the sample configs/config-file.yaml"),
-        ),
+        ("", "the document has no content", None),
         ("a: b\n\tc: d\n", tab, Some("use spaces")),
         ("a: \0\n", "a NUL character is not allowed in YAML", None),
         ("a: !x b\n", "the YAML tag !x has no meaning here", None),

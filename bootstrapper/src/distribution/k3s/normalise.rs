@@ -30,14 +30,14 @@ fn place(template: &mut KThreesControlPlaneTemplate, report: &mut Report<'_>) {
         "agentConfig",
         "serverConfig",
     ];
-    for field in fields {
-        let at = outer.join(field);
-        if report.tree.find(&at).is_some() {
-            let message = format!("`{field}` stands beside kthreesConfigSpec");
-            report
-                .error("mixed-spec", &at, message)
-                .help("put all of it under kthreesConfigSpec, or all of it directly under spec");
-        }
+    let beside = fields.into_iter();
+    let beside = beside.filter(|field| report.tree.find(&outer.join(field)).is_some());
+    let beside: Vec<String> = beside.map(|field| format!("`{field}`")).collect();
+    if !beside.is_empty() {
+        let message = format!("kthreesConfigSpec stands beside {}", beside.join(", "));
+        report
+            .error("mixed-spec", &outer.join("kthreesConfigSpec"), message)
+            .help("put all of it under kthreesConfigSpec, or all of it directly under spec");
     }
     spec.direct = *nested;
 }

@@ -285,7 +285,7 @@ pub const SPEC_ERRORS: &[(&str, &str, usize)] = &[
     (
         "kthreesConfigSpec: {version: v1.33.13+k3s1}, files: []",
         "mixed-spec",
-        46,
+        1,
     ),
     ("files: {path: /etc/a}, files: []", "duplicate-key", 24),
     ("serverConfig: []", "wrong-type", 1),

@@ -189,6 +189,6 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "kthreesConfigSpec: {}, agentConfig: {}",
-        "`agentConfig` stands beside kthreesConfigSpec",
+        "kthreesConfigSpec stands beside `agentConfig`",
     ),
 ];

@@ -1,5 +1,6 @@
 //! Reads YAML events into a [`Tree`] within fixed limits, so that no input can make it hang or eat the memory.
 
+use super::cause;
 use super::tree::{Entry, Kind, Node, NodeId, Tree};
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 use std::collections::{HashMap, HashSet};
@@ -27,7 +28,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    fn new(code: &'static str, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: &'static str, span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -36,7 +37,7 @@ impl LoadError {
         }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -51,7 +52,7 @@ pub fn load(source: &str) -> Result<(Tree, Vec<LoadError>), LoadError> {
 }
 
 /// Like [`load`], for a text that the tree keeps; with an error it is given back.
-pub(crate) fn load_owned(source: String) -> Result<(Tree, Vec<LoadError>), (LoadError, String)> {
+pub fn load_owned(source: String) -> Result<(Tree, Vec<LoadError>), (LoadError, String)> {
     match read(&source) {
         Ok((loader, root)) => Ok((Tree::new(source, loader.nodes, root), loader.duplicates)),
         Err(error) => Err((error, source)),
@@ -64,7 +65,7 @@ fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
             "too-large",
             0..0,
             format!(
-                "the config-file has {} bytes; the limit is {MAX_BYTES}",
+                "the document has {} bytes; the limit is {MAX_BYTES}",
                 source.len()
             ),
         ));
@@ -79,47 +80,26 @@ fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
     let mut loader = Loader::default();
     let parse_options = options! { emit_comments: false };
     for next in Parser::new_from_str_with_options(source, parse_options) {
-        let (event, span) = next.map_err(|error| syntax_error(source, &error))?;
+        let (event, span) = next.map_err(|error| cause::of(source, &error))?;
         let range = byte_range(source, &span);
+        refuse_tag(source, &event, &range)?;
         loader.event(event, range)?;
     }
-    let root = loader.root.ok_or_else(|| {
-        LoadError::new("empty", 0..0, "the config-file has no content")
-            .help("start from the sample configs/config-file.yaml")
-    })?;
+    let root = loader
+        .root
+        .ok_or_else(|| LoadError::new("empty", 0..0, "the document has no content"))?;
     Ok((loader, root))
 }
 
-fn syntax_error(source: &str, error: &granit_parser::ScanError) -> LoadError {
-    let at = error
-        .marker()
-        .byte_offset()
-        .unwrap_or_default()
-        .min(source.len());
-    if let Some(tab) = indenting_tab(source, at).filter(|_| error.info().contains("tab")) {
-        let message = "not valid YAML: a tab cannot indent a line";
-        return LoadError::new("yaml-syntax", tab..tab, message).help("use spaces");
+/// A tag stands before the value that the parser names.
+fn refuse_tag(source: &str, event: &Event<'_>, span: &Range<usize>) -> Result<(), LoadError> {
+    if event.tag().is_none_or(|tag| tag.is_yaml_core_schema()) {
+        return Ok(());
     }
-    LoadError::new(
-        "yaml-syntax",
-        at..at,
-        format!("not valid YAML: {}", error.info()),
-    )
-}
-
-/// The first tab from an offset's line on that stands before the text of its line. The parser tells where the value
-/// before it begins.
-fn indenting_tab(source: &str, offset: usize) -> Option<usize> {
-    // The line break before the line counts as a line of its own.
-    let mut at = source.get(..offset)?.rfind('\n').unwrap_or_default();
-    for line in source[at..].split_inclusive('\n') {
-        let text = line.trim_start_matches(' ');
-        if text.starts_with('\t') {
-            return Some(at + line.len() - text.len());
-        }
-        at += line.len();
-    }
-    None
+    let at = source[..span.start].rfind('!').unwrap_or(span.start);
+    let message = "! begins a tag of YAML, which has no meaning here";
+    let error = LoadError::new("yaml-tag", at..at + 1, message);
+    Err(error.help("put the whole text in quotes"))
 }
 
 fn byte_range(source: &str, span: &Span) -> Range<usize> {
@@ -154,15 +134,6 @@ struct Loader {
 
 impl Loader {
     fn event(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), LoadError> {
-        if let Some(tag) = event.tag()
-            && !tag.is_yaml_core_schema()
-        {
-            return Err(LoadError::new(
-                "yaml-tag",
-                span,
-                format!("the YAML tag {} has no meaning here", tag.original()),
-            ));
-        }
         match event {
             Event::DocumentStart(..) => self.document(span),
             Event::Scalar(text, style, anchor, _) => {
@@ -191,8 +162,9 @@ impl Loader {
             return Err(LoadError::new(
                 "several-documents",
                 span,
-                "a second YAML document begins here; the config-file is one document",
-            ));
+                "a second YAML document begins here, and only one is read",
+            )
+            .help("remove the `---` and what does not belong into the file"));
         }
         Ok(())
     }
@@ -212,6 +184,11 @@ impl Loader {
             return Ok(());
         }
         let plain = style == ScalarStyle::Plain;
+        if anchor != 0 && span.is_empty() {
+            let message = "& begins an anchor of YAML, and there is no value behind it";
+            let error = LoadError::new("yaml-anchor", span, message);
+            return Err(error.help("put the whole text in quotes"));
+        }
         let id = self.push(Kind::Scalar { text, plain }, span.clone());
         self.anchor(anchor, id);
         self.place(id, span)
@@ -268,10 +245,10 @@ impl Loader {
         let mut seen = HashSet::with_capacity(entries.len());
         for entry in entries {
             if !seen.insert(entry.key.as_str()) {
-                let key = &entry.key;
-                let message = format!("the key `{key}` occurs twice in this mapping");
+                let message = "this key is in its mapping a second time";
                 let error = LoadError::new("duplicate-key", entry.key_span.clone(), message);
-                self.duplicates.push(error.help("keep one of them"));
+                let help = "keep one of them; in a list, `- ` begins the next element";
+                self.duplicates.push(error.help(help));
             }
         }
     }

@@ -1,32 +1,13 @@
-//! What is wrong with a config-file, where, and what to do; with the renderings for people and for programs.
+//! The rendering for people: the message, the line at fault with what is wrong underlined, and the help.
+//!
+//! annotate-snippets was tried and is not used: it counts the column from the text that it shows, which is another than
+//! the file's once something before it is hidden; it makes four spaces of a tab and does not cut on the left of a mark.
 
-use crate::yaml::{Pointer, Position, Tree};
-use serde::Serialize;
+use crate::diagnostic::{Diagnostic, Severity};
 use std::fmt::Write as _;
 use std::ops::Range;
 
-/// How bad a diagnostic is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The config-file cannot be used.
-    Error,
-    /// It can be used, but probably does not do what was meant.
-    Warning,
-    /// Something was understood in a way worth telling.
-    Note,
-}
-
 impl Severity {
-    /// The name used in both renderings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
-
     fn colour(self) -> &'static str {
         match self {
             Self::Error => "\x1b[1;31m",
@@ -36,151 +17,7 @@ impl Severity {
     }
 }
 
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Diagnostic {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Stable code, for programs and for looking it up.
-    pub code: &'static str,
-    /// JSON pointer of the value at fault; empty for the whole document.
-    pub pointer: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-    /// Byte range to underline.
-    #[serde(skip)]
-    pub span: Range<usize>,
-    /// Byte ranges of secrets in the source line, in order, which the rendering does not show.
-    #[serde(skip)]
-    pub hidden: Vec<Range<usize>>,
-}
-
-/// Most findings of one severity that are kept: more help nobody, and finding their places takes time.
-pub const MAX_FINDINGS: usize = 100;
-
-/// Collects diagnostics of one document.
-#[derive(Debug, Default)]
-pub struct Diagnostics {
-    list: Vec<Diagnostic>,
-    /// Findings kept by severity.
-    counts: [usize; 3],
-    /// What a finding over the limit is written to.
-    spare: Option<Diagnostic>,
-}
-
-impl Diagnostics {
-    /// Adds a finding at a pointer, placed by the tree.
-    pub fn add(
-        &mut self,
-        tree: &Tree,
-        severity: Severity,
-        code: &'static str,
-        pointer: &Pointer,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
-        let full = self.counts[severity as usize] >= MAX_FINDINGS;
-        let span = if full {
-            0..0
-        } else {
-            tree.nearest_span(pointer)
-        };
-        let position = tree.position(span.start);
-        self.add_at(severity, code, pointer, span, position, message)
-    }
-
-    /// Whether so many errors were found that a search for more can stop.
-    pub fn is_full(&self) -> bool {
-        self.counts[Severity::Error as usize] >= MAX_FINDINGS
-    }
-
-    /// Adds an error at a pointer.
-    pub fn error(
-        &mut self,
-        tree: &Tree,
-        code: &'static str,
-        pointer: &Pointer,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
-        self.add(tree, Severity::Error, code, pointer, message)
-    }
-
-    /// Adds a note at a pointer.
-    pub fn note(
-        &mut self,
-        tree: &Tree,
-        code: &'static str,
-        pointer: &Pointer,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
-        self.add(tree, Severity::Note, code, pointer, message)
-    }
-
-    /// Adds a finding at a byte range.
-    pub fn add_at(
-        &mut self,
-        severity: Severity,
-        code: &'static str,
-        pointer: &Pointer,
-        span: Range<usize>,
-        position: Position,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
-        let diagnostic = Diagnostic {
-            severity,
-            code,
-            pointer: pointer.to_string(),
-            line: position.line,
-            column: position.column,
-            message: message.into(),
-            help: None,
-            span,
-            hidden: vec![],
-        };
-        let count = &mut self.counts[severity as usize];
-        if *count >= MAX_FINDINGS {
-            return self.spare.insert(diagnostic);
-        }
-        *count += 1;
-        self.list.push(diagnostic);
-        let last = self.list.len() - 1;
-        &mut self.list[last]
-    }
-
-    /// Whether an error is among them.
-    pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|d| d.severity == Severity::Error)
-    }
-
-    /// Whether an error is at a pointer or below it.
-    pub(crate) fn has_errors_below(&self, pointer: &Pointer) -> bool {
-        let below = |d: &Diagnostic| {
-            let rest = d.pointer.strip_prefix(pointer.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let mut errors = self.list.iter().filter(|d| d.severity == Severity::Error);
-        errors.any(below)
-    }
-
-    /// All findings in the order of the source.
-    pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|d| (d.line, d.column, d.severity));
-        self.list
-    }
-}
-
 impl Diagnostic {
-    /// Adds what to do about it.
-    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
-        self.help = Some(help.into());
-        self
-    }
-
     /// Renders the finding with its source line, a caret and the help.
     pub fn render(&self, file: &str, source: &str, colour: bool) -> String {
         let (bold, tint, blue, reset) = if colour {
@@ -242,7 +79,7 @@ impl Diagnostic {
     }
 
     /// The parts of the source that are shown: before, under and after the span.
-    pub(crate) fn shown(&self, source: &str) -> Option<[Range<usize>; 3]> {
+    pub fn shown(&self, source: &str) -> Option<[Range<usize>; 3]> {
         let line = line_around(source, self.span.start)?;
         let end = self.span.end.clamp(self.span.start, line.end);
         let cut = |range: Range<usize>| {
@@ -278,7 +115,7 @@ impl Diagnostic {
 }
 
 /// The line, without its break, that a byte offset is in.
-pub(crate) fn line_around(source: &str, offset: usize) -> Option<Range<usize>> {
+pub fn line_around(source: &str, offset: usize) -> Option<Range<usize>> {
     let start = source.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
     let end = source[offset..].find('\n');
     Some(start..end.map_or(source.len(), |at| offset + at))
@@ -301,17 +138,10 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-/// The JSON document of the design: `{"diagnostics": [...]}`, with a line break at its end.
-pub fn to_json(diagnostics: &[Diagnostic]) -> String {
-    let mut text = serde_json::json!({ "diagnostics": diagnostics }).to_string();
-    text.push('\n');
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Diagnostic, Diagnostics, MAX_FINDINGS, SHOWN, Severity, to_json};
-    use crate::yaml::{Pointer, Position};
+    use super::SHOWN;
+    use crate::diagnostic::{Diagnostic, Severity};
     use std::ops::Range;
 
     const SOURCE: &str = "first\n\tkey: v\u{e4}lue # \u{1b}[0m\nlast";
@@ -443,38 +273,5 @@ mod tests {
             line(SHOWN + 1),
             format!("\u{2026}{a}{b}\u{2026}{c}\u{2026}")
         );
-    }
-
-    #[test]
-    fn the_report_for_programs_has_every_field_but_the_span() {
-        let text = to_json(&[finding(Severity::Note, 2, 12..18)]);
-        assert!(text.ends_with('\n'));
-        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        let expected = serde_json::json!({"diagnostics": [{
-            "severity": "note", "code": "a-code", "pointer": "/key", "line": 2, "column": 7,
-            "message": "it is wrong", "help": null,
-        }]});
-        assert_eq!(value, expected);
-    }
-
-    #[test]
-    fn findings_are_sorted_and_of_each_severity_only_so_many_are_kept() {
-        let mut found = Diagnostics::default();
-        let mut add = |severity, line| {
-            let position = Position { line, column: 1 };
-            let at = Pointer::root();
-            found.add_at(severity, "a-code", &at, 0..0, position, line.to_string());
-            (found.has_errors(), found.is_full())
-        };
-        assert_eq!(add(Severity::Note, 900), (false, false));
-        for line in (1..MAX_FINDINGS).rev() {
-            assert_eq!(add(Severity::Error, line), (true, false));
-        }
-        assert_eq!(add(Severity::Error, 800), (true, true));
-        assert_eq!(add(Severity::Error, 801), (true, true));
-        assert_eq!(add(Severity::Warning, 850), (true, true));
-        let lines: Vec<usize> = found.into_sorted().iter().map(|d| d.line).collect();
-        let expected: Vec<usize> = (1..MAX_FINDINGS).chain([800, 850, 900]).collect();
-        assert_eq!(lines, expected);
     }
 }

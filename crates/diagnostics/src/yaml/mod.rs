@@ -1,14 +1,16 @@
 //! A YAML document as a tree that keeps the byte range of every node and the text of every scalar as it was typed.
 //! It is not a general YAML library: one document, no tags beyond the core ones, no merge keys.
 
+mod cause;
 mod load;
 mod tree;
 
-pub(crate) use load::load_owned;
+pub use cause::of_text;
+pub use load::load_owned;
 pub use load::{LoadError, MAX_BYTES, MAX_DEPTH, MAX_NODES, load};
 pub use tree::{Entry, Kind, Node, NodeId, Pointer, Position, Tree};
 
 /// Line and column of a byte offset in a text that has no tree.
-pub(crate) fn position_in(text: &str, offset: usize) -> Position {
+pub fn position_in(text: &str, offset: usize) -> Position {
     tree::position(text, &tree::line_starts(text), offset)
 }

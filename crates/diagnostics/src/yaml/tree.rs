@@ -151,7 +151,7 @@ impl Tree {
     }
 
     /// All nodes, in the order in which they begin.
-    pub(crate) fn nodes(&self) -> &[Node] {
+    pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
@@ -254,14 +254,14 @@ impl Tree {
 }
 
 /// Byte offsets at which the lines of `source` begin.
-pub(crate) fn line_starts(source: &str) -> Vec<usize> {
+pub fn line_starts(source: &str) -> Vec<usize> {
     std::iter::once(0)
         .chain(source.match_indices('\n').map(|(at, _)| at + 1))
         .collect()
 }
 
 /// Line and column (from 1) of a byte offset, which is moved back to a character boundary.
-pub(crate) fn position(source: &str, line_starts: &[usize], offset: usize) -> Position {
+pub fn position(source: &str, line_starts: &[usize], offset: usize) -> Position {
     let mut offset = offset.min(source.len());
     while !source.is_char_boundary(offset) {
         offset -= 1;
