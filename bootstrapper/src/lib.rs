@@ -55,6 +55,7 @@ pub mod redact;
 pub mod rke2;
 pub mod schema;
 mod secrets;
+mod shell;
 mod text;
 pub mod values;
 pub mod yaml;

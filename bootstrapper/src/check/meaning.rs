@@ -48,43 +48,7 @@ impl<'a> Meaning<'a> {
         config.kubernetes.distribution().check(config, self);
         self.registries(config);
         self.system(config);
-        self.folded_commands();
-    }
-
-    /// Notes a line break inside the quotes of a command, which YAML reads as a space. Where a `\\` ends the line, that is
-    /// what was meant.
-    fn folded_commands(&mut self) {
-        let lists = [
-            "preK3sCommands",
-            "postK3sCommands",
-            "preRKE2Commands",
-            "postRKE2Commands",
-        ];
-        let lists = lists.map(|list| self.spec.join(list));
-        let first = Pointer::from("/operatingSystem/runCommands");
-        for list in std::iter::once(first).chain(lists) {
-            let Some(Kind::Sequence(items)) =
-                self.tree.find(&list).map(|id| &self.tree.node(id).kind)
-            else {
-                continue;
-            };
-            for (index, item) in items.iter().enumerate() {
-                let text = &self.tree.source()[self.tree.node(*item).span.clone()];
-                let lines: Vec<&str> = text.lines().collect();
-                let folded = lines.windows(2).any(|pair| {
-                    let blank = pair.iter().any(|line| line.trim().is_empty());
-                    !blank && !pair[0].ends_with('\\')
-                });
-                if text.starts_with(['"', '\'']) && folded {
-                    self.note(
-                        "folded-lines",
-                        &list.join(index),
-                        "a line break inside quotes is a space for YAML, not a line break of the command",
-                    )
-                    .help("write a block, `- |` and the lines below it; or `\\n` inside double quotes");
-                }
-            }
-        }
+        self.commands();
     }
 
     /// Checks and mends what stands in a K3s template.

@@ -1,6 +1,7 @@
 //! Checks of a config-file: its shape against the schema, then its meaning.
 
 mod accounts;
+mod commands;
 mod containerd;
 mod files;
 mod go_template;
