@@ -53,6 +53,7 @@ pub mod redact;
 mod report;
 pub mod schema;
 mod secrets;
+mod shell;
 pub mod values;
 
 pub use config_file::ConfigFile;

@@ -5,6 +5,7 @@ use super::joined::Joined;
 use super::{Distribution, Inside, settings};
 use crate::emit::{block, fits_block, quoted};
 use crate::model::{ContentError, File, OperatingSystem};
+use crate::shell;
 use crate::values::Command;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
@@ -24,20 +25,23 @@ const RESUME: &str = "[ -e /var/lib/emts/first-boot-complete ] || rm -f \
     /var/lib/cloud/instance/sem/config_scripts_user";
 
 /// Commands share one shell without `set -e`: a failure is kept until the end, where it fails the whole. So does a command
-/// that ends the shell before, with whatever status.
+/// that ends the shell before, with whatever status, unless the user has a trap on EXIT of their own.
+/// The status that is looked at stays, for commands that read it.
 const CHECK: &str = "emts_failed=''\n\
     emts_check() {\n  \
       emts_status=$?\n  \
-      [ \"$emts_status\" -eq 0 ] && return\n  \
-      emts_failed=\"$emts_failed $1\"\n  \
-      echo \"emts: $1 ended with status $emts_status\" >&2\n\
+      [ \"$emts_status\" -eq 0 ] || {\n    \
+        emts_failed=\"$emts_failed $1\"\n    \
+        echo \"emts: $1 ended with status $emts_status\" >&2\n  \
+      }\n  \
+      return \"$emts_status\"\n\
     }\n\
     trap '[ \"${emts_end:-}\" = yes ] || {\n  \
       echo \"emts: a command ended the shell, what follows it was not run\" >&2\n  \
       exit 1\n\
     }' EXIT";
 const COMPLETE: &str = "[ \"${emts_installed:-}\" != yes ] || \
-    { mkdir -p /var/lib/emts && : > /var/lib/emts/first-boot-complete; }";
+    { mkdir -p /var/lib/emts && : >| /var/lib/emts/first-boot-complete; }";
 const VERDICT: &str =
     "emts_end=yes; [ -z \"$emts_failed\" ] || { echo \"emts: failed:$emts_failed\" >&2; exit 1; }";
 
@@ -127,14 +131,14 @@ impl<'a> Plan<'a> {
     fn commands(&self) -> Vec<String> {
         let mut out = vec![CHECK.to_owned()];
         for (key, commands) in &self.before {
-            out.extend(checked(key, commands));
+            out.extend(watched(key, commands));
         }
         out.push(format!(
             "sh {} && emts_installed=yes",
             script_path(self.install.0)
         ));
-        out.push(format!("emts_check 'the installation of {}'", self.name));
-        out.extend(checked(self.after.0, self.after.1));
+        out.push(check(&format!("the installation of {}", self.name)));
+        out.extend(watched(self.after.0, self.after.1));
         out.push(COMPLETE.to_owned());
         out.push(VERDICT.to_owned());
         out
@@ -161,19 +165,45 @@ fn script_path(name: &str) -> String {
     format!("/etc/rancher/emts/{name}")
 }
 
-/// The commands of a list, each followed by the check of its status.
-fn checked<'a>(key: &'a str, commands: &'a [Command]) -> impl Iterator<Item = String> + 'a {
-    commands
-        .iter()
-        .enumerate()
-        .flat_map(move |(index, command)| {
-            // A backslash at the end goes on with the next line, which must not be the check.
-            let gap = command.as_str().ends_with('\\').then(String::new);
-            let check = format!("emts_check '{key}[{index}]'");
-            [Some(command.to_string()), gap, Some(check)]
-                .into_iter()
-                .flatten()
-        })
+/// The commands of a list as they are, joined by line breaks when they are run. Where the program that they are is complete,
+/// a look at the status stands between them.
+fn watched(key: &str, commands: &[Command]) -> Vec<String> {
+    let texts: Vec<&str> = commands.iter().map(|command| command.as_str()).collect();
+    let complete = shell::read(&texts).complete;
+    let mut out = vec![];
+    let mut first = 0;
+    for (index, text) in texts.iter().enumerate() {
+        out.push((*text).to_owned());
+        let next = texts.get(index + 1);
+        // A status that the next command reads is in its care.
+        let is_read = next.is_some_and(|next| next.contains("$?") || next.contains("${?"));
+        if next.is_some() && (is_read || !complete[index]) {
+            continue;
+        }
+        if texts[first..=index].iter().any(|text| !is_comment(text)) {
+            out.push(check(&name_of(key, first, index)));
+        }
+        first = index + 1;
+    }
+    out
+}
+
+fn name_of(key: &str, first: usize, last: usize) -> String {
+    match first == last {
+        true => format!("{key}[{first}]"),
+        false => format!("{key}[{first}] to [{last}]"),
+    }
+}
+
+/// As the first of two commands, a failure ends no shell under the user's `set -e`.
+fn check(name: &str) -> String {
+    format!("emts_check '{name}' && :")
+}
+
+/// Whether a text that begins outside of a command leaves the status as it was.
+fn is_comment(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    lines.all(|line| line.is_empty() || line.starts_with('#'))
 }
 
 /// What a running distribution would have to be restarted for: its settings and the user's files.

@@ -189,8 +189,7 @@ pub struct Command(String);
 
 impl TextValue for Command {
     const FORMAT: &'static str = "command";
-    const DESCRIPTION: &'static str =
-        "A command for /bin/sh. All commands share one shell, so variables and `cd` carry over.";
+    const DESCRIPTION: &'static str = "A command for /bin/sh, or a part of one. All commands share one shell, so variables and `cd` carry over; each list is a whole program, in which nothing restarts the machine.";
     const EXAMPLES: &'static [&'static str] = &["mkdir -p /etc/systemd/system/k3s.service.d"];
     const PATTERN: &'static str = r"\S";
 

@@ -1,7 +1,7 @@
 //! The conversion as the real cloud-init takes it: its schema, its merge of cloud.cfg.d, the files it writes and the
 //! scripts it runs.
 
-use crate::support::{here, read};
+use crate::support::{command_with, here, read};
 use cluster_bootstrapper::FirstBoot;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -104,9 +104,7 @@ fn boot_with_all_texts() -> (FirstBoot, Vec<String>) {
             "{{path: /etc/t/{index}, content: {}}}, ",
             quoted(text)
         );
-        if !text.trim().is_empty() {
-            let _ = write!(commands, "{}, ", quoted(text));
-        }
+        let _ = write!(commands, "{}, ", quoted(&command_with(text)));
     }
     let spec = format!("{{files: [{files}], preK3sCommands: [{commands}]}}");
     (boot(&spec), texts)
@@ -134,7 +132,7 @@ fn varied() -> Vec<(&'static str, FirstBoot)> {
         (
             "all settings",
             boot(
-                "{preK3sCommands: [a, \"b\\nc\", 'd \\'], postK3sCommands: [d], agentConfig: {nodeLabels: [a=b], \
+                "{preK3sCommands: [a, \"b\\nc\", 'd \\', e], postK3sCommands: [d], agentConfig: {nodeLabels: [a=b], \
                  nodeTaints: ['a=b:NoSchedule'], nodeName: edge}, serverConfig: {tlsSan: [a.example.com], \
                  httpsListenPort: 6443, clusterDomain: a.b, disableComponents: [traefik]}}",
             ),
@@ -284,8 +282,9 @@ fn every_file_arrives_on_disk_byte_for_byte() {
 #[test]
 fn every_command_arrives_in_the_script_byte_for_byte() {
     let (boot, texts) = boot_with_all_texts();
-    let commands = texts.iter().filter(|text| !text.trim().is_empty());
-    assert!(commands.eq(boot.commands.iter().filter(|line| texts.contains(line))));
+    let commands: Vec<String> = texts.iter().map(|text| command_with(text)).collect();
+    let arrived = boot.commands.iter().filter(|line| commands.contains(line));
+    assert!(commands.iter().eq(arrived));
     let booted = Booted::with(&boot);
     let script: String = boot
         .commands

@@ -85,8 +85,13 @@ const ENTRIES: &[Difference] = &[
     }),
     ("A failed command fails cloud-init", || {
         let commands = boot(USER).commands;
-        commands.contains(&"emts_check 'preK3sCommands[0]'".to_owned())
+        commands.contains(&"emts_check 'preK3sCommands[0]' && :".to_owned())
             && commands.last().is_some_and(|last| last.contains("exit 1"))
+    }),
+    ("Commands that are no whole program are refused", || {
+        let refused =
+            |command: &str| config(&format!("{{preK3sCommands: ['{command}']}}")).is_none();
+        refused("echo a &&") && refused("if a") && refused("reboot") && !refused("echo reboot")
     }),
     ("An interrupted first boot is resumed", || {
         boot("{}").cloud_config().contains("\nbootcmd:\n")

@@ -266,15 +266,6 @@ fn a_command_that_ends_the_shell_is_told_and_the_next_boot_tries_again() {
 }
 
 #[test]
-fn a_backslash_at_the_end_of_a_command_does_not_take_the_check_after_it() {
-    let (status, calls) = Node::new().boots(&boot("{preK3sCommands: ['false \\']}", ""));
-    assert_eq!(status, Some(1));
-    assert_eq!(calls, FRESH);
-    let (status, _) = Node::new().boots(&boot("{preK3sCommands: ['true \\']}", ""));
-    assert_eq!(status, Some(0));
-}
-
-#[test]
 fn run_commands_come_before_those_of_k3s_and_share_their_shell() {
     let node = Node::new();
     let boot = boot(

@@ -23,6 +23,7 @@ mod rules_os;
 mod sample;
 mod secrets;
 mod shape;
+mod shell_cases;
 mod support;
 mod tree;
 mod validate;

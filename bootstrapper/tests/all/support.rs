@@ -78,6 +78,11 @@ pub fn found(parsed: &Parsed, severity: Severity) -> Vec<(&'static str, usize, u
         .collect()
 }
 
+/// A shell command that has a text in it, whatever is in that.
+pub fn command_with(text: &str) -> String {
+    format!("printf %s '{}'", text.replace('\'', "'\\''"))
+}
+
 /// All findings as people see them.
 pub fn rendered(parsed: &Parsed) -> String {
     let all = parsed.diagnostics.iter();
