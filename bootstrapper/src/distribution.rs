@@ -2,7 +2,7 @@
 //! by the template's `kind` and `apiVersion`.
 
 use crate::check::Meaning;
-use crate::first_boot::FirstBoot;
+use crate::first_boot::{BootFile, FirstBoot, Plan, user_files};
 use crate::k3s::K3s;
 use crate::model::{ConfigFile, ContentError, Kubernetes};
 use crate::rke2::Rke2;
@@ -12,11 +12,8 @@ pub(crate) trait Distribution {
     /// Checks the template's meaning, and mends what was written wrongly in a known way.
     fn check(&self, config: &mut ConfigFile, meaning: &mut Meaning<'_>);
 
-    /// Plans the first boot.
-    ///
-    /// # Errors
-    /// A file's content does not fit its encoding, which `check` has reported.
-    fn first_boot(&self, config: &ConfigFile) -> Result<FirstBoot, ContentError>;
+    /// Plans the first boot of a node that has these files of the user's; `None` for another distribution's config-file.
+    fn plan<'a>(&self, config: &'a ConfigFile, files: Vec<BootFile>) -> Option<Plan<'a>>;
 
     /// The networks and the DNS domain of the cluster, which are never reached through a proxy.
     fn inside(&self, config: &ConfigFile) -> Inside;
@@ -46,6 +43,8 @@ impl ConfigFile {
     /// # Errors
     /// A file's content does not fit its encoding; [`crate::parse`] refuses such a config-file.
     pub fn first_boot(&self) -> Result<FirstBoot, ContentError> {
-        self.kubernetes.distribution().first_boot(self)
+        let files = user_files(self.files())?;
+        let plan = self.kubernetes.distribution().plan(self, files);
+        Ok(plan.map(Plan::first_boot).unwrap_or_default())
     }
 }

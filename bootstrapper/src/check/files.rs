@@ -16,8 +16,6 @@ pub(super) struct Others {
     registries: String,
     /// Names of the files before, by path.
     seen: BTreeMap<String, String>,
-    has_proxy: bool,
-    has_hostname: bool,
     /// Packaged components that are left out.
     disabled: Vec<String>,
     /// Keys of the distribution's own settings.
@@ -25,12 +23,10 @@ pub(super) struct Others {
 }
 
 impl Others {
-    /// What the operating system's keys make, and the path of registries.yaml.
-    pub(super) fn of(os: &OperatingSystem, registries: &str) -> Self {
+    /// Nothing but the path of registries.yaml.
+    pub(super) fn of(registries: &str) -> Self {
         Self {
             registries: registries.to_owned(),
-            has_proxy: !os.proxy.is_empty(),
-            has_hostname: os.hostname.is_some(),
             ..Self::default()
         }
     }
@@ -75,7 +71,7 @@ impl Meaning<'_> {
                 .map(ToString::to_string)
                 .collect(),
             settings: settings(spec).into_keys().map(str::to_owned).collect(),
-            ..Others::of(os, registries)
+            ..Others::of(registries)
         };
         self.every_file(os, &mut files, at, others);
         spec.files = OneOrMany::Many(files);
@@ -97,6 +93,7 @@ impl Meaning<'_> {
         for (index, file) in files.iter_mut().enumerate() {
             self.file(file, &at(index), format!("files[{index}]"), &mut others);
             self.owner(file, os, &at(index));
+            self.mode(file, &at(index));
         }
     }
 
@@ -122,6 +119,22 @@ impl Meaning<'_> {
             self.warning("file-owner-unknown", &at.join("owner"), message)
                 .help("make sure that the OS image has it: cloud-init stops at a file whose owner it does not find");
         }
+    }
+
+    /// cloud-init sets no mode where it is 0, and sets the mode before the owner, which takes set-ID bits away
+    /// (cloudinit/util.py, chmod; cc_write_files.py; chown(2)).
+    fn mode(&mut self, file: &File, at: &Pointer) {
+        let mode = file.mode();
+        let what = match mode {
+            0 => "cloud-init would leave the file readable by all",
+            _ if mode & 0o4000 != 0 || mode & 0o2010 == 0o2010 => {
+                "cloud-init would lose the set-user-ID or set-group-ID bit"
+            }
+            _ => return,
+        };
+        let message = format!("mode {mode:04o}: {what}");
+        self.error("file-mode-lost", &at.join("permissions"), message)
+            .help("give the file under operatingSystem.writeFiles, where every mode is kept; or give it another mode");
     }
 
     fn file(&mut self, file: &mut File, at: &Pointer, name: String, others: &mut Others) {
@@ -154,11 +167,26 @@ impl Meaning<'_> {
             }
             others.seen.insert(file.path.as_str().to_owned(), name);
         }
-        if is_generated(file.path.as_str(), others) {
-            let message = format!("{} is written by the conversion itself", file.path);
-            self.error("path-generated", &path_at(), message)
-                .help("use the key of the config-file that it is made from, or another file name");
+        self.generated_path(file, at, others);
+    }
+
+    fn generated_path(&mut self, file: &File, at: &Pointer, others: &Others) {
+        let path = file.path.as_str();
+        // Of registries in two places there is an error of its own.
+        if path == others.registries {
+            return;
         }
+        let Some(rule) = self.generated.iter().find(|rule| rule.excludes(path)) else {
+            return;
+        };
+        let message = match rule.covers(path) {
+            true => format!("{path} is made or removed by the installer or the first boot"),
+            false => format!(
+                "{path} is in the way of {rule}, which the installer or the first boot makes"
+            ),
+        };
+        self.error("path-generated", &at.join("path"), message)
+            .help("use the key of the config-file that it is made from, or another file name");
     }
 
     /// K3s writes the manifests of its packaged components anew at every start, and deletes those of a name that
@@ -256,33 +284,3 @@ const PACKAGED: &[&str] = &[
     "runtimes",
     "traefik",
 ];
-/// Files that the conversion or the installer writes, always.
-const GENERATED: &[&str] = &[
-    "/etc/cloud/cloud.cfg.d/10-emts-hostname.cfg",
-    "/etc/cloud/cloud.cfg.d/k8s.cfg",
-    "/etc/group",
-    "/etc/gshadow",
-    "/etc/machine-id",
-    "/etc/passwd",
-    "/etc/rancher/rke2/config.yaml",
-    "/etc/shadow",
-    "/etc/subgid",
-    "/etc/subuid",
-    "/etc/systemd/system-preset/00-emts.preset",
-    "/etc/systemd/timesyncd.conf.d/zz-emts.conf",
-];
-/// The same, by how they begin.
-const GENERATED_STARTS: &[&str] = &[
-    "/etc/rancher/emts/",
-    "/etc/sudoers.d/90-emts-",
-    "/etc/systemd/network/10-emts-",
-    "/etc/systemd/system/k3s.service.d/10-emts",
-    "/etc/systemd/system/rke2-server.service.d/10-emts",
-];
-
-fn is_generated(path: &str, others: &Others) -> bool {
-    GENERATED.contains(&path)
-        || GENERATED_STARTS.iter().any(|start| path.starts_with(start))
-        || others.has_proxy && path == "/etc/environment"
-        || others.has_hostname && ["/etc/hostname", "/etc/hosts"].contains(&path)
-}

@@ -2,6 +2,7 @@
 
 use crate::ParseOptions;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::install::{PathRule, generated_paths};
 use crate::model::{ConfigFile, Kubernetes};
 use crate::yaml::{Kind, Pointer, Tree};
 
@@ -15,6 +16,8 @@ pub(crate) struct Meaning<'a> {
     pub(super) options: &'a ParseOptions,
     /// Pointer of the K3s configuration.
     pub(super) spec: Pointer,
+    /// Paths that the installer and the first boot keep for themselves.
+    pub(super) generated: Vec<PathRule>,
 }
 
 /// Pointer of the K3s configuration in a document: `spec.template.spec` or `kthreesConfigSpec` in it.
@@ -39,6 +42,7 @@ impl<'a> Meaning<'a> {
             tree,
             found,
             options,
+            generated: vec![],
         }
     }
 
@@ -91,6 +95,7 @@ impl<'a> Meaning<'a> {
     pub(crate) fn k3s(&mut self, config: &mut ConfigFile) {
         self.place(config);
         self.without_effect();
+        self.generated = generated_paths(config);
         let Kubernetes::KThrees(template) = &mut config.kubernetes else {
             return;
         };

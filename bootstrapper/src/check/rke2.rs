@@ -3,6 +3,7 @@
 
 use super::Meaning;
 use super::files::Others;
+use crate::install::generated_paths;
 use crate::model::{ConfigFile, Kubernetes, KubernetesComponent, Rke2ConfigSpec, Rke2ServerConfig};
 use crate::rke2::{NETWORKS, REGISTRIES, template as template_of};
 use crate::values::Cidr;
@@ -62,6 +63,7 @@ const REFERENCES: &[(&str, &str)] = &[
 impl Meaning<'_> {
     /// Checks the RKE2 template of a config-file.
     pub(crate) fn rke2(&mut self, config: &mut ConfigFile) {
+        self.generated = generated_paths(config);
         let Kubernetes::Rke2(template) = &mut config.kubernetes else {
             return;
         };
@@ -69,7 +71,7 @@ impl Meaning<'_> {
         let files = &mut template.spec.template.spec.files;
         let at = |index: usize| section.join(index);
         let os = &mut config.operating_system;
-        let others = Others::of(os, REGISTRIES);
+        let others = Others::of(REGISTRIES);
         self.every_file(os, files, at, others);
         let Some(template) = template_of(config) else {
             return;

@@ -1,7 +1,7 @@
 //! The first boot of a K3s node.
 
 use super::settings::{settings, settings_yaml};
-use crate::first_boot::{BootFile, FirstBoot, Plan, own, user_files};
+use crate::first_boot::{BootFile, FirstBoot, Plan, own};
 use crate::model::{ConfigFile, ConfigSpec, ContentError};
 
 const INSTALL: &str = include_str!("scripts/install-k3s.sh");
@@ -11,10 +11,14 @@ const INSTALL: &str = include_str!("scripts/install-k3s.sh");
 /// # Errors
 /// A file's content does not fit its encoding; [`crate::parse`] refuses such a config-file.
 pub fn first_boot(config: &ConfigFile) -> Result<FirstBoot, ContentError> {
+    config.first_boot()
+}
+
+/// The same of a node that has the user's files.
+pub(super) fn plan(config: &ConfigFile, mut files: Vec<BootFile>) -> Plan<'_> {
     let spec = config.k3s();
-    let mut files = user_files(spec.files.as_slice())?;
     files.extend(registries(config));
-    let plan = Plan {
+    Plan {
         name: "K3s",
         unit: "k3s.service",
         family: family(spec),
@@ -28,9 +32,9 @@ pub fn first_boot(config: &ConfigFile) -> Result<FirstBoot, ContentError> {
             ("runCommands", &config.operating_system.run_commands),
             ("preK3sCommands", &spec.pre_k3s_commands),
         ],
+        made: vec!["/etc/systemd/system/k3s.service"],
         after: ("postK3sCommands", &spec.post_k3s_commands),
-    };
-    Ok(plan.first_boot())
+    }
 }
 
 /// The cluster's (first) address family, as `ip` takes it: `4` or `6`. Without a network given, K3s takes IPv4.

@@ -11,7 +11,8 @@ pub(crate) use settings::settings_yaml;
 
 use crate::check::Meaning;
 use crate::distribution::{Distribution, Inside};
-use crate::model::{ConfigFile, ContentError};
+use crate::first_boot::Plan;
+use crate::model::ConfigFile;
 use crate::values::CidrList;
 
 pub(crate) struct K3s;
@@ -21,8 +22,8 @@ impl Distribution for K3s {
         meaning.k3s(config);
     }
 
-    fn first_boot(&self, config: &ConfigFile) -> Result<FirstBoot, ContentError> {
-        first_boot(config)
+    fn plan<'a>(&self, config: &'a ConfigFile, files: Vec<BootFile>) -> Option<Plan<'a>> {
+        Some(first_boot::plan(config, files))
     }
 
     fn inside(&self, config: &ConfigFile) -> Inside {

@@ -1,20 +1,20 @@
 //! The first boot of an RKE2 node.
 
 use super::{CONFIG, REGISTRIES, settings};
-use crate::first_boot::{FirstBoot, Plan, own, user_files};
+use crate::first_boot::{BootFile, Plan, own};
 use crate::k3s::settings_yaml;
-use crate::model::{
-    ConfigFile, ContentError, Registries, Rke2AgentConfig, Rke2ControlPlaneTemplate,
-};
+use crate::model::{ConfigFile, Registries, Rke2AgentConfig, Rke2ControlPlaneTemplate};
 
 const INSTALL: &str = include_str!("scripts/install-rke2.sh");
+/// Kernel parameters of a CIS profile.
+const SYSCTL: &str = "/etc/sysctl.d/90-rke2-cis.conf";
 
-pub(super) fn first_boot(
-    config: &ConfigFile,
-    template: &Rke2ControlPlaneTemplate,
-) -> Result<FirstBoot, ContentError> {
+pub(super) fn plan<'a>(
+    config: &'a ConfigFile,
+    template: &'a Rke2ControlPlaneTemplate,
+    mut files: Vec<BootFile>,
+) -> Plan<'a> {
     let spec = &template.spec.template.spec;
-    let mut files = user_files(&spec.files)?;
     let registries = match spec.private_registries_config.is_empty() {
         true => config.registries(),
         false => &Registries::from(&spec.private_registries_config),
@@ -22,7 +22,7 @@ pub(super) fn first_boot(
     if !registries.is_empty() {
         files.push(own(REGISTRIES, 0o600, &registries.to_yaml()));
     }
-    let plan = Plan {
+    Plan {
         name: "RKE2",
         unit: "rke2-server.service",
         family: "4",
@@ -33,9 +33,14 @@ pub(super) fn first_boot(
             ("runCommands", &config.operating_system.run_commands),
             ("preRKE2Commands", &spec.pre_rke2_commands),
         ],
+        made: spec
+            .agent_config
+            .cis_profile
+            .iter()
+            .map(|_| SYSCTL)
+            .collect(),
         after: ("postRKE2Commands", &spec.post_rke2_commands),
-    };
-    Ok(plan.first_boot())
+    }
 }
 
 fn install_script(agent: &Rke2AgentConfig) -> String {
@@ -51,4 +56,5 @@ fn install_script(agent: &Rke2AgentConfig) -> String {
             checksum.as_ref().map_or("", |sum| sum.as_str()),
         )
         .replace("@CIS@", cis)
+        .replace("@SYSCTL@", SYSCTL)
 }

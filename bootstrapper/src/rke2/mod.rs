@@ -8,8 +8,8 @@ pub use settings::settings;
 
 use crate::check::Meaning;
 use crate::distribution::{Distribution, Inside};
-use crate::first_boot::FirstBoot;
-use crate::model::{ConfigFile, ContentError, Kubernetes, Rke2ControlPlaneTemplate};
+use crate::first_boot::{BootFile, Plan};
+use crate::model::{ConfigFile, Kubernetes, Rke2ControlPlaneTemplate};
 
 /// Where RKE2 looks for its registries.
 pub(crate) const REGISTRIES: &str = "/etc/rancher/rke2/registries.yaml";
@@ -25,11 +25,8 @@ impl Distribution for Rke2 {
         meaning.rke2(config);
     }
 
-    fn first_boot(&self, config: &ConfigFile) -> Result<FirstBoot, ContentError> {
-        let Some(template) = template(config) else {
-            return Ok(FirstBoot::default());
-        };
-        first_boot::first_boot(config, template)
+    fn plan<'a>(&self, config: &'a ConfigFile, files: Vec<BootFile>) -> Option<Plan<'a>> {
+        template(config).map(|template| first_boot::plan(config, template, files))
     }
 
     fn inside(&self, config: &ConfigFile) -> Inside {

@@ -1,7 +1,7 @@
 //! What the tests of several subjects need: config-files from their parts, findings as tuples, runs of the program.
 
 use cluster_bootstrapper::diagnostic::Severity;
-use cluster_bootstrapper::install::{Owners, Root, install};
+use cluster_bootstrapper::install::{Machine, Owners, Root, plan};
 use cluster_bootstrapper::{FirstBoot, ParseOptions, Parsed, parse};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -60,7 +60,10 @@ pub fn install_into(root: &Path, os: &str) -> Result<(), String> {
     let config = parsed.config;
     let config = config.ok_or_else(|| format!("{:?}", parsed.diagnostics))?;
     let root = Root::open(root, owners()).map_err(|error| error.to_string())?;
-    install(&config, &root).map_err(|error| error.to_string())
+    let machine = Machine::new(None).map_err(|error| error.to_string())?;
+    let plan = plan(&config, &machine, &root).map_err(|error| error.to_string())?;
+    plan.carry_out(&root).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// The text of a file in a root tree.
