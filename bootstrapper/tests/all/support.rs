@@ -2,6 +2,7 @@
 
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::install::{Machine, Owners, Root, plan};
+use cluster_bootstrapper::values::Password;
 use cluster_bootstrapper::{FirstBoot, ParseOptions, Parsed, parse};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -90,6 +91,19 @@ pub fn rendered(parsed: &Parsed) -> String {
 /// A path in the crate's folder.
 pub fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The sample as a user fills it in: with a password in the place of each placeholder.
+pub fn sample() -> String {
+    let text = std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample");
+    text.replace(Password::PLACEHOLDER, "Zm9yIHRoaXMgdGVzdA==")
+}
+
+/// A file with the [`sample`].
+pub fn sample_file() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("temporary file");
+    std::fs::write(file.path(), sample()).expect("written");
+    file
 }
 
 /// Compares with a file below `tests/`, which `UPDATE_GOLDEN` writes anew.
