@@ -55,6 +55,7 @@ pub(super) enum Outcome {
 pub(super) struct Staged(pub(super) Vec<(String, Vec<u8>)>);
 
 impl Program {
+    /// Runs it in a namespace of its own; where there can be none, in the bare tree, if that has all it is to see.
     pub(super) fn run(&self, root: &Path, staged: &Staged) -> Outcome {
         let prepared = staged
             .lay_out()
@@ -63,31 +64,35 @@ impl Program {
             Ok(prepared) => prepared,
             Err(error) => return Outcome::NotRun(format!("preparing its root: {error}")),
         };
-        let mut command = Command::new("unshare");
-        command
-            .args([
-                "--mount",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                ENTER,
-                "sh",
-            ])
-            .args([
-                root.as_path(),
-                directory
-                    .as_ref()
-                    .map_or(Path::new(""), |directory| directory.path()),
-            ])
-            .arg(self.path)
-            .args(&self.arguments)
-            .env_clear()
-            .env("LC_ALL", "C")
-            .env("PATH", PATH);
-        let output = match command.output() {
+        let files = directory.as_ref().map_or(Path::new(""), |own| own.path());
+        let mut apart = Command::new("unshare");
+        apart
+            .args(["--mount", "--propagation", "private"])
+            .args(["sh", "-c", ENTER, "sh"])
+            .args([root.as_path(), files]);
+        match self.outcome(apart) {
+            Outcome::NotRun(why) if directory.is_none() => {
+                let mut bare = Command::new("chroot");
+                bare.arg(&root);
+                match self.outcome(bare) {
+                    Outcome::NotRun(_) => Outcome::NotRun(why),
+                    other => other,
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// How the program ends behind a command that enters the tree.
+    fn outcome(&self, mut enter: Command) -> Outcome {
+        enter.arg(self.path).args(&self.arguments);
+        enter.env_clear().env("LC_ALL", "C").env("PATH", PATH);
+        let output = match enter.output() {
             Ok(output) => output,
-            Err(error) => return Outcome::NotRun(format!("unshare: {error}")),
+            Err(error) => {
+                let enter = enter.get_program().display();
+                return Outcome::NotRun(format!("{enter}: {error}"));
+            }
         };
         let said = [output.stderr, output.stdout].concat();
         let said = String::from_utf8_lossy(&said).trim().to_owned();

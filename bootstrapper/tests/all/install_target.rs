@@ -3,12 +3,15 @@
 use crate::install::tree;
 use crate::support::{command, stderr};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Binds this host's /usr into the tree `$1`, then goes on with the rest.
-const WITH_USR: &str = "mount --bind /usr \"$1/usr\" && shift && exec \"$@\"";
+/// Binds this host's /usr into the tree `$1`, then `$2`, if it is one, over `mount`, and goes on with the rest.
+const WITH_USR: &str = r#"mount --bind /usr "$1/usr" || exit
+[ -z "$2" ] || mount --bind "$2" "$(command -v mount)" || exit
+shift 2
+exec "$@""#;
 
 /// A tree with this host's programs; `None` where they cannot be had.
 fn target(programs: &[&str]) -> Option<tempfile::TempDir> {
@@ -45,6 +48,11 @@ fn target(programs: &[&str]) -> Option<tempfile::TempDir> {
 
 /// Installs a config-file with these files, written now and at the first boot.
 fn install(root: &Path, written: &str, booted: &str) -> Output {
+    install_with(Path::new(""), root, written, booted)
+}
+
+/// The same with a program in the place of `mount`.
+fn install_with(mount: &Path, root: &Path, written: &str, booted: &str) -> Output {
     let config = root.join("config-file");
     let text = format!(
         "operatingSystem:\n  users: [{{username: root, password: b3BlcmF0aW9uYWw=}}]\n  writeFiles: [{written}]\n\
@@ -63,7 +71,7 @@ fn install(root: &Path, written: &str, booted: &str) -> Output {
             WITH_USR,
             "sh",
         ])
-        .arg(root)
+        .args([root, mount])
         .arg(program)
         .args(["install", "--config-file"])
         .arg(&config)
@@ -176,6 +184,25 @@ fn sound_files_and_those_whose_programs_come_later_are_installed() {
         {path: /etc/systemd/system/c.timer, content: \"[Timer]\\nOnBootSec=1h\\nUnit=b.service\\n\"}";
     let output = install(tree.path(), written, "");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn without_a_namespace_the_bare_tree_is_asked() {
+    let Some(tree) = target(&["/usr/sbin/visudo"]) else {
+        return;
+    };
+    // A `mount` that fails stands for a container that may not mount.
+    let broken = tempfile::tempdir().expect("temporary directory");
+    let mount = broken.path().join("mount");
+    fs::write(&mount, "#!/bin/sh\nexit 1\n").expect("written");
+    fs::set_permissions(&mount, fs::Permissions::from_mode(0o755)).expect("mode");
+    let output = install_with(&mount, tree.path(), SUDOERS, "");
+    is_refused(
+        &output,
+        "operatingSystem.writeFiles[0]",
+        "visudo",
+        "syntax error",
+    );
 }
 
 #[test]
