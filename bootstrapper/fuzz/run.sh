@@ -18,6 +18,8 @@ RUSTFLAGS=$flags cargo build --release --target "$target"
 
 corpus=corpus/config_file
 mkdir -p "$corpus" artifacts
-cp ../../configs/config-file.yaml ../../configs/scenarios/config-files/*.yaml ../tests/proposal.yaml "$corpus/"
+# With a password, as the sample itself is refused.
+sed 's/CHANGE-ME/c2VjcmV0LXdvcmQ=/' ../../configs/config-file.yaml >"$corpus/config-file.yaml"
+cp ../../configs/scenarios/config-files/*.yaml ../tests/proposal.yaml "$corpus/"
 "${CARGO_TARGET_DIR:-target}/$target/release/config_file" "$corpus" -artifact_prefix=artifacts/ \
     -max_total_time="$seconds" -max_len=20000 -timeout=20 -rss_limit_mb=2048 "$@"

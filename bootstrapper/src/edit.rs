@@ -1,9 +1,12 @@
 //! Edits of a config-file's text that change nothing but the value meant.
 
 use crate::config_file::ConfigFile;
-use crate::values::{Complaint, SshKey};
+use crate::diagnostic::Severity;
+use crate::values::{Complaint, Password, SshKey};
 use crate::yaml::{Kind, Pointer, Tree};
 use crate::{ParseOptions, parse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// Why a text could not be edited.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,41 @@ pub fn add_ssh_key(text: &str, key: &str) -> Result<String, EditError> {
     holds.then_some(edited).ok_or(EditError::Lost("sshKey"))
 }
 
+/// The text of a config-file with a password in the place of every placeholder, all else unchanged.
+///
+/// # Errors
+/// The config-file would have errors with it.
+pub fn replace_placeholders(text: &str, password: &str) -> Result<String, EditError> {
+    let Some(tree) = parse(text, &ParseOptions::default()).tree else {
+        return Ok(text.to_owned());
+    };
+    let encoded = crate::emit::quoted(&STANDARD.encode(password));
+    let mut edited = text.to_owned();
+    for span in placeholders(&tree).into_iter().rev() {
+        edited = splice(&edited, span, &encoded);
+    }
+    if edited != text {
+        read(&edited)?;
+    }
+    Ok(edited)
+}
+
+/// Where users have the placeholder of a password, in the order of the text.
+fn placeholders(tree: &Tree) -> Vec<std::ops::Range<usize>> {
+    let users = Pointer::from("/operatingSystem/users");
+    let Some(Kind::Sequence(items)) = tree.find(&users).map(|id| &tree.node(id).kind) else {
+        return vec![];
+    };
+    let at = |index| tree.find(&users.join(index).join("password"));
+    let nodes = (0..items.len()).filter_map(|index| Some(tree.node(at(index)?)));
+    let is_one =
+        |kind: &Kind| matches!(kind, Kind::Scalar { text, .. } if text == Password::PLACEHOLDER);
+    nodes
+        .filter(|node| is_one(&node.kind))
+        .map(|node| node.span.clone())
+        .collect()
+}
+
 /// The text of a config-file with one more file in /operatingSystem/writeFiles, the first there, all else unchanged.
 ///
 /// # Errors
@@ -79,7 +117,9 @@ fn read(text: &str) -> Result<(ConfigFile, Tree), EditError> {
     match (parsed.config, parsed.tree) {
         (Some(config), Some(tree)) => Ok((config, tree)),
         _ => {
-            let first = parsed.diagnostics.into_iter().map(|d| d.message).next();
+            let errors = parsed.diagnostics.iter();
+            let mut errors = errors.filter(|d| d.severity == Severity::Error);
+            let first = errors.next().map(|error| error.message.clone());
             Err(EditError::Invalid(first.unwrap_or_default()))
         }
     }
@@ -151,7 +191,7 @@ fn splice(text: &str, range: std::ops::Range<usize>, with: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{add_ssh_key, add_written_file};
+    use super::{add_ssh_key, add_written_file, replace_placeholders};
     use crate::{ParseOptions, parse};
 
     const KEY: &str =
@@ -333,5 +373,34 @@ mod tests {
         let text = format!("operatingSystem:\n  sshKey: {KEY}\n{KUBERNETES}");
         let edited = add_ssh_key(&text, KEY).expect("edited");
         assert_eq!(edited.matches("ssh-ed25519").count(), 1);
+    }
+
+    #[test]
+    fn every_placeholder_gets_the_password_and_nothing_else_changes() {
+        let text = format!(
+            "operatingSystem:\n  # CHANGE-ME\n  users:\n    - {{username: root, password: 'CHANGE-ME'}}\n    \
+             - username: op\n      password: CHANGE-ME # soon\n    - {{username: b, password: c2VjcmV0}}\n{KUBERNETES}"
+        );
+        let edited = replace_placeholders(&text, "a b").expect("edited");
+        let expected = text
+            .replace("'CHANGE-ME'", "\"YSBi\"")
+            .replace("CHANGE-ME # soon", "\"YSBi\" # soon");
+        assert_eq!(edited, expected);
+    }
+
+    #[test]
+    fn a_text_without_a_placeholder_stays_whatever_it_is() {
+        for text in ["a: [", "a: b", KUBERNETES] {
+            assert_eq!(replace_placeholders(text, "x").expect("as it is"), text);
+        }
+    }
+
+    #[test]
+    fn a_config_file_with_other_errors_gets_no_password() {
+        let text = format!(
+            "operatingSystem: {{users: [{{username: a, password: CHANGE-ME}}], x: y}}\n{KUBERNETES}"
+        );
+        let error = replace_placeholders(&text, "x").expect_err("refused");
+        assert!(error.to_string().contains("`x`"), "{error}");
     }
 }

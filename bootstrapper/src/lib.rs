@@ -49,6 +49,7 @@ pub mod install;
 pub mod migrate;
 pub mod model;
 pub mod password;
+mod path_rule;
 pub mod redact;
 mod report;
 pub mod schema;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::diagnostic::Severity;
-use cluster_bootstrapper::install::{Owners, Root, install};
+use cluster_bootstrapper::install::{self, InstallError, Machine, Owners, Root};
 use cluster_bootstrapper::model::InstallDisk;
 use cluster_bootstrapper::values::HostName;
 use cluster_bootstrapper::{ParseOptions, Parsed, document, migrate, parse_bytes, redact, schema};
@@ -62,14 +62,18 @@ struct Input {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the operating system section (users, SSH keys, proxy, host name) into a root tree.
+    /// Make a root tree the system of one machine.
+    ///
+    /// Writes users, SSH keys, proxy, host name, network, files and the first boot's k8s.cfg, gives the machine an
+    /// identity of its own (machine-id, SSH host key), and asks visudo, sshd and systemd-analyze in the tree whether they
+    /// take the files that are theirs.
     Install {
         #[command(flatten)]
         input: Input,
         /// The folder that is the target's `/`.
         #[arg(long, value_name = "DIR")]
         root: PathBuf,
-        /// The host name when the config-file has none; without it, the one in the root tree stays.
+        /// The host name when the config-file has none [default: `node-` and eight digits of the machine-id].
         #[arg(long, value_name = "NAME", value_parser = host_name)]
         default_hostname: Option<HostName>,
     },
@@ -236,15 +240,28 @@ fn host_name(text: &str) -> Result<HostName, String> {
 }
 
 fn run_install(input: &Input, root: &Path, default: Option<HostName>) -> Result<ExitCode> {
-    let Some(mut config) = accepted(input)? else {
+    let Some(config) = accepted(input)? else {
         return Ok(ExitCode::from(WRONG_CONFIG));
     };
-    let os = &mut config.operating_system;
-    os.hostname = os.hostname.take().or(default);
+    match install_into(&config, root, default) {
+        Err(error) if matches!(error.downcast_ref(), Some(InstallError::Refused { .. })) => {
+            eprintln!("error: {error:#}");
+            Ok(ExitCode::from(WRONG_CONFIG))
+        }
+        other => other
+            .map(|()| ExitCode::SUCCESS)
+            .with_context(|| format!("configuring the operating system in {}", root.display())),
+    }
+}
+
+fn install_into(config: &ConfigFile, root: &Path, default: Option<HostName>) -> Result<()> {
     let tree = Root::open(root, Owners::Set)?;
-    install(&config, &tree)
-        .with_context(|| format!("configuring the operating system in {}", root.display()))?;
-    Ok(ExitCode::SUCCESS)
+    let plan = install::plan(config, &Machine::new(default)?, &tree)?;
+    let warnings = plan.carry_out(&tree)?;
+    for warning in warnings.into_iter().chain(plan.verify(&tree)?) {
+        eprintln!("warning: {warning}");
+    }
+    Ok(())
 }
 
 fn run_migrate(input: &Path, out: Option<&Path>) -> Result<ExitCode> {

@@ -226,16 +226,23 @@ expect() { # name in the manifest, value seen, what
 
 # ---------------------------------------------------------------- configure-os, configure-kubernetes
 
+# One command makes the machine: users, files, network, its identity, and the first boot's k8s.cfg.
 configure_os() {
-  local root id
+  local root version out="$RUN/configure" code=0 reason line
   root=$(root_partition)
-  id=$(tr -d '-' </proc/sys/kernel/random/uuid)
+  version=$(k3s_version)
   mkdir -p "$TARGET"
   mount "$(partition_path "$root")" "$TARGET" || fail "the root file system of $DISK cannot be mounted"
   mount_persistent
-  "$BOOTSTRAPPER" install --config-file "$CONFIG_FILE" --root "$TARGET" --default-hostname "node-${id:0:8}" ||
-    fail "cluster-bootstrapper could not configure the operating system (exit code $?)"
-  make_unique "$id"
+  TMPDIR=$RUN "$BOOTSTRAPPER" install --config-file "$CONFIG_FILE" --root "$TARGET" ${version:+--k3s-version "$version"} \
+    >"$out" 2>&1 || code=$?
+  cat "$out"
+  # Warnings about the config-file itself have a code behind the word; they were shown when it was validated.
+  while read -r line; do warn "$line"; done < <(sed -n 's/^warning: //p' "$out")
+  if ((code != 0)); then
+    reason=$(grep -m 1 '^error' "$out") || reason=$(head -n 1 "$out")
+    fail "cluster-bootstrapper could not configure the operating system (exit code $code): ${reason:-no message}"
+  fi
 }
 
 # An image whose root file system is read-only once it runs has /opt on a partition of its own. All else is
@@ -248,24 +255,8 @@ mount_persistent() {
   mount "$(partition_path "$number")" "$TARGET/opt" || fail "the partition edge_persistent of $DISK cannot be mounted"
 }
 
-# Replaces what two machines with the same image must not share, besides the host name.
-make_unique() { # machine-id
-  printf '%s\n' "$1" >"$TARGET/etc/machine-id"
-  rm -f "$TARGET/var/lib/dbus/machine-id" "$TARGET/var/lib/systemd/random-seed" "$TARGET"/etc/ssh/ssh_host_*_key*
-  mount --bind /dev "$TARGET/dev"
-  chroot "$TARGET" ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key ||
-    warn "no SSH host key could be made; the first boot has to make one"
-  umount "$TARGET/dev"
-}
-
 configure_kubernetes() {
-  local cfg="$TARGET/etc/cloud/cloud.cfg.d/k8s.cfg" version
-  version=$(k3s_version)
-  mkdir -p "$(dirname "$cfg")"
-  "$BOOTSTRAPPER" -config-file "$CONFIG_FILE" -out "$cfg" ${version:+--k3s-version "$version"} ||
-    fail "cluster-bootstrapper could not convert the Kubernetes section (exit code $?)"
-  [[ -s $cfg ]] || fail "cluster-bootstrapper wrote no k8s.cfg"
-  chmod 0600 "$cfg"
+  [[ -s $TARGET/etc/cloud/cloud.cfg.d/k8s.cfg ]] || fail "cluster-bootstrapper wrote no k8s.cfg"
   sync -f "$TARGET"
   # From here on the installer writes to the root file system no more.
   umount --recursive "$TARGET"

@@ -676,34 +676,47 @@ validate() { # text
 # configure_os on a folder in place of the root partition.
 configured() {
   media
-  mkdir -p "$TARGET/etc/ssh" "$TARGET/var/lib/systemd" "$TARGET/dev"
-  touch "$TARGET/etc/ssh/ssh_host_rsa_key" "$TARGET/var/lib/systemd/random-seed"
+  mkdir -p "$TARGET"
   DISK="$BATS_TEST_TMPDIR/disk"
   root_partition() { echo 2; }
-  chroot() { echo "$@" >"$1/etc/ssh/ssh_host_ed25519_key"; }
   # What it is called with, instead of the real tool.
   printf '#!/bin/sh\necho "$@" >"%s/call"\n' "$BATS_TEST_TMPDIR" >"$EMTS_BOOTSTRAPPER"
 }
 
-@test "configure-os gives the machine an identity of its own" {
+@test "configure-os makes the whole system by one command" {
   configured
   run -0 step configure_os
-  [ ! -e "$TARGET/etc/ssh/ssh_host_rsa_key" ]
-  [ ! -e "$TARGET/var/lib/systemd/random-seed" ]
-  [ -s "$TARGET/etc/ssh/ssh_host_ed25519_key" ]
-  local id
-  id=$(<"$TARGET/etc/machine-id")
-  [[ $id =~ ^[0-9a-f]{32}$ ]]
-  [ "$(<"$BATS_TEST_TMPDIR/call")" = "install --config-file $CONFIG_FILE --root $TARGET --default-hostname node-${id:0:8}" ]
-  run -0 step configure_os
-  [ "$(<"$TARGET/etc/machine-id")" != "$id" ]
+  [ "$(<"$BATS_TEST_TMPDIR/call")" = \
+    "install --config-file $CONFIG_FILE --root $TARGET --k3s-version $(jq -r .osImage.k3sVersion "$MANIFEST")" ]
 }
 
 @test "configure-os fails when the operating system cannot be configured" {
   configured
-  printf '#!/bin/sh\nexit 3\n' >"$EMTS_BOOTSTRAPPER"
+  printf '#!/bin/sh\necho "error: no room" >&2\nexit 3\n' >"$EMTS_BOOTSTRAPPER"
   run -1 step configure_os
-  [[ $output == *"could not configure the operating system (exit code 3)"* ]]
+  [[ $output == *"could not configure the operating system (exit code 3): error: no room"* ]]
+}
+
+@test "configure-os shows what a program of the OS image warns of" {
+  configured
+  printf '#!/bin/sh\necho "warning: files[0]: Unknown key" >&2\n' >"$EMTS_BOOTSTRAPPER"
+  run -0 step configure_os
+  [[ $output == *"EMTS warning: files[0]: Unknown key"* ]]
+}
+
+@test "configure-kubernetes fails without a k8s.cfg" {
+  configured
+  run -1 step configure_kubernetes
+  [[ $output == *"wrote no k8s.cfg"* ]]
+}
+
+@test "configure-kubernetes ends all writing to the target" {
+  configured
+  mkdir -p "$TARGET/etc/cloud/cloud.cfg.d"
+  echo "#cloud-config" >"$TARGET/etc/cloud/cloud.cfg.d/k8s.cfg"
+  umount() { echo "umount $*"; }
+  run -0 step configure_kubernetes
+  [[ $output == *"umount --recursive $TARGET"* ]]
 }
 
 # write_logs to a folder in place of the stick's partition.

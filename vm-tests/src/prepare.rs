@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use cluster_bootstrapper::edit::{add_ssh_key, add_written_file};
+use cluster_bootstrapper::edit::{add_ssh_key, add_written_file, replace_placeholders};
 use cluster_bootstrapper::{ParseOptions, parse};
+use sha2::{Digest as _, Sha256};
 
 use crate::leases::{DROP_IN, LeaseChoice, Leases};
 
@@ -32,10 +33,10 @@ pub fn prepare_with_own_key(
     out: &Path,
     leases: LeaseChoice,
 ) -> Result<Prepared> {
-    let text = with_leases(&read_valid(config_file)?, leases)?;
     if !identity.is_file() {
         bail!("the SSH key {} does not exist", identity.display());
     }
+    let text = with_leases(&read_valid(config_file, identity)?, leases)?;
     fs_err::create_dir_all(out)?;
     let copy = out.join("config-file");
     write_private(&copy, text.as_bytes())
@@ -54,12 +55,12 @@ pub fn prepare_with_own_key(
 /// The config-file has errors, `ssh-keygen` is missing or fails, a file cannot
 /// be written.
 pub fn prepare(config_file: &Path, out: &Path, leases: LeaseChoice) -> Result<Prepared> {
-    let text = with_leases(&read_valid(config_file)?, leases)?;
     fs_err::create_dir_all(out)?;
     let identity = out.join("id_ed25519");
     if !identity.exists() || !identity.with_extension("pub").exists() {
         make_key(&identity)?;
     }
+    let text = with_leases(&read_valid(config_file, &identity)?, leases)?;
     let public = fs_err::read_to_string(identity.with_extension("pub"))?;
     let edited = add_ssh_key(&text, public.trim()).with_context(|| {
         format!(
@@ -87,9 +88,11 @@ fn with_leases(text: &str, choice: LeaseChoice) -> Result<String> {
     }
 }
 
-/// The text of a config-file without errors; else all of them, with their lines.
-fn read_valid(config_file: &Path) -> Result<String> {
+/// The text of a config-file without errors; else all of them, with their lines. Where the sample has placeholders it
+/// has a password of the harness's own.
+fn read_valid(config_file: &Path, identity: &Path) -> Result<String> {
     let text = fs_err::read_to_string(config_file)?;
+    let text = replace_placeholders(&text, &password(identity)?).unwrap_or(text);
     let parsed = parse(&text, &ParseOptions::default());
     if parsed.has_errors() {
         let name = config_file.display().to_string();
@@ -101,6 +104,15 @@ fn read_valid(config_file: &Path) -> Result<String> {
         bail!("the config-file has errors:\n{}", findings.concat());
     }
     Ok(text)
+}
+
+/// Nobody knows it who does not have the key, and the same key gives the same.
+fn password(identity: &Path) -> Result<String> {
+    let digest = Sha256::digest(fs_err::read(identity)?);
+    Ok(digest[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Makes the pair under a temporary name first: two runs at once each rename a
@@ -160,6 +172,28 @@ mod tests {
         let second = prepare(&config, &out, LeaseChoice::Default).unwrap();
         assert_eq!(fs_err::read(&second.config_file).unwrap(), bytes);
         assert!(String::from_utf8_lossy(&bytes).contains("ssh-ed25519 AAAA"));
+    }
+
+    #[test]
+    fn the_samples_placeholders_become_a_password_of_the_harness() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yaml");
+        fs_err::write(&config, CONFIG.replace("c2VjcmV0", "CHANGE-ME")).unwrap();
+        let prepared = |out: &str| {
+            let out = folder.path().join(out);
+            let prepared = prepare(&config, &out, LeaseChoice::Default).unwrap();
+            let text = fs_err::read_to_string(prepared.config_file).unwrap();
+            let config = parse(&text, &ParseOptions::default()).config.unwrap();
+            config.operating_system.users[0].password.clone().unwrap()
+        };
+        assert!(
+            prepared("a") == prepared("a"),
+            "another one of the same key"
+        );
+        assert!(
+            prepared("a") != prepared("b"),
+            "the same one of another key"
+        );
     }
 
     #[test]

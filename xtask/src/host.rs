@@ -87,6 +87,12 @@ pub const NEEDS: &[Need] = &[
     need("shellcheck", "shellcheck", "checks of shell scripts"),
     need("bats", "bats", "tests of shell scripts"),
     need(
+        "sudo",
+        "/usr/sbin/visudo",
+        "tests of what an installation refuses",
+    ),
+    need("pamtester", "pamtester", "tests of the node's environment"),
+    need(
         "cloud-init",
         "cloud-init",
         "tests of the generated cloud-config",

@@ -4,6 +4,7 @@
 use crate::config_file::ConfigFile;
 use crate::distribution::joined::Joined;
 use crate::distribution::{Distribution, Facts};
+use crate::install::{PathRule, generated_paths};
 use crate::model::{Encoding, File, OperatingSystem};
 use crate::report::Report;
 use crate::values::SYSTEM_ACCOUNTS;
@@ -17,24 +18,22 @@ pub(super) struct Others<'a> {
     pub(super) facts: &'static Facts,
     /// Names of the files before, by path.
     seen: BTreeMap<String, String>,
-    has_proxy: bool,
-    has_hostname: bool,
     /// Packaged components that are left out.
     disabled: Vec<String>,
+    /// Paths that the installer and the first boot keep for themselves.
+    generated: Vec<PathRule>,
 }
 
 impl<'a> Others<'a> {
     fn of(config: &'a ConfigFile, joined: &Joined) -> Self {
         let distribution = config.kubernetes.distribution();
-        let os = &config.operating_system;
         let disabled = joined.parts("disable").into_iter();
         let disabled = disabled.map(|part| part.text).collect();
         Self {
             distribution,
             facts: distribution.facts(),
             seen: BTreeMap::new(),
-            has_proxy: !os.proxy.is_empty(),
-            has_hostname: os.hostname.is_some(),
+            generated: generated_paths(config),
             disabled,
         }
     }
@@ -66,6 +65,7 @@ impl Report<'_> {
             let at = self.file_at(&section, index);
             self.file(file, &at, format!("files[{index}]"), &mut others);
             self.owner(file, os, &at);
+            self.mode(file, &at);
         }
     }
 
@@ -91,6 +91,22 @@ impl Report<'_> {
             self.warning("file-owner-unknown", &at.join("owner"), message)
                 .help("make sure that the OS image has it: cloud-init stops at a file whose owner it does not find");
         }
+    }
+
+    /// cloud-init sets no mode where it is 0, and sets the mode before the owner, which takes set-ID bits away
+    /// (cloudinit/util.py, chmod; cc_write_files.py; chown(2)).
+    fn mode(&mut self, file: &File, at: &Pointer) {
+        let mode = file.mode();
+        let what = match mode {
+            0 => "cloud-init would leave the file readable by all",
+            _ if mode & 0o4000 != 0 || mode & 0o2010 == 0o2010 => {
+                "cloud-init would lose the set-user-ID or set-group-ID bit"
+            }
+            _ => return,
+        };
+        let message = format!("mode {mode:04o}: {what}");
+        self.error("file-mode-lost", &at.join("permissions"), message)
+            .help("give the file under operatingSystem.writeFiles, where every mode is kept; or give it another mode");
     }
 
     fn file(&mut self, file: &File, at: &Pointer, name: String, others: &mut Others<'_>) {
@@ -123,11 +139,34 @@ impl Report<'_> {
             }
             others.seen.insert(file.path.as_str().to_owned(), name);
         }
-        if is_generated(file.path.as_str(), others) {
-            let message = format!("{} is written by the conversion itself", file.path);
-            self.error("path-generated", &path_at(), message)
-                .help("use the key of the config-file that it is made from, or another file name");
+        self.generated_path(file, at, others);
+    }
+
+    fn generated_path(&mut self, file: &File, at: &Pointer, others: &Others<'_>) {
+        let path = file.path.as_str();
+        // Of registries in two places there is an error of its own.
+        if path == others.distribution.registries_path() {
+            return;
         }
+        let Some(rule) = others.generated.iter().find(|rule| rule.excludes(path)) else {
+            return;
+        };
+        if path == others.facts.config {
+            let message = format!("{path} is generated from agentConfig and serverConfig");
+            self.error("path-generated", &at.join("path"), message).help(format!(
+                "put further settings into {path}.d/50-site.yaml; a plain key there replaces a generated list, `key+` \
+                 appends to it"
+            ));
+            return;
+        }
+        let message = match rule.covers(path) {
+            true => format!("{path} is made or removed by the installer or the first boot"),
+            false => format!(
+                "{path} is in the way of {rule}, which the installer or the first boot makes"
+            ),
+        };
+        self.error("path-generated", &at.join("path"), message)
+            .help("use the key of the config-file that it is made from, or another file name");
     }
 
     /// K3s writes the manifests of its packaged components anew at every start, and deletes those of a name that
@@ -210,33 +249,3 @@ const CONTAINERD_TEMPLATES: [&str; 2] = [
     "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl",
     "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl",
 ];
-/// Files that the conversion or the installer writes, always.
-const GENERATED: &[&str] = &[
-    "/etc/cloud/cloud.cfg.d/10-emts-hostname.cfg",
-    "/etc/cloud/cloud.cfg.d/k8s.cfg",
-    "/etc/group",
-    "/etc/gshadow",
-    "/etc/machine-id",
-    "/etc/passwd",
-    "/etc/shadow",
-    "/etc/subgid",
-    "/etc/subuid",
-    "/etc/systemd/system-preset/00-emts.preset",
-    "/etc/systemd/timesyncd.conf.d/zz-emts.conf",
-];
-/// The same, by how they begin.
-const GENERATED_STARTS: &[&str] = &[
-    "/etc/rancher/emts/",
-    "/etc/sudoers.d/90-emts-",
-    "/etc/systemd/network/10-emts-",
-    "/etc/systemd/system/k3s.service.d/10-emts",
-    "/etc/systemd/system/rke2-server.service.d/10-emts",
-];
-
-fn is_generated(path: &str, others: &Others<'_>) -> bool {
-    GENERATED.contains(&path)
-        || path == others.facts.config
-        || GENERATED_STARTS.iter().any(|start| path.starts_with(start))
-        || others.has_proxy && path == "/etc/environment"
-        || others.has_hostname && ["/etc/hostname", "/etc/hosts"].contains(&path)
-}

@@ -5,6 +5,7 @@ use super::joined::Joined;
 use super::{Distribution, Inside, settings};
 use crate::emit::{block, fits_block, quoted};
 use crate::model::{ContentError, File, OperatingSystem};
+use crate::path_rule::PathRule;
 use crate::shell;
 use crate::values::Command;
 use base64::Engine as _;
@@ -17,12 +18,47 @@ const DROP_IN: &str = "[Service]\n\
     EnvironmentFile=-/etc/environment\n\
     ExecStartPre=-/bin/sh /etc/rancher/emts/default-route.sh\n";
 
+/// Our own folder on the node.
+macro_rules! own_folder {
+    () => {
+        "/etc/rancher/emts/"
+    };
+}
+
+/// The file that says that the last command was reached.
+macro_rules! complete {
+    () => {
+        "/var/lib/emts/first-boot-complete"
+    };
+}
+
+/// Where cloud-init notes that a module ran.
+macro_rules! notes {
+    () => {
+        "/var/lib/cloud/instance/sem/config_"
+    };
+}
+
 /// cloud-init notes that a module ran before it runs. After a power cut in the first boot the modules are run again:
 /// until the last command was reached, their notes are removed at every boot.
-const RESUME: &str = "[ -e /var/lib/emts/first-boot-complete ] || rm -f \
-    /var/lib/cloud/instance/sem/config_write_files \
-    /var/lib/cloud/instance/sem/config_runcmd \
-    /var/lib/cloud/instance/sem/config_scripts_user";
+const RESUME: &str = concat!(
+    "[ -e ",
+    complete!(),
+    " ] || rm -f ",
+    notes!(),
+    "write_files ",
+    notes!(),
+    "runcmd ",
+    notes!(),
+    "scripts_user"
+);
+
+/// What the first boot keeps for itself beside the files that it writes.
+const CLAIMS: [PathRule; 3] = [
+    PathRule::new(concat!(own_folder!(), "**")),
+    PathRule::new(complete!()),
+    PathRule::new(concat!(notes!(), "*")),
+];
 
 /// Commands share one shell without `set -e`: a failure is kept until the end, where it fails the whole. So does a command
 /// that ends the shell before, with whatever status, unless the user has a trap on EXIT of their own.
@@ -40,8 +76,11 @@ const CHECK: &str = "emts_failed=''\n\
       echo \"emts: a command ended the shell, what follows it was not run\" >&2\n  \
       exit 1\n\
     }' EXIT";
-const COMPLETE: &str = "[ \"${emts_installed:-}\" != yes ] || \
-    { mkdir -p /var/lib/emts && : >| /var/lib/emts/first-boot-complete; }";
+const COMPLETE: &str = concat!(
+    "[ \"${emts_installed:-}\" != yes ] || { mkdir -p /var/lib/emts && : >| ",
+    complete!(),
+    "; }"
+);
 const VERDICT: &str =
     "emts_end=yes; [ -z \"$emts_failed\" ] || { echo \"emts: failed:$emts_failed\" >&2; exit 1; }";
 
@@ -83,6 +122,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) install: (&'static str, String),
     /// Lists of commands before the installation: the key that they stand under, and the commands.
     pub(crate) before: Vec<(&'static str, &'a [Command])>,
+    /// What the distribution's own installer, and the script, write where files may be.
+    pub(crate) made: Vec<&'static str>,
     /// The list of commands after it.
     pub(crate) after: (&'static str, &'a [Command]),
 }
@@ -93,11 +134,23 @@ impl<'a> Plan<'a> {
         distribution: &'a dyn Distribution,
         os: &'a OperatingSystem,
     ) -> Result<Self, ContentError> {
+        Ok(Self::with(
+            distribution,
+            os,
+            user_files(distribution.files())?,
+        ))
+    }
+
+    /// The same of a node that has these files of the user's.
+    fn with(
+        distribution: &'a dyn Distribution,
+        os: &'a OperatingSystem,
+        mut files: Vec<BootFile>,
+    ) -> Self {
         let facts = distribution.facts();
-        let mut files = user_files(distribution.files())?;
         files.extend(registries(distribution));
         let [before, after] = distribution.commands();
-        Ok(Self {
+        Self {
             name: facts.name,
             unit: facts.unit,
             family: family(distribution, os),
@@ -105,8 +158,9 @@ impl<'a> Plan<'a> {
             settings: (facts.config, settings::yaml(&distribution.settings())),
             install: distribution.install_script(),
             before: vec![("runCommands", &os.run_commands), before],
+            made: distribution.made(),
             after,
-        })
+        }
     }
 
     /// Puts all in order.
@@ -117,11 +171,8 @@ impl<'a> Plan<'a> {
         let drop_in = format!("/etc/systemd/system/{}.d/10-emts.conf", self.unit);
         files.push(own(&drop_in, 0o644, DROP_IN));
         let default_route = DEFAULT_ROUTE.replace("@FAMILY@", self.family);
-        files.push(own(
-            "/etc/rancher/emts/default-route.sh",
-            0o755,
-            &default_route,
-        ));
+        let path = script_path("default-route.sh");
+        files.push(own(&path, 0o755, &default_route));
         let install = self.install.1.replace("@DIGEST@", &digest);
         files.push(own(&script_path(self.install.0), 0o755, &install));
         files.push(own(self.settings.0, 0o640, &self.settings.1));
@@ -162,7 +213,7 @@ fn registries(distribution: &dyn Distribution) -> Option<BootFile> {
 }
 
 fn script_path(name: &str) -> String {
-    format!("/etc/rancher/emts/{name}")
+    format!(concat!(own_folder!(), "{}"), name)
 }
 
 /// The commands of a list as they are, joined by line breaks when they are run. Where the program that they are is complete,
@@ -222,6 +273,19 @@ fn digest(config: &str, files: &[BootFile]) -> String {
     })
 }
 
+/// The paths that the first boot of a config-file writes or removes, but for the user's files.
+pub(crate) fn claims(distribution: &dyn Distribution, os: &OperatingSystem) -> Vec<PathRule> {
+    let mut plan = Plan::with(distribution, os, vec![]);
+    let started = format!("/etc/systemd/system/multi-user.target.wants/{}", plan.unit);
+    let made = std::mem::take(&mut plan.made)
+        .into_iter()
+        .map(PathRule::new);
+    let own = plan.first_boot().files.into_iter();
+    let own = own.map(|file| PathRule::from(file.path));
+    let all = CLAIMS.into_iter().chain([PathRule::from(started)]);
+    all.chain(made).chain(own).collect()
+}
+
 /// The files of a config-file as they are written.
 ///
 /// # Errors
@@ -238,7 +302,7 @@ fn user_file(file: &File) -> Result<BootFile, ContentError> {
     Ok(BootFile {
         path: file.path.to_string(),
         owner: owner.to_owned(),
-        mode: file.permissions.as_ref().map_or(0o644, |mode| mode.bits()),
+        mode: file.mode(),
         bytes: file.bytes()?,
     })
 }

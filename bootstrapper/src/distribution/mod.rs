@@ -13,7 +13,7 @@ mod yaml_1_1;
 pub use first_boot::{BootFile, FirstBoot};
 pub use settings::Setting;
 
-pub(crate) use first_boot::Plan;
+pub(crate) use first_boot::claims;
 pub(crate) use settings::Entry;
 
 use crate::model::{ContentError, File, OperatingSystem, Registries};
@@ -158,6 +158,11 @@ pub(crate) trait Distribution {
     /// File name and text of the script that installs it.
     fn install_script(&self) -> (&'static str, String);
 
+    /// What its own installer, and the script, write where the files of a user may be.
+    fn made(&self) -> Vec<&'static str> {
+        vec![]
+    }
+
     /// The settings as the configuration file has them.
     fn settings(&self) -> BTreeMap<String, Setting> {
         settings::by_key(self.entries())
@@ -260,5 +265,5 @@ pub(crate) fn first_boot(
     distribution: &dyn Distribution,
     os: &OperatingSystem,
 ) -> Result<FirstBoot, ContentError> {
-    Plan::of(distribution, os).map(Plan::first_boot)
+    first_boot::Plan::of(distribution, os).map(first_boot::Plan::first_boot)
 }

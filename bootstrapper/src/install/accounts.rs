@@ -1,39 +1,51 @@
 //! Accounts of the root tree: passwd, shadow, group, gshadow, subuid and subgid, homes, SSH keys, sudo.
 
 use super::InstallError;
-use super::root::{Access, Root};
+use super::draft::Draft;
+use super::root::Access;
 use crate::model::{OperatingSystem, User};
 use crate::password::shadow_hash;
+use crate::path_rule::PathRule;
 use crate::values::{SshKey, UserName};
 
 const PASSWD: &str = "/etc/passwd";
 const SHADOW: &str = "/etc/shadow";
 const GROUP: &str = "/etc/group";
 const GSHADOW: &str = "/etc/gshadow";
+const SUBUID: &str = "/etc/subuid";
+const SUBGID: &str = "/etc/subgid";
+/// sudo skips files whose name has a dot; user names have none.
+const SUDOERS: PathRule = PathRule::new("/etc/sudoers.d/90-emts-*");
 /// First user id that is not the system's (login.defs UID_MIN), and the one after the last.
 const LOGIN_UIDS: std::ops::Range<u32> = 1000..60000;
 /// Subordinate ids a user gets (login.defs SUB_UID_COUNT) and the first of them (SUB_UID_MIN).
 const SUB_IDS: u32 = 65536;
 const FIRST_SUB_ID: u32 = 100_000;
 
-pub(super) fn install(os: &OperatingSystem, root: &Root) -> Result<(), InstallError> {
-    let mut table = Accounts::read(root)?;
+pub(super) fn claims() -> Vec<PathRule> {
+    let tables = [PASSWD, SHADOW, GROUP, GSHADOW, SUBUID, SUBGID];
+    let tables = tables.into_iter().map(PathRule::new);
+    tables.chain([SUDOERS]).collect()
+}
+
+pub(super) fn plan(os: &OperatingSystem, draft: &mut Draft<'_>) -> Result<(), InstallError> {
+    let mut table = Accounts::read(draft)?;
     if table.passwd.missing {
         return Err(InstallError::NoImage { file: PASSWD });
     }
     let mut people = vec![];
     for user in &os.users {
-        people.push(table.user(user, root)?);
+        people.push(table.user(user, draft)?);
     }
-    table.write(root)?;
+    table.write(draft)?;
     let keys = os.ssh_keys();
     if people.is_empty() && !keys.is_empty() {
         people.push(table.person("root")?);
     }
     for person in &people {
-        home(person, root)?;
-        authorized_keys(person, &keys, root)?;
-        sudo(person, root)?;
+        home(person, draft)?;
+        authorized_keys(person, &keys, draft)?;
+        sudo(person, draft)?;
     }
     Ok(())
 }
@@ -55,8 +67,8 @@ struct Table {
 }
 
 impl Table {
-    fn read(root: &Root, path: &'static str, mode: u32) -> Result<Self, InstallError> {
-        let found = root.read(path)?;
+    fn read(draft: &Draft<'_>, path: &'static str, mode: u32) -> Result<Self, InstallError> {
+        let found = draft.read(path)?;
         let missing = found.is_none();
         let (text, access) = found.unwrap_or((String::new(), Access::root(mode)));
         Ok(Self {
@@ -89,12 +101,12 @@ impl Table {
         self.lines.iter().filter_map(id).collect()
     }
 
-    fn write(&self, root: &Root) -> Result<(), InstallError> {
+    fn write(&self, draft: &mut Draft<'_>) -> Result<(), InstallError> {
         if !self.changed {
             return Ok(());
         }
         let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
-        Ok(root.write(self.path, text.as_bytes(), self.access)?)
+        draft.write(self.path, text, self.access)
     }
 }
 
@@ -112,18 +124,18 @@ struct Accounts {
 }
 
 impl Accounts {
-    fn read(root: &Root) -> Result<Self, InstallError> {
+    fn read(draft: &Draft<'_>) -> Result<Self, InstallError> {
         Ok(Self {
-            passwd: Table::read(root, PASSWD, 0o644)?,
-            shadow: Table::read(root, SHADOW, 0o640)?,
-            group: Table::read(root, GROUP, 0o644)?,
-            gshadow: Table::read(root, GSHADOW, 0o640)?,
-            subuid: Table::read(root, "/etc/subuid", 0o644)?,
-            subgid: Table::read(root, "/etc/subgid", 0o644)?,
+            passwd: Table::read(draft, PASSWD, 0o644)?,
+            shadow: Table::read(draft, SHADOW, 0o640)?,
+            group: Table::read(draft, GROUP, 0o644)?,
+            gshadow: Table::read(draft, GSHADOW, 0o640)?,
+            subuid: Table::read(draft, SUBUID, 0o644)?,
+            subgid: Table::read(draft, SUBGID, 0o644)?,
         })
     }
 
-    fn write(&self, root: &Root) -> Result<(), InstallError> {
+    fn write(&self, draft: &mut Draft<'_>) -> Result<(), InstallError> {
         let tables = [
             &self.group,
             &self.gshadow,
@@ -132,14 +144,14 @@ impl Accounts {
             &self.subgid,
             &self.passwd,
         ];
-        tables.iter().try_for_each(|table| table.write(root))
+        tables.iter().try_for_each(|table| table.write(draft))
     }
 
     /// Puts a user into the tables.
-    fn user(&mut self, user: &User, root: &Root) -> Result<Person, InstallError> {
+    fn user(&mut self, user: &User, draft: &Draft<'_>) -> Result<Person, InstallError> {
         let name = &user.username;
         if self.passwd.find(name.as_str()).is_none() {
-            self.create(name, root)?;
+            self.create(name, draft)?;
         }
         let person = self.person(name.as_str())?;
         if !name.is_root() && !LOGIN_UIDS.contains(&person.access.uid) {
@@ -152,9 +164,9 @@ impl Accounts {
         Ok(person)
     }
 
-    fn create(&mut self, name: &UserName, root: &Root) -> Result<(), InstallError> {
+    fn create(&mut self, name: &UserName, draft: &Draft<'_>) -> Result<(), InstallError> {
         let (id, group) = self.free_ids(name);
-        let shell = if root.exists("/bin/bash")? {
+        let shell = if draft.exists("/bin/bash")? {
             "/bin/bash"
         } else {
             "/bin/sh"
@@ -225,7 +237,7 @@ impl Accounts {
             .filter(|home| home.starts_with('/') && home.len() > 1);
         Ok(Person {
             name: name.to_owned(),
-            home: home.ok_or_else(|| bad("home folder"))?.clone(),
+            home: home.ok_or_else(|| bad("home directory"))?.clone(),
             access: Access {
                 uid: number(2).ok_or_else(|| bad("user id"))?,
                 gid: number(3).ok_or_else(|| bad("group id"))?,
@@ -245,21 +257,25 @@ fn next_sub_id(table: &Table) -> u32 {
     last.unwrap_or(FIRST_SUB_ID).max(FIRST_SUB_ID)
 }
 
-fn home(person: &Person, root: &Root) -> Result<(), InstallError> {
-    if !root.exists(&person.home)? {
-        root.copy_folder("/etc/skel", &person.home, person.access)?;
+fn home(person: &Person, draft: &mut Draft<'_>) -> Result<(), InstallError> {
+    if !draft.exists(&person.home)? {
+        draft.copy_directory("/etc/skel", &person.home, person.access)?;
     }
     Ok(())
 }
 
-fn authorized_keys(person: &Person, keys: &[&SshKey], root: &Root) -> Result<(), InstallError> {
+fn authorized_keys(
+    person: &Person,
+    keys: &[&SshKey],
+    draft: &mut Draft<'_>,
+) -> Result<(), InstallError> {
     if keys.is_empty() {
         return Ok(());
     }
-    let folder = format!("{}/.ssh", person.home);
-    let path = format!("{folder}/authorized_keys");
-    root.folder(&folder, person.access)?;
-    let mut text = root.read(&path)?.map(|(text, _)| text).unwrap_or_default();
+    let directory = format!("{}/.ssh", person.home);
+    let path = format!("{directory}/authorized_keys");
+    draft.directory(&directory, person.access);
+    let mut text = draft.read(&path)?.map(|(text, _)| text).unwrap_or_default();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
@@ -272,16 +288,15 @@ fn authorized_keys(person: &Person, keys: &[&SshKey], root: &Root) -> Result<(),
         mode: 0o600,
         ..person.access
     };
-    Ok(root.write(&path, text.as_bytes(), access)?)
+    draft.write_found(&path, text, access)
 }
 
-/// Passwordless sudo. sudo skips files whose name has a dot; user names have none.
-fn sudo(person: &Person, root: &Root) -> Result<(), InstallError> {
+/// Passwordless sudo.
+fn sudo(person: &Person, draft: &mut Draft<'_>) -> Result<(), InstallError> {
     if person.access.uid == 0 {
         return Ok(());
     }
     let name = &person.name;
     let text = format!("{name} ALL=(ALL:ALL) NOPASSWD: ALL\n");
-    let path = format!("/etc/sudoers.d/90-emts-{name}");
-    Ok(root.write(&path, text.as_bytes(), Access::root(0o440))?)
+    draft.write(&SUDOERS.with(name), text, Access::root(0o440))
 }

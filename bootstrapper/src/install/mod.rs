@@ -1,20 +1,34 @@
-//! Writes the operating system section into a root tree: accounts, SSH keys, sudo, proxy, host name, files, network,
-//! units.
-//! Run twice it changes nothing; nothing outside the root is touched, whatever links the tree has.
+//! Makes a root tree the system that a config-file describes: accounts, files, proxy, host name, network, units, an
+//! identity of its own, and the first boot. First the plan, as values; then it is carried out.
+//! Nothing outside the root is touched, whatever links the tree has.
 
 mod accounts;
+mod attributes;
+mod draft;
 mod environment;
 mod files;
+mod identity;
 mod network;
+mod plan;
 mod root;
+mod target;
 mod units;
+mod verify;
 
+pub use crate::path_rule::PathRule;
 pub use environment::proxy_variables;
-pub use root::{Owners, Root, RootError};
+pub use identity::{MachineId, RandomError};
+pub use plan::{Action, Plan};
+pub use root::{Access, Owners, Root, RootError};
+pub use target::Program;
+pub use verify::{Check, Given};
 
 use crate::config_file::ConfigFile;
+use crate::distribution::{self, FirstBoot};
 use crate::model::ContentError;
 use crate::password::HashError;
+use crate::values::HostName;
+use draft::Draft;
 
 /// Why the root tree could not be configured.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +93,29 @@ pub enum InstallError {
         /// Its name.
         name: String,
     },
+    /// Two parts of the plan write the same file.
+    #[error(
+        "operatingSystem.writeFiles: {path} is written by the installer itself; leave the file out"
+    )]
+    Taken {
+        /// The file.
+        path: String,
+    },
+    /// A program of the OS image refuses a file.
+    #[error("{key}: {path}: {program} refuses it: {said}")]
+    Refused {
+        /// The key that gives the file.
+        key: String,
+        /// The file.
+        path: String,
+        /// The program.
+        program: &'static str,
+        /// Its own words.
+        said: String,
+    },
+    /// The content of a file cannot be decoded for the first boot.
+    #[error("converting the Kubernetes section: {0}")]
+    FirstBoot(#[from] ContentError),
     /// The content of a file does not fit its encoding.
     #[error("operatingSystem.writeFiles: {path}: {error}")]
     Content {
@@ -89,19 +126,102 @@ pub enum InstallError {
     },
 }
 
-/// Writes the operating system section of a config-file into the tree.
+/// cloud-init's configuration of the first boot, for root alone: it may hold tokens.
+const FIRST_BOOT: &str = "/etc/cloud/cloud.cfg.d/k8s.cfg";
+
+/// What one machine has and no other one of the same config-file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    id: MachineId,
+    hostname: String,
+}
+
+impl Machine {
+    /// A new machine. Without a name it is called by its machine-id, where the config-file has no name either.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn new(hostname: Option<HostName>) -> Result<Self, RandomError> {
+        let id = MachineId::random()?;
+        let hostname = hostname.map_or_else(|| id.host_name(), |name| name.to_string());
+        Ok(Self { id, hostname })
+    }
+}
+
+/// A part of the plan: the paths that it keeps for itself, and how it is planned.
+struct Step {
+    claims: fn(&ConfigFile) -> Vec<PathRule>,
+    plan: fn(&Source<'_>, &mut Draft<'_>) -> Result<(), InstallError>,
+}
+
+/// What a plan is made from.
+struct Source<'a> {
+    config: &'a ConfigFile,
+    machine: &'a Machine,
+    first_boot: FirstBoot,
+}
+
+/// In order: a file's owner may be one of the users, a unit one of the files.
+const STEPS: &[Step] = &[
+    Step {
+        claims: |_| accounts::claims(),
+        plan: |from, draft| accounts::plan(&from.config.operating_system, draft),
+    },
+    Step {
+        claims: |_| vec![],
+        plan: |from, draft| files::plan(&from.config.operating_system.write_files, draft),
+    },
+    Step {
+        claims: environment::claims,
+        plan: |from, draft| environment::plan(from.config, &from.machine.hostname, draft),
+    },
+    Step {
+        claims: |_| network::claims(),
+        plan: |from, draft| network::plan(&from.config.operating_system, draft),
+    },
+    Step {
+        claims: |config| units::claims(&config.operating_system.services),
+        plan: |from, draft| units::plan(&from.config.operating_system.services, draft),
+    },
+    Step {
+        claims: |_| identity::claims(),
+        plan: |from, draft| identity::plan(&from.machine.id, draft),
+    },
+    Step {
+        claims: |_| vec![PathRule::new(FIRST_BOOT)],
+        plan: |from, draft| {
+            let text = from.first_boot.cloud_config();
+            draft.write(FIRST_BOOT, text, Access::root(0o600))
+        },
+    },
+];
+
+/// Plans the installation of a machine into the tree.
 ///
 /// # Errors
-/// The tree lacks what an OS image has, or cannot be written.
-pub fn install(config: &ConfigFile, root: &Root) -> Result<(), InstallError> {
-    let os = &config.operating_system;
-    accounts::install(os, root)?;
-    environment::proxy(config, root)?;
-    if let Some(name) = &os.hostname {
-        environment::hostname(name, root)?;
+/// The tree lacks what an OS image has, or cannot be read.
+pub fn plan(config: &ConfigFile, machine: &Machine, root: &Root) -> Result<Plan, InstallError> {
+    let from = Source {
+        config,
+        machine,
+        first_boot: config.first_boot()?,
+    };
+    let mut draft = Draft::new(root);
+    for step in STEPS {
+        draft.begin((step.claims)(config));
+        (step.plan)(&from, &mut draft)?;
     }
-    files::install(&os.write_files, root)?;
-    network::install(os, root)?;
-    units::install(&os.services, root)?;
-    Ok(())
+    // The user's own come first.
+    let later = from.first_boot.files.get(..config.files().len());
+    let later = later.unwrap_or_default();
+    verify::plan(&config.operating_system, later, &mut draft)?;
+    Ok(draft.done())
+}
+
+/// The paths that the installation and the first boot of a config-file write or remove themselves.
+pub fn generated_paths(config: &ConfigFile) -> Vec<PathRule> {
+    let installed = STEPS.iter().flat_map(|step| (step.claims)(config));
+    let distribution = config.kubernetes.distribution();
+    let first_boot = distribution::claims(distribution, &config.operating_system);
+    installed.chain(first_boot).collect()
 }

@@ -1,15 +1,17 @@
 //! A root tree that is opened once; every path is resolved beneath it by the kernel (openat2, RESOLVE_IN_ROOT).
 
+use super::attributes;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// A folder, to name what is in it.
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
-/// A folder, to read what is in it or to change its access.
+/// A directory, to name what is in it.
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+/// A directory, to read what is in it or to change its access.
 const CONTENT: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 /// A file that is not there yet, not even as a link.
 const NEW_FILE: OFlags = OFlags::WRONLY
@@ -42,10 +44,19 @@ pub enum Owners {
 
 /// Owner and permission bits of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Access {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) mode: u32,
+pub struct Access {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits, at most `0o7777`.
+    pub mode: u32,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} {:04o}", self.uid, self.gid, self.mode)
+    }
 }
 
 impl Access {
@@ -67,12 +78,12 @@ pub struct Root {
 }
 
 impl Root {
-    /// Opens the folder that is the target's `/`.
+    /// Opens the directory that is the target's `/`.
     ///
     /// # Errors
-    /// It is no folder or cannot be opened.
+    /// It is no directory or cannot be opened.
     pub fn open(path: &Path, owners: Owners) -> Result<Self, RootError> {
-        let flags = FOLDER.union(OFlags::CLOEXEC);
+        let flags = DIRECTORY.union(OFlags::CLOEXEC);
         let opened = rustix::fs::openat(CWD, path, flags, Mode::empty());
         let fd = opened.map_err(|errno| RootError {
             action: "opening",
@@ -87,6 +98,23 @@ impl Root {
         })
     }
 
+    /// The directory that it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the path itself is there, be it a link to nothing.
+    pub(super) fn is_there(&self, path: &str) -> Result<bool, RootError> {
+        let (directory, name) = split(path);
+        let found = self.resolve(directory, DIRECTORY).and_then(|dir| {
+            rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|_| true)
+        });
+        match found {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            other => other.map_err(|errno| self.error("looking up", path, errno)),
+        }
+    }
+
     /// Whether the path is there.
     pub(super) fn exists(&self, path: &str) -> Result<bool, RootError> {
         match self.resolve(path, OFlags::PATH) {
@@ -98,11 +126,11 @@ impl Root {
 
     /// What a symbolic link says; `None` for anything else, and for nothing.
     pub(super) fn target_of(&self, path: &str) -> Result<Option<String>, RootError> {
-        let (folder, name) = split(path);
-        let dir = match self.resolve(folder, FOLDER) {
+        let (directory, name) = split(path);
+        let dir = match self.resolve(directory, DIRECTORY) {
             Ok(dir) => dir,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-            Err(errno) => return Err(self.error("opening", folder, errno)),
+            Err(errno) => return Err(self.error("opening", directory, errno)),
         };
         match rustix::fs::readlinkat(&dir, name, vec![]) {
             Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
@@ -111,28 +139,37 @@ impl Root {
         }
     }
 
-    /// Makes a symbolic link, in the place of another one. Folders above it are made.
-    pub(super) fn link(&self, path: &str, target: &str) -> Result<(), RootError> {
-        if self.target_of(path)?.as_deref() == Some(target) {
-            return Ok(());
-        }
+    /// Makes a symbolic link, in the place of a file or another one. Directories above it are made.
+    pub(super) fn link(
+        &self,
+        path: &str,
+        target: &str,
+        (user, group): (u32, u32),
+    ) -> Result<(), RootError> {
         self.unlink(path)?;
-        let (folder, name) = split(path);
-        self.make_folders(folder, Access::root(0o755))?;
+        let (directory, name) = split(path);
+        self.make_directories(directory, Access::root(0o755))?;
         let dir = self
-            .resolve(folder, FOLDER)
-            .map_err(|errno| self.error("opening", folder, errno))?;
+            .resolve(directory, DIRECTORY)
+            .map_err(|errno| self.error("opening", directory, errno))?;
         rustix::fs::symlinkat(target, &dir, name)
+            .and_then(|()| match self.owners {
+                Owners::Set => {
+                    let (uid, gid) = ids(user, group);
+                    rustix::fs::chownat(&dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+                }
+                Owners::Keep => Ok(()),
+            })
             .map_err(|errno| self.error("making the link", path, errno))
     }
 
     /// Removes a symbolic link or a file, if there is one.
     pub(super) fn unlink(&self, path: &str) -> Result<(), RootError> {
-        let (folder, name) = split(path);
-        let dir = match self.resolve(folder, FOLDER) {
+        let (directory, name) = split(path);
+        let dir = match self.resolve(directory, DIRECTORY) {
             Ok(dir) => dir,
             Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(self.error("opening", folder, errno)),
+            Err(errno) => return Err(self.error("opening", directory, errno)),
         };
         match rustix::fs::unlinkat(&dir, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -140,28 +177,8 @@ impl Root {
         }
     }
 
-    /// Names of the folders in a folder.
-    pub(super) fn folders_in(&self, path: &str) -> Result<Vec<String>, RootError> {
-        let entries = self.entries(path)?.into_iter();
-        let folders = entries.filter(|(_, kind)| *kind == FileType::Directory);
-        Ok(folders.map(|(name, _)| name).collect())
-    }
-
-    /// Names and targets of the symbolic links in a folder.
-    pub(super) fn links_in(&self, path: &str) -> Result<Vec<(String, String)>, RootError> {
-        let mut links = vec![];
-        for (name, kind) in self.entries(path)? {
-            if kind == FileType::Symlink
-                && let Some(target) = self.target_of(&format!("{path}/{name}"))?
-            {
-                links.push((name, target));
-            }
-        }
-        Ok(links)
-    }
-
-    /// What is in a folder, sorted by name; nothing when it is not there.
-    fn entries(&self, path: &str) -> Result<Vec<(String, FileType)>, RootError> {
+    /// What is in a directory, sorted by name; nothing when it is not there.
+    pub(super) fn entries(&self, path: &str) -> Result<Vec<(String, FileType)>, RootError> {
         let fd = match self.resolve(path, CONTENT) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(vec![]),
@@ -181,26 +198,38 @@ impl Root {
 
     /// A file's text and access; `None` when it is not there.
     pub(super) fn read(&self, path: &str) -> Result<Option<(String, Access)>, RootError> {
+        let Some((bytes, access)) = self.read_bytes(path)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error());
+            self.io_error("reading", path, error)
+        })?;
+        Ok(Some((text, access)))
+    }
+
+    /// A file's content and access; `None` when it is not there.
+    pub(super) fn read_bytes(&self, path: &str) -> Result<Option<(Vec<u8>, Access)>, RootError> {
         let fd = match self.resolve(path, OFlags::RDONLY) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(self.error("reading", path, errno)),
         };
         let stat = rustix::fs::fstat(&fd).map_err(|errno| self.error("reading", path, errno))?;
-        let mut text = String::new();
+        let mut bytes = vec![];
         File::from(fd)
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .map_err(|error| self.io_error("reading", path, error))?;
-        Ok(Some((text, access(&stat))))
+        Ok(Some((bytes, access(&stat))))
     }
 
-    /// Writes a file beside and renames it, so that it is there whole or not at all. Folders above it are made.
+    /// Writes a file beside and renames it, so that it is there whole or not at all. Directories above it are made.
     pub(super) fn write(&self, path: &str, text: &[u8], access: Access) -> Result<(), RootError> {
-        let (folder, name) = split(path);
-        self.make_folders(folder, Access::root(0o755))?;
+        let (directory, name) = split(path);
+        self.make_directories(directory, Access::root(0o755))?;
         let dir = self
-            .resolve(folder, FOLDER)
-            .map_err(|errno| self.error("opening", folder, errno))?;
+            .resolve(directory, DIRECTORY)
+            .map_err(|errno| self.error("opening", directory, errno))?;
         let beside = format!(".{name}.emts-new");
         let done = self.write_beside(&dir, &beside, name, text, access);
         if done.is_err() {
@@ -224,25 +253,27 @@ impl Root {
         let fd = rustix::fs::openat(dir, beside, NEW_FILE, Mode::from_raw_mode(0o600))?;
         let mut file = File::from(fd);
         file.write_all(text)?;
-        self.give(&file, access)?;
+        self.give(&file, access, |new| {
+            attributes::keep(dir.as_fd(), name, new, self.owners)
+        })?;
         file.sync_all()?;
         rustix::fs::renameat(dir, beside, dir, name)?;
         Ok(())
     }
 
-    /// Makes a folder and those above it where they are missing; sets the last one's access.
-    pub(super) fn folder(&self, path: &str, access: Access) -> Result<(), RootError> {
+    /// Makes a directory and those above it where they are missing; sets the last one's access.
+    pub(super) fn directory(&self, path: &str, access: Access) -> Result<(), RootError> {
         let (above, _) = split(path);
-        self.make_folders(above, Access::root(0o755))?;
-        self.make_folders(path, access)?;
+        self.make_directories(above, Access::root(0o755))?;
+        self.make_directories(path, access)?;
         let fd = self
             .resolve(path, CONTENT)
             .map_err(|errno| self.error("opening", path, errno))?;
-        self.give(&File::from(fd), access)
+        self.give(&File::from(fd), access, |_| Ok(()))
             .map_err(|error| self.io_error("setting the access of", path, error))
     }
 
-    fn make_folders(&self, path: &str, access: Access) -> Result<(), RootError> {
+    fn make_directories(&self, path: &str, access: Access) -> Result<(), RootError> {
         let mut done = String::new();
         for step in path.split('/').filter(|step| !step.is_empty()) {
             let above = if done.is_empty() {
@@ -251,72 +282,27 @@ impl Root {
                 done.clone()
             };
             done = format!("{done}/{step}");
-            match self.resolve(&done, FOLDER) {
+            match self.resolve(&done, DIRECTORY) {
                 Ok(_) => continue,
                 Err(Errno::NOENT) => {}
-                Err(errno) => return Err(self.error("opening the folder", &done, errno)),
+                Err(errno) => return Err(self.error("opening the directory", &done, errno)),
             }
             let dir = self
-                .resolve(&above, FOLDER)
+                .resolve(&above, DIRECTORY)
                 .map_err(|errno| self.error("opening", &above, errno))?;
             rustix::fs::mkdirat(&dir, step, Mode::from_raw_mode(access.mode))
-                .map_err(|errno| self.error("making the folder", &done, errno))?;
+                .map_err(|errno| self.error("making the directory", &done, errno))?;
             let fd = self
                 .resolve(&done, CONTENT)
                 .map_err(|errno| self.error("opening", &done, errno))?;
-            self.give(&File::from(fd), access)
+            self.give(&File::from(fd), access, |_| Ok(()))
                 .map_err(|error| self.io_error("setting the access of", &done, error))?;
         }
         Ok(())
     }
 
-    /// Copies a folder's content (files, folders, links) to another folder, giving it to one owner.
-    pub(super) fn copy_folder(&self, from: &str, to: &str, owner: Access) -> Result<(), RootError> {
-        self.folder(to, owner)?;
-        let fd = match self.resolve(from, CONTENT) {
-            Ok(fd) => fd,
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(self.error("reading", from, errno)),
-        };
-        for (name, kind) in self.entries(from)? {
-            let (source, target) = (format!("{from}/{name}"), format!("{to}/{name}"));
-            match kind {
-                FileType::Directory => {
-                    let mode = self.mode_of(&source)?;
-                    self.copy_folder(&source, &target, Access { mode, ..owner })?;
-                }
-                FileType::RegularFile => {
-                    if let Some((text, found)) = self.read(&source)? {
-                        let mode = found.mode;
-                        self.write(&target, text.as_bytes(), Access { mode, ..owner })?;
-                    }
-                }
-                FileType::Symlink => self.copy_link(fd.as_fd(), &name, to, owner)?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn copy_link(
-        &self,
-        from: std::os::fd::BorrowedFd<'_>,
-        name: &str,
-        to: &str,
-        owner: Access,
-    ) -> Result<(), RootError> {
-        let fail = |errno| self.error("copying the link", name, errno);
-        let target = rustix::fs::readlinkat(from, name, vec![]).map_err(fail)?;
-        let dir = self.resolve(to, FOLDER).map_err(fail)?;
-        rustix::fs::symlinkat(target.as_c_str(), &dir, name).map_err(fail)?;
-        if self.owners == Owners::Set {
-            let (uid, gid) = ids(owner);
-            rustix::fs::chownat(&dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
-        }
-        Ok(())
-    }
-
-    fn mode_of(&self, path: &str) -> Result<u32, RootError> {
+    /// Permission bits of what is there.
+    pub(super) fn mode_of(&self, path: &str) -> Result<u32, RootError> {
         let fd = self
             .resolve(path, OFlags::PATH)
             .map_err(|errno| self.error("reading", path, errno))?;
@@ -324,11 +310,18 @@ impl Root {
         Ok(access(&stat).mode)
     }
 
-    fn give(&self, file: &File, access: Access) -> std::io::Result<()> {
+    /// Owner first, as a new one takes set-user-ID bits and capabilities away; the mode last, as it is part of the ACL.
+    fn give(
+        &self,
+        file: &File,
+        access: Access,
+        between: impl FnOnce(&File) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
         if self.owners == Owners::Set {
-            let (uid, gid) = ids(access);
+            let (uid, gid) = ids(access.uid, access.gid);
             rustix::fs::fchown(file, uid, gid)?;
         }
+        between(file)?;
         rustix::fs::fchmod(file, Mode::from_raw_mode(access.mode))?;
         Ok(())
     }
@@ -355,7 +348,7 @@ impl Root {
 fn split(path: &str) -> (&str, &str) {
     match path.trim_end_matches('/').rsplit_once('/') {
         Some(("", name)) => ("/", name),
-        Some((folder, name)) => (folder, name),
+        Some((directory, name)) => (directory, name),
         None => ("/", path),
     }
 }
@@ -368,9 +361,9 @@ fn access(stat: &Stat) -> Access {
     }
 }
 
-fn ids(access: Access) -> (Option<rustix::fs::Uid>, Option<rustix::fs::Gid>) {
+fn ids(user: u32, group: u32) -> (Option<rustix::fs::Uid>, Option<rustix::fs::Gid>) {
     (
-        Some(rustix::fs::Uid::from_raw(access.uid)),
-        Some(rustix::fs::Gid::from_raw(access.gid)),
+        Some(rustix::fs::Uid::from_raw(user)),
+        Some(rustix::fs::Gid::from_raw(group)),
     )
 }

@@ -66,7 +66,7 @@ pub struct File {
     #[serde(default)]
     #[schemars(extend("default" = "root:root"))]
     pub owner: Option<FileOwner>,
-    /// Permission bits.
+    /// Permission bits. Below /etc/rancher, where files may hold tokens and credentials, they are 0600 when left out.
     #[serde(default)]
     #[schemars(extend("default" = "0644"))]
     pub permissions: Option<FileMode>,
@@ -104,6 +104,15 @@ pub enum ContentError {
 pub const MAX_UNPACKED: u64 = 32 << 20;
 
 impl File {
+    /// The permission bits that the file has on the node.
+    pub fn mode(&self) -> u32 {
+        let default = match self.path.as_str().starts_with("/etc/rancher/") {
+            true => 0o600,
+            false => 0o644,
+        };
+        self.permissions.as_ref().map_or(default, FileMode::bits)
+    }
+
     /// The bytes that the file has on the node.
     ///
     /// # Errors

@@ -80,7 +80,9 @@ pub struct User {
     pub password: Option<Password>,
 }
 
-/// Proxy settings, written to /etc/environment in lower and upper case.
+/// Proxy settings, written to /etc/environment in lower and upper case, for logins, K3s and units that name the file. With
+/// a user name or password in them only root can read it. Commands of the first boot get them by
+/// `set -a; . /etc/environment; set +a`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Proxy {

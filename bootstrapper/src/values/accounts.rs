@@ -110,7 +110,10 @@ enum Secret {
 }
 
 impl Password {
-    /// The plain text, for hashing only; `None` when a ready hash was given.
+    /// What the sample has in a password's place. It is no base64, so that no password can be meant.
+    pub const PLACEHOLDER: &'static str = "CHANGE-ME";
+
+    /// The plain text, for hashing and for rules about it only; `None` when a ready hash was given.
     pub(crate) fn plain(&self) -> Option<&str> {
         match &self.secret {
             Secret::Plain(text) => Some(text),
@@ -150,6 +153,13 @@ impl TextValue for Password {
             return parse_hash(text);
         }
         let help = "write the output of: printf %s 'the password' | base64";
+        if text == Self::PLACEHOLDER {
+            return Err(Complaint::new(
+                "password-placeholder",
+                "this is the sample's placeholder, not a password",
+            )
+            .help("write the output of: printf %s 'the password' | base64; or of: mkpasswd -m sha-512"));
+        }
         let compact: String = text.split_ascii_whitespace().collect();
         let bytes = STANDARD.decode(&compact).map_err(|_| {
             Complaint::new("password-encoding", "the password is not base64").help(help)

@@ -175,6 +175,15 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
+impl ProxyUrl {
+    /// Whether it has a user name or a password.
+    pub fn has_credentials(&self) -> bool {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        authority.contains('@')
+    }
+}
+
 impl TextValue for ProxyUrl {
     const FORMAT: &'static str = "proxy-url";
     const DESCRIPTION: &'static str =

@@ -1,7 +1,7 @@
 //! The conversion as the real cloud-init takes it: its schema, its merge of cloud.cfg.d, the files it writes and the
 //! scripts it runs.
 
-use crate::support::{command_with, here, read};
+use crate::support::{command_with, here, read, sample};
 use cluster_bootstrapper::FirstBoot;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -110,8 +110,8 @@ fn boot_with_all_texts() -> (FirstBoot, Vec<String>) {
     (boot(&spec), texts)
 }
 
-fn sample() -> FirstBoot {
-    let text = std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample");
+fn sample_boot() -> FirstBoot {
+    let text = sample();
     let config = read(&text).config;
     config.expect("valid").first_boot().expect("decoded")
 }
@@ -119,7 +119,7 @@ fn sample() -> FirstBoot {
 /// Inputs that reach every key of the output.
 fn varied() -> Vec<(&'static str, FirstBoot)> {
     vec![
-        ("the sample", sample()),
+        ("the sample", sample_boot()),
         ("nothing set", boot("{}")),
         (
             "files in all encodings",

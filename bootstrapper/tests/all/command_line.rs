@@ -1,6 +1,6 @@
 //! The command line as install-os.sh and users call it: exit codes, what is written and what is not.
 
-use crate::support::{command, here, run, stderr, stdout, text_in};
+use crate::support::{command, run, sample_file, stderr, stdout, text_in};
 use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -17,7 +17,7 @@ fn the_proposals_call_writes_a_file_for_root_alone() {
     let out = folder.path().join("k8s.cfg");
     let done = run(&[
         "-config-file",
-        &text(&here("../configs/config-file.yaml")),
+        &text(sample_file().path()),
         "-out",
         &text(&out),
     ]);
@@ -30,7 +30,7 @@ fn the_proposals_call_writes_a_file_for_root_alone() {
     assert!(written.starts_with("#cloud-config\n"));
     let again = run(&[
         "--config-file",
-        &text(&here("../configs/config-file.yaml")),
+        &text(sample_file().path()),
         "--out",
         &text(&out),
     ]);
@@ -103,7 +103,7 @@ fn a_file_that_cannot_be_read_or_written_ends_with_3() {
     );
     let out = run(&[
         "-config-file",
-        &text(&here("../configs/config-file.yaml")),
+        &text(sample_file().path()),
         "-out",
         "/nonexistent/k8s.cfg",
     ]);
@@ -111,7 +111,7 @@ fn a_file_that_cannot_be_read_or_written_ends_with_3() {
     let root = run(&[
         "install",
         "--config-file",
-        &text(&here("../configs/config-file.yaml")),
+        &text(sample_file().path()),
         "--root",
         "/nonexistent",
     ]);
@@ -247,7 +247,8 @@ fn a_report_shows_the_line_and_has_colours_on_a_terminal_only() {
 #[test]
 fn the_output_is_made_in_its_own_folder_wherever_the_program_runs() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let sample = text(&here("../configs/config-file.yaml"));
+    let file = sample_file();
+    let sample = text(file.path());
     let in_folder = |folder: &Path, out: &str| {
         let mut command = command(&["-config-file", &sample, "-out", out]);
         command.current_dir(folder);
@@ -294,7 +295,8 @@ fn a_link_is_followed_and_a_pipe_is_written_into() {
     let (file, link) = (folder.path().join("k8s.cfg"), folder.path().join("link"));
     std::fs::write(&file, "before").expect("written");
     std::os::unix::fs::symlink("k8s.cfg", &link).expect("link");
-    let sample = text(&here("../configs/config-file.yaml"));
+    let filled = sample_file();
+    let sample = text(filled.path());
     let done = run(&["-config-file", &sample, "-out", &text(&link)]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     assert!(link.is_symlink());
@@ -323,7 +325,8 @@ fn a_link_is_followed_and_a_pipe_is_written_into() {
 
 #[test]
 fn the_config_file_is_shown_without_its_secrets() {
-    let sample = text(&here("../configs/config-file.yaml"));
+    let file = sample_file();
+    let sample = text(file.path());
     let done = run(&["show", "redacted", "--config-file", &sample]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     let shown: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");

@@ -73,6 +73,14 @@ const ENTRIES: &[Difference] = &[
             "/etc/a",
         ) == "x"
     }),
+    ("Files below /etc/rancher are root's alone", || {
+        let boot = boot("{files: [{path: /etc/rancher/a}, {path: /etc/a}]}");
+        (boot.files[0].mode, boot.files[1].mode) == (0o600, 0o644)
+    }),
+    ("Modes that cloud-init loses are refused", || {
+        config("{files: [{path: /etc/a, permissions: '0000'}]}").is_none()
+            && config("{files: [{path: /etc/a, permissions: 4755}]}").is_none()
+    }),
     ("Air-gapped always", || {
         file(&boot("{}"), "install-k3s.sh")
             .contains("INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_EXEC='server'")

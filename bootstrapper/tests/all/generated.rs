@@ -33,9 +33,7 @@ fn the_description_is_up_to_date() {
 fn the_schema_is_valid_and_takes_the_sample() {
     let schema = schema::schema();
     let validator = jsonschema::validator_for(&schema).expect("a valid JSON Schema");
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/config-file.yaml");
-    let text = std::fs::read_to_string(sample).expect("the sample");
-    let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    let value: serde_json::Value = serde_saphyr::from_str(&crate::support::sample()).expect("YAML");
     let errors: Vec<String> = validator
         .iter_errors(&value)
         .map(|e| e.to_string())

@@ -197,9 +197,9 @@ fn a_password_changes_the_hash_alone() {
 #[test]
 fn an_account_without_a_home_or_an_id_is_refused() {
     for (line, field) in [
-        ("op:x:1000:1000::/:/bin/sh", "home folder"),
-        ("op:x:1000:1000::home:/bin/sh", "home folder"),
-        ("op:x:1000:1000", "home folder"),
+        ("op:x:1000:1000::/:/bin/sh", "home directory"),
+        ("op:x:1000:1000::home:/bin/sh", "home directory"),
+        ("op:x:1000:1000", "home directory"),
         ("op:x::1000::/home/op:/bin/sh", "user id"),
         ("op:x:1000:x::/home/op:/bin/sh", "group id"),
     ] {

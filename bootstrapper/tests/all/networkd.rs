@@ -1,6 +1,7 @@
 //! Static addresses as the real systemd-networkd takes them, in namespaces of its own, and the fallback route after it.
 
-use cluster_bootstrapper::install::{Owners, Root, install};
+use crate::support::owners;
+use cluster_bootstrapper::install::{Machine, Root, plan};
 use cluster_bootstrapper::{ParseOptions, parse};
 use std::fs;
 use std::path::Path;
@@ -65,11 +66,10 @@ fn shown(interface: &str, cable: &str) -> String {
     let config = parsed
         .config
         .unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics));
-    let owners = match rustix::process::geteuid().is_root() {
-        true => Owners::Set,
-        false => Owners::Keep,
-    };
-    install(&config, &Root::open(root, owners).expect("a tree")).expect("installed");
+    let tree = Root::open(root, owners()).expect("a tree");
+    let machine = Machine::new(None).expect("random numbers");
+    let plan = plan(&config, &machine, &tree).expect("planned");
+    plan.carry_out(&tree).expect("installed");
     let boot = config.first_boot().expect("decoded");
     let fallback = boot
         .files

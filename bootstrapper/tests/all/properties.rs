@@ -1,13 +1,11 @@
 //! What holds for every input: no panic, no disagreement between report and result, and texts that arrive unchanged.
 
-use crate::support::command_with;
+use crate::support::{command_with, sample};
 use cluster_bootstrapper::FirstBoot;
 use cluster_bootstrapper::diagnostic::{MAX_FINDINGS, Severity};
 use cluster_bootstrapper::{ParseOptions, parse, parse_bytes};
 use proptest::prelude::*;
 use serde_json::Value;
-
-const SAMPLE: &str = include_str!("../../../configs/config-file.yaml");
 
 /// Reads bytes, renders every finding and converts what is valid.
 fn read(bytes: Vec<u8>) -> Result<(), TestCaseError> {
@@ -160,7 +158,7 @@ proptest! {
 
     #[test]
     fn a_sample_with_slips_is_read_or_refused(slips in prop::collection::vec(slip(), 1..6)) {
-        let mut text = SAMPLE.as_bytes().to_vec();
+        let mut text = sample().into_bytes();
         for slip in &slips {
             slip.apply(&mut text);
         }

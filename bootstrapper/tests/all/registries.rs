@@ -7,7 +7,7 @@ use cluster_bootstrapper::diagnostic::Severity;
 /// A config-file with `kubernetes.registries` in flow style, which begins at line 4, column 15.
 fn with_registries(registries: &str, spec: &str) -> Parsed {
     let text = format!(
-        "operatingSystem: {{users: [{{username: root, password: c2VjcmV0}}]}}\nkubernetes:\n  kind: \
+        "operatingSystem: {{users: [{{username: root, password: Zm9yIHRoaXMgdGVzdA==}}]}}\nkubernetes:\n  kind: \
          KThreesControlPlaneTemplate\n  registries: {registries}\n  apiVersion: \
          controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: {{spec: {spec}}}}}\n"
     );

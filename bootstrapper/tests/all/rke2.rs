@@ -7,7 +7,7 @@ use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::{ParseOptions, Parsed, parse, rke2, schema};
 
 /// A valid head; what follows begins at line 6, inside `spec.template.spec`.
-const HEAD: &str = "operatingSystem: {users: [{username: root, password: c2VjcmV0}]}
+const HEAD: &str = "operatingSystem: {users: [{username: root, password: Zm9yIHRoaXMgdGVzdA==}]}
 kubernetes:
   kind: RKE2ControlPlaneTemplate
   apiVersion: controlplane.cluster.x-k8s.io/v1beta1

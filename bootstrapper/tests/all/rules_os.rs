@@ -4,7 +4,7 @@
 use crate::support::{found, read, with};
 use cluster_bootstrapper::diagnostic::Severity;
 
-const USERS: &str = "  users: [{username: a, password: YQ==}]\n";
+const USERS: &str = "  users: [{username: a, password: Zm9yIHRoaXMgdGVzdA==}]\n";
 
 /// Line 3 of a config-file, without its indentation; the code and the column.
 const ERRORS: &[(&str, &str, usize)] = &[

@@ -1,14 +1,10 @@
 //! The sample config-file as a user gets it: it is valid, its conversion is the golden file, its scripts are sound. And
 //! the proposal's own example, slips and all.
 
-use crate::support::{boot_file, found, golden, here, read};
+use crate::support::{boot_file, found, golden, here, read, sample};
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::{ParseOptions, parse};
 use std::process::Command;
-
-fn sample() -> String {
-    std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample")
-}
 
 fn converted() -> String {
     let parsed = parse(&sample(), &ParseOptions::default());
@@ -16,6 +12,14 @@ fn converted() -> String {
     assert!(shown.is_empty(), "the sample has findings: {shown:?}");
     let config = parsed.config.expect("no errors, so a config");
     config.first_boot().expect("decoded").cloud_config()
+}
+
+#[test]
+fn the_sample_as_it_is_does_not_install() {
+    let text = std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample");
+    let errors = found(&read(&text), Severity::Error);
+    let placeholder = |line| ("password-placeholder", line, 17);
+    assert_eq!(errors, [placeholder(10), placeholder(12)]);
 }
 
 #[test]
@@ -62,7 +66,9 @@ fn the_proposals_example_is_taken_and_each_slip_in_it_is_named() {
     let text = std::fs::read_to_string(here("tests/proposal.yaml")).expect("the example");
     let parsed = read(&text);
     assert_eq!(found(&parsed, Severity::Error), []);
-    assert_eq!(found(&parsed, Severity::Warning), []);
+    // It is "password".
+    let weak = [("password-weak", 6, 17)];
+    assert_eq!(found(&parsed, Severity::Warning), weak);
     let line_of = |part: &str| {
         1 + text
             .lines()

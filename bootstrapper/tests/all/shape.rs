@@ -4,7 +4,7 @@ use crate::support::{read, with};
 use cluster_bootstrapper::Parsed;
 use cluster_bootstrapper::diagnostic::Severity;
 
-const USERS: &str = "  users: [{username: root, password: c2VjcmV0}]\n";
+const USERS: &str = "  users: [{username: root, password: Zm9yIHRoaXMgdGVzdA==}]\n";
 
 fn with_spec(spec: &str) -> Parsed {
     with(USERS, &format!("{{{spec}}}"))
@@ -184,7 +184,7 @@ fn a_value_that_was_left_out_is_as_if_its_key_were_not_there() {
 fn a_whole_number_has_32_bits_and_no_sign() {
     let code = |replicas: &str| {
         let text = format!(
-            "operatingSystem: {{users: [{{username: root, password: c2VjcmV0}}]}}\nkubernetes: {{kind: \
+            "operatingSystem: {{users: [{{username: root, password: Zm9yIHRoaXMgdGVzdA==}}]}}\nkubernetes: {{kind: \
              RKE2ControlPlaneTemplate, apiVersion: controlplane.cluster.x-k8s.io/v1beta1, \
              spec: {{template: {{spec: {{replicas: {replicas}}}}}}}}}\n"
         );

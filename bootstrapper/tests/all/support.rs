@@ -1,7 +1,8 @@
 //! What the tests of several subjects need: config-files from their parts, findings as tuples, runs of the program.
 
 use cluster_bootstrapper::diagnostic::Severity;
-use cluster_bootstrapper::install::{Owners, Root, install};
+use cluster_bootstrapper::install::{Machine, Owners, Root, plan};
+use cluster_bootstrapper::values::Password;
 use cluster_bootstrapper::{FirstBoot, ParseOptions, Parsed, parse};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -60,7 +61,10 @@ pub fn install_into(root: &Path, os: &str) -> Result<(), String> {
     let config = parsed.config;
     let config = config.ok_or_else(|| format!("{:?}", parsed.diagnostics))?;
     let root = Root::open(root, owners()).map_err(|error| error.to_string())?;
-    install(&config, &root).map_err(|error| error.to_string())
+    let machine = Machine::new(None).map_err(|error| error.to_string())?;
+    let plan = plan(&config, &machine, &root).map_err(|error| error.to_string())?;
+    plan.carry_out(&root).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// The text of a file in a root tree.
@@ -92,6 +96,19 @@ pub fn rendered(parsed: &Parsed) -> String {
 /// A path in the crate's folder.
 pub fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The sample as a user fills it in: with a password in the place of each placeholder.
+pub fn sample() -> String {
+    let text = std::fs::read_to_string(here("../configs/config-file.yaml")).expect("the sample");
+    text.replace(Password::PLACEHOLDER, "Zm9yIHRoaXMgdGVzdA==")
+}
+
+/// A file with the [`sample`].
+pub fn sample_file() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("temporary file");
+    std::fs::write(file.path(), sample()).expect("written");
+    file
 }
 
 /// Compares with a file below `tests/`, which `UPDATE_GOLDEN` writes anew.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const HEAD: &str = "operatingSystem: {users: [{username: a, password: YQ==}]}\nkubernetes:\n  kind: \
+const HEAD: &str = "operatingSystem: {users: [{username: a, password: Zm9yIHRoaXMgdGVzdA==}]}\nkubernetes:\n  kind: \
     KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n";
 const GOOD: &str = "  spec: {template: {spec: {}}}\n";
 const WRONG: &str = "  spec: {template: {spec: {foo: 1}}}\n";

@@ -33,7 +33,7 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
             key.clone(),
             format!("/etc/environment sets {name}"),
             &line,
-            Probe::shell("cat /etc/environment"),
+            Probe::shell("set -a; . /etc/environment; env"),
             has_line(&line),
         ));
         all.push(Expectation::new(

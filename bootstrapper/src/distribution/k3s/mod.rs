@@ -132,6 +132,10 @@ impl Distribution for KThreesControlPlaneTemplate {
         let text = include_str!("scripts/install-k3s.sh");
         ("install-k3s.sh", text.to_owned())
     }
+
+    fn made(&self) -> Vec<&'static str> {
+        vec!["/etc/systemd/system/k3s.service"]
+    }
 }
 
 impl KThreesControlPlaneTemplate {

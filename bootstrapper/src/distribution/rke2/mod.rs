@@ -38,6 +38,8 @@ const FACTS: Facts = Facts {
 
 const DATA_DIR: &str = "/var/lib/rancher/rke2";
 const CLUSTER_DOMAIN: &str = "cluster.local";
+/// Kernel parameters of a CIS profile.
+const SYSCTL: &str = "/etc/sysctl.d/90-rke2-cis.conf";
 /// Networks of pods and services, which the template cannot change: Cluster API has them in the Cluster object.
 const PODS: &str = "10.42.0.0/16";
 const SERVICES: &str = "10.43.0.0/16";
@@ -106,8 +108,14 @@ impl Distribution for Rke2ControlPlaneTemplate {
         };
         let text = include_str!("scripts/install-rke2.sh")
             .replace("@CHECKSUM@", checksum.map_or("", |sum| sum.as_str()))
-            .replace("@CIS@", cis);
+            .replace("@CIS@", cis)
+            .replace("@SYSCTL@", SYSCTL);
         ("install-rke2.sh", text)
+    }
+
+    fn made(&self) -> Vec<&'static str> {
+        let profile = &self.spec().agent_config.cis_profile;
+        profile.iter().map(|_| SYSCTL).collect()
     }
 }
 

@@ -5,6 +5,8 @@ mod node_errors;
 mod operating_system;
 mod told;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cluster_bootstrapper::diagnostic::Severity;
 use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use errors::SPEC_ERRORS;
@@ -15,7 +17,7 @@ use told::{ACCEPTED, HELP, MESSAGES};
 /// A valid head; what follows begins at line 9, inside `spec.template.spec`.
 const HEAD: &str = "version: 1.0
 operatingSystem:
-  users: [{username: root, password: c2VjcmV0}]
+  users: [{username: root, password: Zm9yIHRoaXMgdGVzdA==}]
 kubernetes:
   kind: KThreesControlPlaneTemplate
   apiVersion: controlplane.cluster.x-k8s.io/v1beta2
@@ -144,7 +146,7 @@ fn warns_of_an_owner_that_the_node_may_not_have() {
     for name in ["plant", "plant:root", "root:plant"] {
         finds(&owner(name), Severity::Warning, "file-owner-unknown", 9, 31);
     }
-    let user = "  users: [{username: plant, password: YQ==}]\n";
+    let user = "  users: [{username: plant, password: Zm9yIHRoaXMgdGVzdA==}]\n";
     let parsed = crate::support::with(user, "{files: [{path: /etc/a, owner: 'plant:plant'}]}");
     assert!(parsed.diagnostics.is_empty(), "{:#?}", parsed.diagnostics);
 }
@@ -164,7 +166,7 @@ fn warns_when_nobody_can_log_in() {
 fn does_not_say_that_nobody_can_log_in_when_the_way_in_was_refused() {
     for os in [
         "  users: [{username: a, password: '?'}]\n",
-        "  users: [{username: A, password: YQ==}]\n",
+        "  users: [{username: A, password: Zm9yIHRoaXMgdGVzdA==}]\n",
         "  sshKey: ssh-dss AAAAB3NzaC1kc3M=\n",
         "  sshKeys: x\n  sshKey: [x]\n",
     ] {
@@ -176,8 +178,41 @@ fn does_not_say_that_nobody_can_log_in_when_the_way_in_was_refused() {
 }
 
 #[test]
+fn warns_of_a_password_that_is_guessed_soon() {
+    for (password, reason) in [
+        ("change-me", "is one that is tried first"),
+        ("Password", "is one that is tried first"),
+        ("pass word!", "is one that is tried first"),
+        ("Plant-Operator", "is one that is tried first"),
+        ("n7%Qz1x", "has fewer than 8 characters"),
+    ] {
+        let encoded = STANDARD.encode(password);
+        let parsed = with_os(&format!(
+            "  users: [{{username: plant-operator, password: \"{encoded}\"}}]\n"
+        ));
+        finds(&parsed, Severity::Warning, "password-weak", 2, 48);
+        let message = &parsed.diagnostics[0].message;
+        assert!(message.ends_with(reason), "{password}: {message}");
+        assert!(!crate::support::rendered(&parsed).contains(password));
+    }
+    for password in ["n7%Qz1xy", "four words in a row"] {
+        let encoded = STANDARD.encode(password);
+        let parsed = with_os(&format!(
+            "  users: [{{username: plant-operator, password: \"{encoded}\"}}]\n"
+        ));
+        assert_eq!(parsed.diagnostics, [], "{password}");
+    }
+}
+
+#[test]
+fn the_placeholder_of_a_password_is_refused() {
+    let parsed = with_os("  users: [{username: plant, password: CHANGE-ME}]\n");
+    finds(&parsed, Severity::Error, "password-placeholder", 2, 39);
+}
+
+#[test]
 fn notes_a_password_that_ends_in_a_line_break() {
-    let parsed = with_os("  users: [{username: a, password: cGFzc3dvcmQK}]\n");
+    let parsed = with_os("  users: [{username: a, password: Zm9yIHRoaXMgdGVzdAo=}]\n");
     finds(&parsed, Severity::Note, "password-newline", 2, 35);
 }
 

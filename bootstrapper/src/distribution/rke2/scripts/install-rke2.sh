@@ -28,8 +28,8 @@ prepare_cis() {
         useradd --system --no-create-home --user-group --shell /usr/sbin/nologin etcd || return 1
     for folder in /usr/local/share /usr/share /opt/rke2/share; do
         [ -e "$folder/rke2/rke2-cis-sysctl.conf" ] || continue
-        cp "$folder/rke2/rke2-cis-sysctl.conf" /etc/sysctl.d/90-rke2-cis.conf &&
-            sysctl --load=/etc/sysctl.d/90-rke2-cis.conf
+        cp "$folder/rke2/rke2-cis-sysctl.conf" @SYSCTL@ &&
+            sysctl --load=@SYSCTL@
         return
     done
     echo "emts: RKE2's rke2-cis-sysctl.conf is in none of its folders" >&2
