@@ -10,6 +10,8 @@ use crate::yaml::{Kind, NodeId, Pointer, Tree};
 const HIDDEN: &str = "(hidden)";
 /// Most values that the messages of one diagnostic are compared with.
 const MAX_VALUES: usize = 200;
+/// Most nodes that are looked through for them.
+const MAX_NODES: usize = 2000;
 /// Shortest word without quotes that is compared.
 const SHORTEST: usize = 4;
 
@@ -34,7 +36,8 @@ pub(super) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
         let at = Pointer::from(diagnostic.pointer.as_str());
         let mut values = vec![];
         if let Some(id) = tree.find(&at) {
-            collect(tree, id, &diagnostic.pointer, &mut values);
+            let mut left = MAX_NODES;
+            collect(tree, id, &diagnostic.pointer, &mut left, &mut values);
         }
         for value in values {
             diagnostic.message = without(&diagnostic.message, value);
@@ -49,10 +52,17 @@ pub(super) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
     }
 }
 
-fn collect<'t>(tree: &'t Tree, id: NodeId, pointer: &str, values: &mut Vec<&'t str>) {
-    if values.len() >= MAX_VALUES {
+fn collect<'t>(
+    tree: &'t Tree,
+    id: NodeId,
+    pointer: &str,
+    left: &mut usize,
+    values: &mut Vec<&'t str>,
+) {
+    if values.len() >= MAX_VALUES || *left == 0 {
         return;
     }
+    *left -= 1;
     match &tree.node(id).kind {
         Kind::Scalar { text, .. } if pointer.ends_with("/content") => {
             let of =
@@ -66,7 +76,7 @@ fn collect<'t>(tree: &'t Tree, id: NodeId, pointer: &str, values: &mut Vec<&'t s
         }
         Kind::Sequence(items) => {
             for item in items {
-                collect(tree, *item, pointer, values);
+                collect(tree, *item, pointer, left, values);
             }
         }
         Kind::Mapping(entries) => {
@@ -78,6 +88,7 @@ fn collect<'t>(tree: &'t Tree, id: NodeId, pointer: &str, values: &mut Vec<&'t s
                     tree,
                     entry.value,
                     &format!("{pointer}/{}", entry.key),
+                    left,
                     values,
                 );
             }

@@ -94,6 +94,10 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, choices: &[&Value], entry: &Entry, place: &Place) {
+        let value = &self.tree.node(entry.value).span;
+        if !self.is_looked_at(&entry.key_span) && !self.is_looked_at(value) {
+            return;
+        }
         let inner = property(choices, &entry.key);
         let fixed = |choice: &&Value| {
             choice

@@ -175,7 +175,7 @@ fn told_of_old(text: &str) -> String {
 /// How many files are tried: the nightly run says more.
 fn tries() -> u64 {
     let set = std::env::var("EMTS_MUTATIONS").ok();
-    set.map_or(3_000, |number| number.parse().expect("a number"))
+    set.map_or(2_000, |number| number.parse().expect("a number"))
 }
 
 #[track_caller]

@@ -17,41 +17,54 @@ impl Severity {
     }
 }
 
+/// Escape sequences; empty without colour.
+#[derive(Default)]
+struct Colours {
+    bold: &'static str,
+    tint: &'static str,
+    blue: &'static str,
+    reset: &'static str,
+}
+
 impl Diagnostic {
-    /// Renders the finding with its source line, a caret and the help.
+    /// Renders the diagnostic with its source line, a caret and the help.
     pub fn render(&self, file: &str, source: &str, colour: bool) -> String {
-        let (bold, tint, blue, reset) = if colour {
-            ("\x1b[1m", self.severity.colour(), "\x1b[1;34m", "\x1b[0m")
-        } else {
-            ("", "", "", "")
-        };
-        let mut out = String::new();
-        let severity = self.severity.as_str();
-        let _ = writeln!(
-            out,
-            "{tint}{severity}[{}]{reset}{bold}: {}{reset}",
-            self.code, self.message
-        );
+        let Colours {
+            bold,
+            tint,
+            blue,
+            reset,
+        } = self.colours(colour);
+        let (severity, code, message) = (self.severity.as_str(), self.code, &self.message);
         let width = self.line.to_string().len();
-        let _ = writeln!(
-            out,
-            "{:width$}{blue}-->{reset} {file}:{}:{}",
-            "", self.line, self.column
-        );
+        let (line, column) = (self.line, self.column);
+        format!(
+            "{tint}{severity}[{code}]{reset}{bold}: {message}{reset}\n\
+             {:width$}{blue}-->{reset} {file}:{line}:{column}\n{}",
+            "",
+            self.snippet(source, colour)
+        )
+    }
+
+    /// What stands below the message: the source line, a caret and the help.
+    pub fn snippet(&self, source: &str, colour: bool) -> String {
+        let Colours {
+            bold,
+            tint,
+            blue,
+            reset,
+        } = self.colours(colour);
+        let line = self.line;
+        let width = line.to_string().len();
+        let mut out = String::new();
         if let Some((before, marked, after)) = self.source_line(source) {
-            let line = self.line;
-            let _ = writeln!(out, "{blue}{:width$} |{reset}", "");
-            let _ = writeln!(out, "{blue}{line} |{reset} {before}{marked}{after}");
-            let indent: String = before
-                .chars()
-                .map(|c| if c == '\t' { '\t' } else { ' ' })
-                .collect();
+            let indent = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' });
+            let indent: String = indent.collect();
             let carets = "^".repeat(marked.chars().count().max(1));
-            let _ = writeln!(
-                out,
-                "{blue}{:width$} |{reset} {indent}{tint}{carets}{reset}",
-                ""
-            );
+            let bar = format!("{blue}{:width$} |{reset}", "");
+            let _ = writeln!(out, "{bar}");
+            let _ = writeln!(out, "{blue}{line} |{reset} {before}{marked}{after}");
+            let _ = writeln!(out, "{bar} {indent}{tint}{carets}{reset}");
         }
         if let Some(help) = &self.help {
             let _ = writeln!(
@@ -61,6 +74,19 @@ impl Diagnostic {
             );
         }
         out
+    }
+
+    fn colours(&self, wanted: bool) -> Colours {
+        let tint = self.severity.colour();
+        match wanted {
+            true => Colours {
+                bold: "\x1b[1m",
+                tint,
+                blue: "\x1b[1;34m",
+                reset: "\x1b[0m",
+            },
+            false => Colours::default(),
+        }
     }
 
     /// The source line cut into what is before, under and after the span, control characters removed.

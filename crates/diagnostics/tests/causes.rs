@@ -83,6 +83,14 @@ fn a_large_text_with_an_error_at_its_end_is_read_only_a_few_times() {
 }
 
 #[test]
+fn a_line_of_very_many_dashes_or_quotes_is_no_trouble() {
+    for part in ["- ", "\\\"", "[", "'"] {
+        let text = format!("{{a: \"{}\n: [", part.repeat(200_000));
+        assert!(load(&text).is_err());
+    }
+}
+
+#[test]
 fn what_is_said_never_quotes_the_text() {
     for text in [
         "hunter2\nb: c\n",

@@ -104,10 +104,8 @@ pub fn assemble(request: &Request) -> Result<Report> {
     )?;
     for (part, piece) in parts.iter().zip(&plan.pieces) {
         let position = unpack::position(piece);
-        warnings.extend(part.warnings.iter().map(|message| Diagnostic {
-            position,
-            message: format!("{}: {message}", part.name),
-        }));
+        let warning = |message| Diagnostic::new(position, format!("{}: {message}", part.name));
+        warnings.extend(part.warnings.iter().map(warning));
     }
     let tar = request
         .tar
@@ -166,10 +164,7 @@ pub fn check(request: &Request) -> Result<Vec<Diagnostic>> {
 pub fn references(definitions: &[PathBuf]) -> Result<Vec<String>> {
     let (definition, _) = read(definitions)?;
     let named = definition.images().map(|(reference, position)| {
-        oci::canonical(reference).map_err(|error| Diagnostic {
-            position,
-            message: error.to_string(),
-        })
+        oci::canonical(reference).map_err(|error| Diagnostic::new(position, error.to_string()))
     });
     let mut references = named
         .collect::<Result<Vec<_>, _>>()
@@ -236,8 +231,13 @@ pub fn opaque_folders(request: &Request) -> Result<BTreeSet<String>> {
 
 fn refused(paths: &[PathBuf], mut errors: Vec<Diagnostic>) -> Error {
     errors.sort_by_key(|error| error.position);
+    // Read again for the lines that are shown; what cannot be read is shown without them.
+    let sources = paths
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap_or_default());
     Error::Definition {
         paths: paths.into(),
+        sources: sources.collect(),
         diagnostics: errors,
     }
 }

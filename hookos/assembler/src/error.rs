@@ -36,18 +36,24 @@ pub enum Error {
         reason: String,
     },
     /// The definition is refused; every error is listed with line and column.
-    #[error("{}", lines(paths, diagnostics))]
+    #[error("{}", lines(paths, sources, diagnostics))]
     Definition {
         /// The YAML files.
         paths: Vec<PathBuf>,
+        /// Their texts.
+        sources: Vec<String>,
         /// Their errors, in the files' order.
         diagnostics: Vec<Diagnostic>,
     },
 }
 
-fn lines(paths: &[PathBuf], diagnostics: &[Diagnostic]) -> String {
-    let lines: Vec<String> = diagnostics.iter().map(|it| located(paths, it)).collect();
-    lines.join("\n")
+fn lines(paths: &[PathBuf], sources: &[String], diagnostics: &[Diagnostic]) -> String {
+    let shown = |it: &Diagnostic| {
+        let source = sources.get(it.position.file).map_or("", String::as_str);
+        format!("{}\n{}", located(paths, it), it.snippet(source))
+    };
+    let shown: Vec<String> = diagnostics.iter().map(shown).collect();
+    shown.concat().trim_end().to_owned()
 }
 
 /// A diagnostic behind the path of its file, in the form that editors jump to.

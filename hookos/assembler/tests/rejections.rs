@@ -35,7 +35,10 @@ fn warnings(yaml: &str) -> Vec<String> {
 #[test]
 fn unknown_keys_at_every_level() {
     refuses(&[
-        ("kernal: {}\n", &["hook-os.yaml:1:1:", "no key `kernal`"]),
+        (
+            "kernal: {}\n",
+            &["hook-os.yaml:1:1:", "unknown key `kernal`"],
+        ),
         (
             "kernel:\n  image: i:1\n  binry: x\n",
             &[":3:3:", "kernel", "`binry`"],
@@ -51,6 +54,19 @@ fn unknown_keys_at_every_level() {
         ("files:\n  - {path: a, content: x}\n", &["`content`"]),
         ("volumes:\n  - {name: a, read: true}\n", &["`read`"]),
     ]);
+}
+
+#[test]
+fn a_mistyped_key_is_shown_in_its_line_and_is_not_missing_as_well() {
+    let message = bench().refuse("services:\n  - name: s\n    imgae: i:1\n");
+    let shown = "service: unknown key `imgae`\n  |\n3 |     imgae: i:1\n  |     ^^^^^\n  = help: did you mean `image`?";
+    assert!(message.ends_with(shown), "{message}");
+}
+
+#[test]
+fn a_file_that_is_no_yaml_is_told_where_that_began() {
+    let message = bench().refuse("services:\n  - name: \"s\n    image: i:1\nfiles: []\n");
+    assert!(message.contains(":2:11: the quote"), "{message}");
 }
 
 #[test]
@@ -91,7 +107,7 @@ fn values_of_the_wrong_type() {
 #[test]
 fn all_errors_come_in_one_run() {
     let message = bench().refuse("a: 1\nb: 2\nservices:\n  - {name: s, image: 'none:1'}\n");
-    assert_eq!(message.lines().count(), 2, "{message}");
+    assert_eq!(message.matches("unknown key").count(), 2, "{message}");
 }
 
 #[test]
@@ -113,9 +129,12 @@ fn names_and_required_keys() {
     refuses(&[
         (
             "services:\n  - {image: 'i:1'}\n",
-            &["service has no `name`"],
+            &["service: the key `name` is missing"],
         ),
-        ("services:\n  - {name: s}\n", &["service has no `image`"]),
+        (
+            "services:\n  - {name: s}\n",
+            &["service: the key `image` is missing"],
+        ),
         (
             "services:\n  - {name: s, image: 'i:1'}\n  - {name: s, image: 'i:1'}\n",
             &[":3:5:", "used twice"],

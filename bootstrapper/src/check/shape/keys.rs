@@ -1,12 +1,14 @@
 //! Keys that are unknown, that stand in a wrong place, or that are missing.
 
 use super::{Shape, fixed_texts, homes, homes::Homes};
+use crate::SCHEMA;
 use crate::diagnostic::Severity;
 use crate::schema::{alternatives, kind_of, takes};
 use crate::secrets;
 use crate::text::{closest, listed, odd_character};
 use crate::yaml::{Entry, Kind, NodeId, Pointer};
 use serde_json::Value;
+use std::sync::LazyLock;
 
 /// A mapping whose keys are looked at.
 pub struct Mapping<'m> {
@@ -136,14 +138,18 @@ impl<'a> Shape<'a> {
         explained
     }
 
-    fn homes(&self) -> Homes {
+    /// The places of all keys in a document of its distribution, which are the same for every one.
+    fn homes(&self) -> &'static Homes {
+        static K3S: LazyLock<Homes> =
+            LazyLock::new(|| Homes::new(&SCHEMA, "KThreesControlPlaneTemplate"));
+        static RKE2: LazyLock<Homes> =
+            LazyLock::new(|| Homes::new(&SCHEMA, "RKE2ControlPlaneTemplate"));
         let at = Pointer::from("/kubernetes");
         let kind = self.tree.find(&at).and_then(|id| self.kind(id));
-        let rke2 = kind.filter(|kind| kind == "RKE2ControlPlaneTemplate");
-        Homes::new(
-            self.root,
-            rke2.as_deref().unwrap_or("KThreesControlPlaneTemplate"),
-        )
+        match kind.as_deref() {
+            Some("RKE2ControlPlaneTemplate") => &RKE2,
+            _ => &K3S,
+        }
     }
 
     /// A known key of the mapping that is free and nearly the same.

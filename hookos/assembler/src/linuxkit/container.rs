@@ -6,7 +6,7 @@ use crate::oci::Image;
 
 use super::decode::Fields;
 use super::definition::{ContainerSection, VolumeSection};
-use super::diagnostic::{Diagnostics, Position};
+use super::diagnostic::{Diagnostic, Diagnostics, Position};
 use super::fields::ImageFields;
 use super::files::Ids;
 use super::merge::{LABEL, Merged, merge};
@@ -51,7 +51,7 @@ fn label_fields(
     let what = format!("label {LABEL} of {}", image.reference);
     let mut inner = Diagnostics::default();
     let fields = match node::parse(text) {
-        Err((_, message)) => {
+        Err(Diagnostic { message, .. }) => {
             inner.error(Position::default(), format!("{what}: {message}"));
             ImageFields::default()
         }

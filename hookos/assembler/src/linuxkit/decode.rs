@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Position;
 use super::diagnostic::Diagnostics;
 use super::node::{Node, Value};
+use diagnostics::text::{closest, listed};
 
 /// A mapping being decoded. Call [`Fields::finish`] when all known keys have been asked for.
 pub struct Fields<'a> {
@@ -12,6 +13,9 @@ pub struct Fields<'a> {
     pub position: Position,
     what: String,
     entries: Vec<(&'a str, Position, &'a Node, bool)>,
+    /// The keys that were asked for, and those of them that must be there and are not.
+    known: Vec<String>,
+    missing: Vec<String>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -48,12 +52,15 @@ impl<'a> Fields<'a> {
             position: node.position,
             what: what.into(),
             entries,
+            known: vec![],
+            missing: vec![],
             diagnostics,
         })
     }
 
     /// The value of a key, with the mapping's diagnostics.
     pub fn get(&mut self, key: &str) -> Option<(&'a Node, &mut Diagnostics)> {
+        self.known.push(key.to_owned());
         let entry = self.entries.iter_mut().find(|entry| entry.0 == key)?;
         entry.3 = true;
         Some((entry.2, self.diagnostics))
@@ -89,8 +96,7 @@ impl<'a> Fields<'a> {
     /// A text that must be there.
     pub fn required(&mut self, key: &str) -> Option<String> {
         if !self.entries.iter().any(|entry| entry.0 == key) {
-            let message = format!("{} has no `{key}`", self.what);
-            self.error(message);
+            self.missing.push(key.to_owned());
         }
         self.string(key)
     }
@@ -141,13 +147,25 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that nobody asked for, and those that are missing and were not mistyped.
     pub fn finish(self) {
-        for (key, position, _, used) in &self.entries {
-            if !used {
-                self.diagnostics
-                    .error(*position, format!("{} has no key `{key}`", self.what));
-            }
+        let mut mistyped = vec![];
+        for (key, position, _, _) in self.entries.iter().filter(|entry| !entry.3) {
+            let free = |known: &&str| !self.entries.iter().any(|entry| entry.0 == *known);
+            let known = self.known.iter().map(String::as_str);
+            let near = closest(key, known.clone().filter(free));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known keys here: {}", listed(known)),
+            };
+            mistyped.extend(near);
+            let message = format!("{}: unknown key `{key}`", self.what);
+            self.diagnostics.error_with_help(*position, message, help);
+        }
+        let missing = self.missing.iter().map(String::as_str);
+        for key in missing.filter(|key| !mistyped.contains(key)) {
+            let message = format!("{}: the key `{key}` is missing", self.what);
+            self.diagnostics.error(self.position, message);
         }
     }
 }

@@ -189,8 +189,9 @@ impl Definition {
         }
         let mut root = match node::parse(text) {
             Ok(root) => root,
-            Err((position, message)) => {
-                diagnostics.error(Position { file, ..position }, message);
+            Err(mut error) => {
+                error.position.file = file;
+                diagnostics.errors.push(error);
                 return None;
             }
         };

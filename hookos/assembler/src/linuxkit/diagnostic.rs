@@ -1,6 +1,7 @@
 //! Errors and warnings with their place in the YAML file.
 
 use std::fmt;
+use std::ops::Range;
 
 /// A place in a YAML file; line and column count from 1, and are 0 where there is no place (an
 /// image's label).
@@ -21,6 +22,54 @@ pub struct Diagnostic {
     pub position: Position,
     /// What and why.
     pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// One without help.
+    pub fn new(position: Position, message: impl Into<String>) -> Self {
+        Self {
+            position,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The line of the file with a mark below the place, and the help; empty without a place.
+    pub(crate) fn snippet(&self, source: &str) -> String {
+        let shown = diagnostics::diagnostic::Diagnostic {
+            severity: diagnostics::diagnostic::Severity::Error,
+            code: "",
+            pointer: String::new(),
+            line: usize::try_from(self.position.line).unwrap_or_default(),
+            column: usize::try_from(self.position.column).unwrap_or_default(),
+            message: String::new(),
+            help: self.help.clone(),
+            span: self.span(source),
+            hidden: vec![],
+        };
+        match shown.line {
+            0 => String::new(),
+            _ => shown.snippet(source, false),
+        }
+    }
+
+    /// The word at the place, as a byte range.
+    fn span(&self, source: &str) -> Range<usize> {
+        let line = usize::try_from(self.position.line.saturating_sub(1)).unwrap_or_default();
+        let start: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
+        let column = usize::try_from(self.position.column.saturating_sub(1)).unwrap_or_default();
+        let width = source[start..]
+            .chars()
+            .take(column)
+            .map(char::len_utf8)
+            .sum::<usize>();
+        let start = start + width;
+        let is_end = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '}' | ']');
+        let word = source[start..].find(is_end);
+        start..word.map_or(source.len(), |end| start + end)
+    }
 }
 
 impl fmt::Display for Diagnostic {
@@ -45,17 +94,24 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Notes an error.
     pub fn error(&mut self, position: Position, message: impl Into<String>) {
+        self.errors.push(Diagnostic::new(position, message));
+    }
+
+    /// Notes an error with what to do about it.
+    pub fn error_with_help(
+        &mut self,
+        position: Position,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.errors.push(Diagnostic {
-            position,
-            message: message.into(),
+            help: Some(help.into()),
+            ..Diagnostic::new(position, message)
         });
     }
 
     /// Notes a warning.
     pub fn warn(&mut self, position: Position, message: impl Into<String>) {
-        self.warnings.push(Diagnostic {
-            position,
-            message: message.into(),
-        });
+        self.warnings.push(Diagnostic::new(position, message));
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::Position;
+use super::{Diagnostic, Position};
+use diagnostics::yaml;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
@@ -61,8 +62,8 @@ impl Node {
 /// Reads one YAML document.
 ///
 /// # Errors
-/// The parser's message and the place it stopped at.
-pub fn parse(text: &str) -> Result<Node, (Position, String)> {
+/// Why it is not one, and where that began.
+pub fn parse(text: &str) -> Result<Node, Diagnostic> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         with_snippet: false,
@@ -75,7 +76,24 @@ pub fn parse(text: &str) -> Result<Node, (Position, String)> {
                 column: location.column(),
                 ..Position::default()
             });
-        (position, error.to_string())
+        syntax_error(text).unwrap_or_else(|| Diagnostic::new(position, error.to_string()))
+    })
+}
+
+/// The cause of an error of syntax; the parser above names the place where it stopped.
+fn syntax_error(text: &str) -> Option<Diagnostic> {
+    let error = yaml::load(text)
+        .err()
+        .filter(|error| error.code == "yaml-syntax")?;
+    let at = yaml::position_in(text, error.span.start);
+    let position = Position {
+        line: u64::try_from(at.line).unwrap_or_default(),
+        column: u64::try_from(at.column).unwrap_or_default(),
+        ..Position::default()
+    };
+    Some(Diagnostic {
+        help: error.help,
+        ..Diagnostic::new(position, error.message)
     })
 }
 
@@ -193,8 +211,8 @@ mod tests {
 
     #[test]
     fn a_key_given_twice_is_refused_with_its_place() {
-        let (position, _) = parse("a: 1\na: 2\n").unwrap_err();
-        assert_eq!(position.line, 2);
+        let error = parse("a: 1\na: 2\n").unwrap_err();
+        assert_eq!(error.position.line, 2);
     }
 
     #[test]

@@ -28,11 +28,10 @@ pub fn with_init(text: &str, images: &[String]) -> Result<String, Diagnostic> {
     out.push_str(&lines[rest..].concat());
     match init_of(&out) {
         Ok(init) if init == images => Ok(out),
-        _ => Err(Diagnostic {
-            position: root.position,
-            message: "its list `init` cannot be replaced: write it out at the top level, without anchors and merge keys"
-                .into(),
-        }),
+        _ => Err(Diagnostic::new(
+            root.position,
+            "its list `init` cannot be replaced: write it out at the top level, without anchors and merge keys",
+        )),
     }
 }
 
@@ -47,7 +46,7 @@ fn list(images: &[String], indent: &str) -> String {
 }
 
 fn parse(text: &str) -> Result<Node, Diagnostic> {
-    node::parse(text).map_err(|(position, message)| Diagnostic { position, message })
+    node::parse(text)
 }
 
 /// The images of the list, as they are written.
@@ -99,10 +98,10 @@ impl Section {
 fn entries(root: &Node) -> Result<&[(Node, Node)], Diagnostic> {
     match &root.value {
         Value::Map(entries) => Ok(entries),
-        other => Err(Diagnostic {
-            position: root.position,
-            message: format!("a LinuxKit file is a mapping, not {}", other.name()),
-        }),
+        other => Err(Diagnostic::new(
+            root.position,
+            format!("a LinuxKit file is a mapping, not {}", other.name()),
+        )),
     }
 }
 

@@ -193,7 +193,7 @@ fn scan(text: &str, mut until: impl FnMut(usize, usize) -> bool) -> Option<usize
     let (mut depth, mut at) = (0usize, 0);
     while let Some(c) = text[at..].chars().next() {
         match c {
-            '"' | '\'' => at += closing_quote(&text[at..], c).unwrap_or_default(),
+            '"' | '\'' => at += closing_quote(&text[at..], c)?,
             '{' | '[' => depth += 1,
             '}' | ']' => {
                 depth = depth.saturating_sub(1);
@@ -218,7 +218,7 @@ pub fn brackets(source: &str) -> Option<Suspect> {
     let mut at = first;
     while let Some(c) = source[at..].chars().next() {
         match c {
-            '"' => at += closing_quote(&source[at..], c).unwrap_or_default(),
+            '"' => at += closing_quote(&source[at..], c)?,
             '{' | '[' => open.push((at, c)),
             '}' | ']' => match open.pop() {
                 Some((_, opened)) if (opened == '{') == (c == '}') => {}

@@ -79,11 +79,11 @@ impl<'a> Line<'a> {
     }
 }
 
-fn behind_dashes(source: &str, body: Range<usize>) -> Range<usize> {
-    match source[body.clone()].strip_prefix("- ") {
-        Some(_) => behind_dashes(source, behind_space(source, body.start + 2..body.end)),
-        None => body,
+fn behind_dashes(source: &str, mut body: Range<usize>) -> Range<usize> {
+    while source[body.clone()].starts_with("- ") {
+        body = behind_space(source, body.start + 2..body.end);
     }
+    body
 }
 
 fn behind_space(source: &str, range: Range<usize>) -> Range<usize> {
