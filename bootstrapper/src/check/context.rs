@@ -7,8 +7,7 @@ use crate::distribution::joined::{FileId, Joined, Origin};
 use crate::distribution::{Distribution, Facts, Inside};
 use crate::model::File;
 use crate::report::Report;
-use crate::yaml::{Pointer, position_in};
-use std::ops::Range;
+use crate::yaml::Pointer;
 
 /// A config-file and its configuration of the distribution.
 pub(super) struct Context<'a> {
@@ -88,30 +87,5 @@ impl Report<'_> {
             }
             _ => self.found.add(self.tree, severity, code, &at, message),
         }
-    }
-
-    /// The byte range in the document of a part of a block text, whose lines are those of the document but for their
-    /// indentation; `None` for any other text.
-    fn inside_of(&self, at: &Pointer, content: &str, part: &Range<usize>) -> Option<Range<usize>> {
-        let source = self.tree.source();
-        let key = self.tree.entry(at)?.key_span.end;
-        let header = source.get(key..)?.lines().next()?;
-        if !header.trim_start_matches([':', ' ']).starts_with('|') {
-            return None;
-        }
-        let start = key + header.len() + 1;
-        let place = position_in(content, part.start);
-        let line = content.lines().nth(place.line - 1)?;
-        let lines = source.get(start..)?.split_inclusive('\n');
-        let before: usize = lines.clone().take(place.line - 1).map(str::len).sum();
-        let shown = lines
-            .skip(place.line - 1)
-            .map(|line| line.trim_end_matches(['\n', '\r']))
-            .next()?;
-        let indent = shown.strip_suffix(line)?;
-        let column = part.start - content[..part.start].rfind('\n').map_or(0, |at| at + 1);
-        let first = start + before + indent.len() + column;
-        let length = part.len().min(line.len().saturating_sub(column));
-        Some(first..first + length)
     }
 }

@@ -1,8 +1,7 @@
 //! Checks of `files` and `writeFiles`: what they hold, that none is there twice or is another's, and containerd
 //! templates in the right file.
 
-use crate::config_file::ConfigFile;
-use crate::distribution::joined::Joined;
+use super::context::Context;
 use crate::distribution::{Distribution, Facts};
 use crate::install::{PathRule, generated_paths};
 use crate::model::{Encoding, File, OperatingSystem};
@@ -25,15 +24,14 @@ pub(super) struct Others<'a> {
 }
 
 impl<'a> Others<'a> {
-    fn of(config: &'a ConfigFile, joined: &Joined) -> Self {
-        let distribution = config.kubernetes.distribution();
-        let disabled = joined.parts("disable").into_iter();
+    fn of(context: &Context<'a>) -> Self {
+        let disabled = context.joined.parts("disable").into_iter();
         let disabled = disabled.map(|part| part.text).collect();
         Self {
-            distribution,
-            facts: distribution.facts(),
+            distribution: context.distribution,
+            facts: context.facts,
             seen: BTreeMap::new(),
-            generated: generated_paths(config),
+            generated: generated_paths(context.config),
             disabled,
         }
     }
@@ -52,13 +50,17 @@ impl<'a> Others<'a> {
 
 impl Report<'_> {
     /// Checks the files that the installer writes, then those of the template.
-    pub(super) fn files(&mut self, config: &ConfigFile, joined: &Joined) {
+    pub(super) fn files(&mut self, context: &Context<'_>) {
+        let config = context.config;
         let os = &config.operating_system;
-        let mut others = Others::of(config, joined);
+        let mut others = Others::of(context);
         let section = Pointer::from("/operatingSystem/writeFiles");
         for (index, file) in os.write_files.iter().enumerate() {
             let name = format!("writeFiles[{index}]");
-            self.file(file, &section.join(index), name, &mut others);
+            let at = section.join(index);
+            self.file(file, &at, name, &mut others);
+            self.file_without_effect(file, &at, context);
+            self.manifest_content(file, &at, context);
         }
         let section = self.spec.join("files");
         for (index, file) in config.files().iter().enumerate() {
@@ -66,6 +68,8 @@ impl Report<'_> {
             self.file(file, &at, format!("files[{index}]"), &mut others);
             self.owner(file, os, &at);
             self.mode(file, &at);
+            self.file_without_effect(file, &at, context);
+            self.manifest_content(file, &at, context);
         }
     }
 

@@ -7,6 +7,8 @@ mod cluster_networks;
 mod commands;
 mod context;
 mod files;
+mod manifests;
+mod node_files;
 mod registries;
 mod registries_file;
 mod settings;
@@ -37,10 +39,11 @@ pub(crate) fn normalise(config: &mut ConfigFile, report: &mut Report<'_>) {
 pub(crate) fn meaning(config: &ConfigFile, report: &mut Report<'_>) {
     let context = Context::of(config);
     report.operating_system(&config.operating_system);
-    report.files(config, &context.joined);
+    report.files(&context);
     report.settings(&context);
     report.component_arguments(context.distribution);
     report.cluster_networks(&context);
+    report.cni(&context);
     context.distribution.check(report);
     report.registries(config);
     report.system(&context);

@@ -21,6 +21,18 @@ impl Report<'_> {
         }
         for (host, access) in &registries.configs {
             let at = at.join("configs").join(host);
+            let endpoints = registries
+                .mirrors
+                .values()
+                .flat_map(|mirror| &mirror.endpoints);
+            let hosts: Vec<&str> = endpoints.map(|url| host_of(url.as_str())).collect();
+            let is_mirrored = registries.mirrors.keys().any(|mirrored| mirrored == host);
+            if let Some(near) = other_port(host.as_str(), &hosts).filter(|_| !is_mirrored) {
+                let message = format!("no endpoint has this name: that of the same host is {near}");
+                self.warning("registry-unused", &at, message).help(format!(
+                    "name it {near}, with the port that the endpoint has"
+                ));
+            }
             if let Some(auth) = &access.auth {
                 self.registry_auth(auth, &at.join("auth"));
             }
@@ -40,6 +52,16 @@ impl Report<'_> {
     }
 
     fn mirror(&mut self, mirror: &Mirror, at: &Pointer) {
+        for (rule, to) in &mirror.rewrite {
+            if let Some(group) = rule.missing_group(to) {
+                let message =
+                    format!("the replacement names the group `{group}`, which `{rule}` has not");
+                self.error("rewrite-group", &at.join("rewrite").join(rule), message)
+                    .help(
+                        "put parentheses around what the group is to hold, such as ^rancher/(.*)",
+                    );
+            }
+        }
         if mirror.endpoints.is_empty() && !mirror.rewrite.is_empty() {
             self.error(
                 "registry-rewrite",
@@ -98,13 +120,37 @@ impl Report<'_> {
         ];
         for (key, path) in files {
             let Some(path) = path else { continue };
-            if !written(config).any(|file| file == path) {
+            // What is elsewhere can only be part of the OS image.
+            let may_be_written = ["/etc/", "/var/"]
+                .iter()
+                .any(|start| path.as_str().starts_with(start));
+            if may_be_written && !written(config).any(|file| file.as_str() == path.as_str()) {
                 let message = format!("{path} is not among the files of this config-file");
                 self.warning("registry-tls-file", &at.join(key), message)
                     .help("give it under `files` or `writeFiles`, unless the OS image has it: without it no image is pulled");
             }
         }
     }
+}
+
+/// Host and port of an endpoint.
+pub(super) fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// The endpoint that is the same host with another port, where none is the very same.
+pub(super) fn other_port<'a>(host: &str, endpoints: &[&'a str]) -> Option<&'a str> {
+    fn bare(text: &str) -> &str {
+        text.rsplit_once(':').map_or(text, |(name, _)| name)
+    }
+    if endpoints.contains(&host) {
+        return None;
+    }
+    endpoints
+        .iter()
+        .copied()
+        .find(|other| bare(other) == bare(host))
 }
 
 /// The paths of all files that the config-file writes.

@@ -4,7 +4,7 @@ use super::files::Others;
 use crate::model::File;
 use crate::report::Report;
 use crate::text::closest;
-use crate::values::{RewriteRule, TextValue as _};
+use crate::values::{RegistryHost, RewriteRule, TextValue as _};
 use crate::yaml::{Entry, Kind, Pointer, Tree, load};
 
 /// Top-level keys of registries.yaml; `auths` is the legacy one.
@@ -66,11 +66,19 @@ fn check_registries(tree: &Tree, of: &str) -> Result<(), Fault> {
         known(mapping(tree, &at, &name)?, MIRROR_KEYS, of)?;
         endpoints(tree, &at.join("endpoint"), &name)?;
         for entry in section_entries(tree, &at.join("rewrite"), &format!("{name}.rewrite"))? {
-            if let Err(complaint) = RewriteRule::parse(&entry.key) {
-                return Err((
+            let rule = RewriteRule::parse(&entry.key).map_err(|complaint| {
+                (
                     format!("{name}.rewrite: {}", complaint.message),
                     complaint.help,
-                ));
+                )
+            })?;
+            if let Kind::Scalar { text, .. } = &tree.node(entry.value).kind
+                && let Some(group) = rule.missing_group(text)
+            {
+                let reason = format!(
+                    "{name}.rewrite: the replacement names the group `{group}`, which `{rule}` has not"
+                );
+                return Err((reason, None));
             }
         }
     }
@@ -90,6 +98,11 @@ fn check_registries(tree: &Tree, of: &str) -> Result<(), Fault> {
 fn hosts(tree: &Tree, section: &str) -> Result<Vec<(Pointer, String)>, Fault> {
     let at = Pointer::root().join(section);
     let entries = section_entries(tree, &at, section)?;
+    for entry in entries {
+        if let Err(complaint) = RegistryHost::parse(&entry.key) {
+            return Err((format!("{section}: {}", complaint.message), complaint.help));
+        }
+    }
     let set = entries.iter().filter(|host| !tree.is_null(host.value));
     Ok(set
         .map(|host| (at.join(&host.key), format!("{section}.{}", host.key)))

@@ -1,6 +1,6 @@
 //! Private registries and mirrors: the short form of K3s' registries.yaml.
 
-use crate::values::{GuestPath, RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
+use crate::values::{FilePath, RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -71,15 +71,15 @@ pub struct RegistryTls {
     /// Certificate authority.
     #[serde(default)]
     #[schemars(extend("examples" = ["/etc/registry/ca.pem"]))]
-    pub ca_file: Option<GuestPath>,
+    pub ca_file: Option<FilePath>,
     /// Client certificate.
     #[serde(default)]
     #[schemars(extend("examples" = ["/etc/registry/client.pem"]))]
-    pub cert_file: Option<GuestPath>,
+    pub cert_file: Option<FilePath>,
     /// Key of the client certificate; give its file the permissions 0600.
     #[serde(default)]
     #[schemars(extend("examples" = ["/etc/registry/client.key"]))]
-    pub key_file: Option<GuestPath>,
+    pub key_file: Option<FilePath>,
     /// Accepts any certificate.
     #[serde(default)]
     pub insecure_skip_verify: bool,
@@ -121,7 +121,7 @@ impl Registries {
 impl RegistryConfig {
     fn to_json(&self) -> Value {
         let secret = |value: &Option<RegistrySecret>| value.as_ref().map(|s| s.reveal().to_owned());
-        let path = |value: &Option<GuestPath>| value.as_ref().map(ToString::to_string);
+        let path = |value: &Option<FilePath>| value.as_ref().map(ToString::to_string);
         let auth = self.auth.as_ref().map(|auth| {
             without_empty(json!({
                 "username": auth.username,

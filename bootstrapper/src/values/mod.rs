@@ -18,7 +18,7 @@ pub use kubernetes::{
     ConfigVersion, DomainName, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix, SubjectAltName,
 };
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
-pub use paths::{Command, FileMode, FileOwner, GuestPath};
+pub use paths::{Command, FileMode, FileOwner, FilePath, GuestPath};
 pub use registries::{RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
 pub use system::{InterfaceAddress, InterfaceName, MacAddress, NtpServer, UnitName};
 
@@ -181,6 +181,7 @@ formats!(
     DomainName,
     FileMode,
     FileOwner,
+    FilePath,
     GuestPath,
     HostName,
     InterfaceAddress,

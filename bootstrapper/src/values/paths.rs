@@ -2,9 +2,6 @@
 
 use super::{Complaint, TextValue, display_text, text_value};
 
-/// Where the conversion itself writes; a user's file there would be lost.
-pub const GENERATED_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-
 /// An absolute, normalised path below `/etc` or `/var`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GuestPath(String);
@@ -73,14 +70,33 @@ impl TextValue for GuestPath {
             )
             .help("files are limited to /etc and /var: the rest of the node is the read-only OS image"));
         }
-        if text == GENERATED_CONFIG {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An absolute path on the node, in any folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePath(String);
+
+impl TextValue for FilePath {
+    const FORMAT: &'static str = "file-path";
+    const DESCRIPTION: &'static str = "An absolute path, without `.` or `..`.";
+    const EXAMPLES: &'static [&'static str] = &["/var/lib/rancher/rke2/bin/kubelet"];
+    const PATTERN: &'static str = r"^/.*[^/]$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let steps = text.strip_prefix('/').map(|rest| rest.split('/'));
+        let normal = |mut steps: std::str::Split<'_, char>| {
+            steps.all(|step| !["", ".", ".."].contains(&step))
+        };
+        if !steps.is_some_and(normal) || text.chars().any(char::is_control) {
             return Err(Complaint::new(
-                "path-generated",
-                format!("{GENERATED_CONFIG} is generated from agentConfig and serverConfig"),
-            )
-            .help(
-                "put further settings into /etc/rancher/k3s/config.yaml.d/50-site.yaml; a plain \
-                 key there replaces a generated list, `key+` appends to it",
+                "file-path",
+                format!("`{text}` is not an absolute, normalised path"),
             ));
         }
         Ok(Self(text.to_owned()))
@@ -211,5 +227,5 @@ impl TextValue for Command {
     }
 }
 
-text_value!(GuestPath, FileMode, FileOwner, Command);
-display_text!(GuestPath, FileMode, FileOwner, Command);
+text_value!(GuestPath, FilePath, FileMode, FileOwner, Command);
+display_text!(GuestPath, FilePath, FileMode, FileOwner, Command);

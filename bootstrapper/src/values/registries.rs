@@ -43,20 +43,23 @@ pub struct RegistryUrl(String);
 
 impl TextValue for RegistryUrl {
     const FORMAT: &'static str = "registry-url";
-    const DESCRIPTION: &'static str = "URL of a registry: http or https, host, port, path.";
+    const DESCRIPTION: &'static str =
+        "URL of a registry: http or https, host, port, path; https where no scheme is given.";
     const EXAMPLES: &'static [&'static str] = &["https://mirror.example.com:5000"];
-    const PATTERN: &'static str = r"^https?://[^\s]+$";
+    const PATTERN: &'static str = r"^(https?://)?[^\s]+$";
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         // The text may have a password in it, so it is not shown.
         let bad = |reason: &str| {
             Complaint::new("registry-url", format!("not a registry's URL: {reason}"))
-                .help("write https://host[:port][/path]; K3s skips what it cannot parse")
+                .help("write https://host[:port][/path]")
         };
-        let rest = text
-            .strip_prefix("https://")
-            .or_else(|| text.strip_prefix("http://"))
-            .ok_or_else(|| bad("it does not begin with https:// or http://"))?;
+        // K3s reads one without a scheme as https (pkg/agent/containerd, getHostConfigs).
+        let rest = match text.split_once("://") {
+            Some(("http" | "https", rest)) => rest,
+            Some(_) => return Err(bad("its scheme is neither https nor http")),
+            None => text,
+        };
         if !text.chars().all(|c| c.is_ascii_graphic()) || text.contains('@') {
             return Err(bad(
                 "it has a space, a user or a character that is not ASCII",
@@ -75,6 +78,63 @@ impl TextValue for RegistryUrl {
 /// A regular expression of Go over the repository part of an image's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RewriteRule(String);
+
+impl RewriteRule {
+    /// The first group that a replacement names and the expression has not, as Go's regexp.Expand reads names: `$1`,
+    /// `${1}`, `$name`, the longest that is one.
+    pub(crate) fn missing_group(&self, replacement: &str) -> Option<String> {
+        let ast = regex_syntax::ast::parse::Parser::new()
+            .parse(&self.0)
+            .ok()?;
+        let mut groups = Groups::default();
+        regex_syntax::ast::visit(&ast, &mut groups).ok()?;
+        let mut rest = replacement;
+        while let Some((_, after)) = rest.split_once('$') {
+            rest = after;
+            if let Some(escaped) = rest.strip_prefix('$') {
+                rest = escaped;
+                continue;
+            }
+            let bare = rest.strip_prefix('{').unwrap_or(rest);
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let name = &bare[..bare.find(|c| !is_name(c)).unwrap_or(bare.len())];
+            let known = match name.parse::<usize>() {
+                Ok(number) => number <= groups.count,
+                Err(_) => groups.names.iter().any(|known| known == name),
+            };
+            if !name.is_empty() && !known {
+                return Some(name.to_owned());
+            }
+        }
+        None
+    }
+}
+
+/// The groups of a regular expression.
+#[derive(Default)]
+struct Groups {
+    count: usize,
+    names: Vec<String>,
+}
+
+impl regex_syntax::ast::Visitor for &mut Groups {
+    type Output = ();
+    type Err = ();
+
+    fn finish(self) -> Result<(), ()> {
+        Ok(())
+    }
+
+    fn visit_pre(&mut self, ast: &regex_syntax::ast::Ast) -> Result<(), ()> {
+        if let regex_syntax::ast::Ast::Group(group) = ast {
+            self.count += usize::from(group.is_capturing());
+            if let regex_syntax::ast::GroupKind::CaptureName { name, .. } = &group.kind {
+                self.names.push(name.name.clone());
+            }
+        }
+        Ok(())
+    }
+}
 
 impl TextValue for RewriteRule {
     const FORMAT: &'static str = "rewrite-rule";
@@ -130,7 +190,9 @@ impl TextValue for RegistrySecret {
     const NUMERIC: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
-        if text.is_empty() || text.chars().any(char::is_control) {
+        // Some registries take a key file of several lines; K3s writes what it is given in quotes.
+        let odd = |c: char| c.is_control() && !"\n\r\t".contains(c);
+        if text.is_empty() || text.chars().any(odd) {
             return Err(Complaint::new(
                 "registry-secret",
                 "the credential is empty or has a control character",

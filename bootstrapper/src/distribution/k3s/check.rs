@@ -80,7 +80,8 @@ impl Report<'_> {
             .kubelet_args
             .iter()
             .position(|arg| arg.key_value() == ("cloud-provider", "external"));
-        if server.disable_cloud_controller != Some(true) || !(by_name || by_arg.is_some()) {
+        let is_external = by_name || by_arg.is_some();
+        if server.disable_cloud_controller != Some(true) || !is_external || brings_one(spec) {
             return;
         }
         let at = match by_arg {
@@ -97,7 +98,7 @@ impl Report<'_> {
             "an external cloud provider without a cloud controller: the node keeps the taint \
              node.cloudprovider.kubernetes.io/uninitialized and no pod is scheduled",
         )
-        .help("leave the cloud provider out, or do not disable the cloud controller");
+        .help("leave the cloud provider out, bring a cloud controller under `files`, or keep K3s' own");
     }
 
     /// The kubelet has had no built-in cloud providers since 1.31 and does not start with the name of one.
@@ -106,6 +107,19 @@ impl Report<'_> {
         self.error("cloud-provider", at, message)
             .help("write external and bring a cloud controller, or leave it out");
     }
+}
+
+/// Whether a manifest of the template's files looks like a cloud controller's.
+fn brings_one(spec: &ConfigSpec) -> bool {
+    let folder = format!("{}/server/manifests/", super::FACTS.data_dir);
+    let files = spec.files.as_slice().iter();
+    let mut manifests = files.filter(|file| file.path.as_str().starts_with(&folder));
+    manifests.any(|file| {
+        let text = file.bytes().unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).to_lowercase();
+        let words = ["cloud-controller", "cloud-provider", "ccm"];
+        words.iter().any(|word| text.contains(word))
+    })
 }
 
 /// Ports of other parts of a node with K3s, and whose they are (K3s, "Networking", and the defaults of its components).

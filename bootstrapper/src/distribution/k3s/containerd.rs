@@ -4,7 +4,7 @@ use super::go_template::check_template;
 use crate::model::File;
 use crate::report::Report;
 use crate::yaml::Pointer;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 const FOLDER: &str = "/var/lib/rancher/k3s/agent/etc/containerd";
 /// Name of a template over containerd's configuration version 2.
@@ -89,6 +89,19 @@ impl Report<'_> {
         let tables = tables_of(&text);
         let has_base = includes.iter().any(|name| name == "base");
         self.containerd_tables(&tables, has_base, &content_at);
+        self.containerd_toml(&text, &content_at);
+        if has_base {
+            self.over_the_base(&tables, &content_at);
+        }
+        if let Some(table) = tables.iter().find(|table| is_version_1(table)) {
+            let message = format!(
+                "the table [{}] has a plugin name of version 1, which containerd 2 does not read",
+                plain(table)
+            );
+            self.error("containerd-plugins", &content_at, message).help(
+                "runtimes are below plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes",
+            );
+        }
         let versions = Versions::of(&tables);
         if versions.v3 && versions.v2 {
             self.error(
@@ -109,6 +122,47 @@ impl Report<'_> {
 }
 
 impl Report<'_> {
+    /// Where the base is all that is filled in, the rest must be TOML as it stands.
+    fn containerd_toml(&mut self, text: &str, at: &Pointer) {
+        let Some(rest) = without_base(text) else {
+            return;
+        };
+        let Err(error) = rest.parse::<toml::Table>() else {
+            return;
+        };
+        let reason = error.message();
+        if reason.contains("duplicate") {
+            return; // Reported as a table that occurs twice.
+        }
+        let part = error.span().unwrap_or(0..0);
+        let first = reason.lines().next().unwrap_or_default();
+        let message = format!("containerd would not start, the template is no TOML: {first}");
+        self.error_inside("containerd-toml", at, text, &part, message)
+            .help("close every quote and bracket on its line");
+    }
+
+    /// What collides with K3s' base, or may.
+    fn over_the_base(&mut self, tables: &[String], at: &Pointer) {
+        if let Some(table) = tables.iter().find(|table| is_registry(table)) {
+            let message = format!(
+                "[{}] beside the base's config_path keeps containerd's CRI plugin from loading",
+                plain(table)
+            );
+            self.error("containerd-registry", at, message)
+                .help("give mirrors and credentials under kubernetes.registries");
+        }
+        let names = tables.iter().filter_map(|table| runtime_of(table));
+        let found: BTreeSet<&str> = names.filter(|name| FOUND_RUNTIMES.contains(name)).collect();
+        for name in found {
+            let message = format!(
+                "K3s adds the runtime `{name}` itself where its program is in PATH; then its table is there twice, \
+                 and containerd does not start"
+            );
+            self.warning("containerd-runtime", at, message)
+                .help("leave the runtime out, or give it another name");
+        }
+    }
+
     /// TOML allows a table once; containerd exits on the second, which K3s' base may have already.
     fn containerd_tables(&mut self, tables: &[String], has_base: bool, at: &Pointer) {
         let mut seen = HashSet::new();
@@ -127,6 +181,74 @@ impl Report<'_> {
             }
         }
     }
+}
+
+/// The template without the line that includes the base, of equal length; `None` when it has another action.
+fn without_base(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (action, tail) = after.split_once("}}")?;
+        let bare = action.trim_matches('-').trim();
+        let is_base = bare.starts_with("template") && bare.contains("\"base\"");
+        if !is_base && !bare.starts_with("/*") {
+            return None;
+        }
+        out.push_str(before);
+        out.extend(std::iter::repeat_n(' ', action.len() + 4));
+        rest = tail;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// Runtimes that K3s looks for in PATH (K3s, pkg/agent/containerd/runtimes.go).
+const FOUND_RUNTIMES: &[&str] = &[
+    "crun",
+    "lunatic",
+    "nvidia",
+    "nvidia-cdi",
+    "nvidia-experimental",
+    "slight",
+    "spin",
+    "wasmedge",
+    "wasmer",
+    "wasmtime",
+    "wws",
+];
+
+/// The runtime that a table is of.
+fn runtime_of(table: &str) -> Option<&str> {
+    let (_, rest) = table.split_once(r#""containerd"."runtimes"."#)?;
+    let name = rest.split(r#"".""#).next()?;
+    Some(name.trim_matches('"'))
+}
+
+/// Whether a table sets what config_path rules out (containerd, internal/cri/config, ValidatePluginConfig).
+fn is_registry(table: &str) -> bool {
+    let inside = V2_TABLES
+        .iter()
+        .chain(V3_TABLES)
+        .find_map(|start| table.strip_prefix(start));
+    let inside = inside
+        .unwrap_or_default()
+        .trim_start_matches(r#"."registry""#);
+    let of = |name: &str| {
+        inside == format!(r#"."{name}""#) || inside.starts_with(&format!(r#"."{name}"."#))
+    };
+    of("mirrors") || (of("configs") && table.contains(r#""tls""#))
+}
+
+/// Plugins of version 1 have names without dots: `plugins.cri`.
+fn is_version_1(table: &str) -> bool {
+    let second = table.strip_prefix(r#""plugins".""#);
+    let name = second.and_then(|rest| rest.split('"').next());
+    name.is_some_and(|name| !name.contains('.'))
+}
+
+/// A table's name as it is commonly written.
+fn plain(table: &str) -> String {
+    table.replace('"', "'").replace("'plugins'", "plugins")
 }
 
 /// Name of the TOML table that a line opens, its parts in double quotes; `None` for other lines and for arrays of tables.

@@ -19,7 +19,7 @@ pub use values::{ComponentName, InstallScriptPath, K3sVersion};
 use super::{Arguments, Commands, Distribution, Entry, Facts, Setting, TEMPLATE_SPEC, Template};
 use crate::model::{File, Registries};
 use crate::report::Report;
-use crate::values::{Complaint, GuestPath, check_any};
+use crate::values::{Complaint, FilePath, check_any};
 use crate::yaml::{Kind, Pointer, Tree};
 use std::collections::BTreeMap;
 
@@ -109,7 +109,7 @@ impl Distribution for KThreesControlPlaneTemplate {
 
     fn registries_path(&self) -> &str {
         let given = self.spec().agent_config.private_registry.as_ref();
-        given.map_or(REGISTRIES, GuestPath::as_str)
+        given.map_or(REGISTRIES, FilePath::as_str)
     }
 
     fn entries(&self) -> Vec<Entry> {

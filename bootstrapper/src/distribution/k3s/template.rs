@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{File, OneOrMany, Registries};
 use crate::values::{
-    CidrList, Command, ComponentArg, DomainName, GuestPath, IpAddress, IpList, NodeLabel, NodeName,
+    CidrList, Command, ComponentArg, DomainName, FilePath, IpAddress, IpList, NodeLabel, NodeName,
     NodeTaint, Port, RegistryPrefix, SubjectAltName,
 };
 use schemars::JsonSchema;
@@ -18,6 +18,10 @@ use serde::Deserialize;
 pub struct KThreesControlPlaneTemplate {
     /// Chooses K3s.
     pub kind: KThreesKind,
+    /// Name and labels of the Cluster API object.
+    #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
+    pub metadata: Option<serde_json::Value>,
     /// Version of the template's API.
     pub api_version: KThreesApiVersion,
     /// Private registries and mirrors; instead of a file registries.yaml under `files`.
@@ -123,7 +127,7 @@ pub struct AgentConfig {
     #[serde(default)]
     #[schemars(extend("examples" = ["/etc/rancher/k3s/registries.yaml"]))]
     #[schemars(extend("default" = REGISTRIES))]
-    pub private_registry: Option<GuestPath>,
+    pub private_registry: Option<FilePath>,
     /// Arguments of the kubelet (`kubelet-arg`).
     #[serde(default)]
     pub kubelet_args: Vec<ComponentArg>,

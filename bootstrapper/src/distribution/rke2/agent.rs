@@ -1,8 +1,10 @@
 //! RKE2's agent as cluster-api-provider-rke2 describes it: RKE2AgentConfig and the types in it.
 
-use super::{DATA_DIR, FilePath, Sha256Sum};
+use super::{DATA_DIR, Sha256Sum};
 use crate::model::{reference, refused};
-use crate::values::{ComponentArg, GuestPath, NodeLabel, NodeTaint, Port, RegistryPrefix};
+use crate::values::{
+    ComponentArg, FilePath, GuestPath, NodeLabel, NodeTaint, Port, RegistryPrefix,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;

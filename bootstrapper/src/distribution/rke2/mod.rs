@@ -15,7 +15,7 @@ pub use template::{
     Rke2ApiVersion, Rke2ConfigSpec, Rke2ControlPlaneTemplate, Rke2DisableComponents, Rke2Kind,
     Rke2ServerConfig, Rke2Spec, Rke2Template, SecretsEncryption,
 };
-pub use values::{FilePath, PortRange, Rke2Version, Sha256Sum};
+pub use values::{PortRange, Rke2Version, Sha256Sum};
 
 use super::{Arguments, Commands, Distribution, Entry, Facts, Setting, Template};
 use crate::model::{File, Registries};
@@ -53,7 +53,7 @@ impl Template for Rke2ControlPlaneTemplate {
     const KIND: &'static str = "RKE2ControlPlaneTemplate";
 
     fn check_value(format: &str, text: &str) -> Option<Result<(), Complaint>> {
-        check_any!(format, text, FilePath, PortRange, Rke2Version, Sha256Sum)
+        check_any!(format, text, PortRange, Rke2Version, Sha256Sum)
     }
 }
 

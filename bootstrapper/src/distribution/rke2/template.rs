@@ -2,11 +2,10 @@
 //! RKE2ConfigSpec and RKE2ServerConfig in it.
 
 use super::{
-    CLUSTER_DOMAIN, ComponentConfig, FilePath, PortRange, Rke2AgentConfig, Rke2Registries,
-    Rke2Version,
+    CLUSTER_DOMAIN, ComponentConfig, PortRange, Rke2AgentConfig, Rke2Registries, Rke2Version,
 };
 use crate::model::{File, Registries, reference};
-use crate::values::{Command, DomainName, IpAddress, IpList, SubjectAltName};
+use crate::values::{Command, DomainName, FilePath, IpAddress, IpList, SubjectAltName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,6 +16,10 @@ use serde_json::Value;
 pub struct Rke2ControlPlaneTemplate {
     /// Chooses RKE2.
     pub kind: Rke2Kind,
+    /// Name and labels of the Cluster API object.
+    #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
+    pub metadata: Option<Value>,
     /// Version of the template's API.
     pub api_version: Rke2ApiVersion,
     /// Private registries and mirrors; instead of `privateRegistriesConfig` or a file registries.yaml under `files`.
@@ -52,6 +55,10 @@ pub struct Rke2Spec {
 /// `spec.template`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct Rke2Template {
+    /// Labels and annotations of Cluster API objects.
+    #[serde(default)]
+    #[schemars(extend("x-no-effect" = true))]
+    pub metadata: Option<Value>,
     /// The RKE2 configuration.
     #[serde(default)]
     pub spec: Rke2ConfigSpec,

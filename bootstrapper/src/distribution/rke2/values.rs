@@ -69,35 +69,6 @@ impl TextValue for PortRange {
     }
 }
 
-/// An absolute path on the node, in any folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FilePath(String);
-
-impl TextValue for FilePath {
-    const FORMAT: &'static str = "file-path";
-    const DESCRIPTION: &'static str = "An absolute path, without `.` or `..`.";
-    const EXAMPLES: &'static [&'static str] = &["/var/lib/rancher/rke2/bin/kubelet"];
-    const PATTERN: &'static str = r"^/.*[^/]$";
-
-    fn parse(text: &str) -> Result<Self, Complaint> {
-        let steps = text.strip_prefix('/').map(|rest| rest.split('/'));
-        let normal = |mut steps: std::str::Split<'_, char>| {
-            steps.all(|step| !["", ".", ".."].contains(&step))
-        };
-        if !steps.is_some_and(normal) || text.chars().any(char::is_control) {
-            return Err(Complaint::new(
-                "file-path",
-                format!("`{text}` is not an absolute, normalised path"),
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// A SHA-256 checksum in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sha256Sum(String);
@@ -125,5 +96,5 @@ impl TextValue for Sha256Sum {
     }
 }
 
-text_value!(Rke2Version, PortRange, FilePath, Sha256Sum);
-display_text!(Rke2Version, PortRange, FilePath, Sha256Sum);
+text_value!(Rke2Version, PortRange, Sha256Sum);
+display_text!(Rke2Version, PortRange, Sha256Sum);
