@@ -11,9 +11,7 @@ use std::process::Command;
 /// The file that an installation makes for this proxy.
 fn environment(proxy: &str) -> String {
     let tree = tree();
-    let os = format!(
-        "  users: [{{username: root, password: b3BlcmF0aW9uYWw=}}]\n  proxy:\n    httpsProxy: '{proxy}'\n"
-    );
+    let os = format!("  users: [{{username: root}}]\n  proxy:\n    httpsProxy: '{proxy}'\n");
     install_into(tree.path(), &os).unwrap_or_else(|error| panic!("{proxy}: {error}"));
     text_in(tree.path(), "etc/environment")
 }
@@ -116,16 +114,15 @@ fn a_password_with_shell_operators_is_read_by_a_shell_as_it_is() {
 
 #[test]
 fn every_character_of_a_proxy_is_read_by_shells_as_it_is() {
-    for c in '!'..='~' {
-        for proxy in [
-            format!("http://u:{c}w@h.example.com:1"),
-            format!("http://u:p{c}@h.example.com:1"),
-            format!("http://h.example.com:1/{c}root:{c}"),
-        ] {
-            if is_accepted(&proxy) {
-                let file = written(&environment(&proxy));
-                assert_eq!(by_shell("sh", file.path()), proxy);
-            }
+    for c in ('!'..='~').filter(char::is_ascii_punctuation) {
+        let whole = format!("http://u:{c}w{c}@h.example.com:1/{c}root:{c}");
+        let path_alone = format!("http://h.example.com:1/{c}root:{c}");
+        let accepted = [whole, path_alone]
+            .into_iter()
+            .find(|proxy| is_accepted(proxy));
+        if let Some(proxy) = accepted {
+            let file = written(&environment(&proxy));
+            assert_eq!(by_shell("sh", file.path()), proxy);
         }
     }
     for shell in ["sh", "bash"] {
