@@ -26,10 +26,14 @@ impl Report<'_> {
             }
         }
         for (network, origin) in &pods {
-            self.network_size(context, network, &PODS, origin);
+            let smallest = mask_size(context, network);
+            self.network_size(context, network, &PODS, smallest, origin);
         }
+        let has_dns = !context.joined.list("cluster-dns").is_empty();
         for (network, origin) in &services {
-            self.network_size(context, network, &SERVICES, origin);
+            // The DNS is the tenth address unless another one is given.
+            let smallest = has_dns.then_some(network.max_prefix_len() - 2);
+            self.network_size(context, network, &SERVICES, smallest, origin);
         }
         self.advertised(context, &services);
         self.cluster_dns(context, &services);
@@ -71,6 +75,7 @@ impl Report<'_> {
         context: &Context<'_>,
         network: &IpNet,
         limits: &Limits,
+        given_smallest: Option<u8>,
         origin: &Option<Origin>,
     ) {
         let Some(origin) = origin else { return };
@@ -78,6 +83,7 @@ impl Report<'_> {
             true => limits.v4,
             false => limits.v6,
         };
+        let smallest = given_smallest.unwrap_or(smallest);
         let length = network.prefix_len();
         let message = if length > smallest {
             let why = limits.why_not_smaller;
@@ -149,6 +155,28 @@ impl Report<'_> {
                 .help(help.clone());
         }
     }
+}
+
+/// The length of a node's own prefix, where an argument of the controller manager sets it.
+fn mask_size(context: &Context<'_>, network: &IpNet) -> Option<u8> {
+    let of_family = match network.addr().is_ipv4() {
+        true => "node-cidr-mask-size-ipv4",
+        false => "node-cidr-mask-size-ipv6",
+    };
+    let arguments = context
+        .joined
+        .list("kube-controller-manager-arg")
+        .iter()
+        .rev();
+    let mut sizes = arguments.filter_map(|value| {
+        let bare = value.text.strip_prefix("--").unwrap_or(&value.text);
+        let (key, size) = bare.split_once('=')?;
+        let is_size = key == of_family || key == "node-cidr-mask-size";
+        is_size.then(|| size.parse::<u8>().ok()).flatten()
+    });
+    sizes
+        .next()
+        .filter(|size| *size <= network.max_prefix_len())
 }
 
 fn shown(networks: &[Given]) -> String {

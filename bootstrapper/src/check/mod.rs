@@ -41,6 +41,8 @@ pub(crate) fn meaning(config: &ConfigFile, report: &mut Report<'_>) {
     report.operating_system(&config.operating_system);
     report.files(&context);
     report.settings(&context);
+    report.components(&context);
+    report.node_name(&context);
     report.component_arguments(context.distribution);
     report.cluster_networks(&context);
     report.cni(&context);

@@ -9,6 +9,8 @@ use crate::distribution::known::{self, Kind, Known};
 use crate::report::Report;
 use crate::schema::check_value;
 use crate::text::closest;
+use crate::values::MAX_NODE_NAME;
+use crate::yaml::{Kind as NodeKind, Pointer};
 use std::collections::HashSet;
 
 impl Report<'_> {
@@ -54,6 +56,104 @@ impl Report<'_> {
                 }
                 self.value(context, known, value);
             }
+        }
+    }
+
+    /// Of a component that is not there nothing is left out.
+    pub(super) fn components(&mut self, context: &Context<'_>) {
+        let facts = context.facts;
+        if facts.packaged.is_empty() {
+            return;
+        }
+        for part in context
+            .joined
+            .parts("disable")
+            .into_iter()
+            .take(MAX_FINDINGS)
+        {
+            let name = part.text.as_str();
+            let known = || facts.packaged.iter().chain(facts.other_components).copied();
+            if known().any(|other| other == name) {
+                continue;
+            }
+            let switches = [
+                "cloud-controller",
+                "cloudController",
+                "helm-controller",
+                "network-policy",
+                "kube-proxy",
+            ];
+            let bare = name.trim_start_matches("disable-");
+            let help = match closest(name, known()) {
+                _ if switches.contains(&bare) => {
+                    let switch = bare.replace("cloudController", "cloud-controller");
+                    format!(
+                        "there is a switch for it: `disable-{switch}: true` in a file below {}.d",
+                        facts.config
+                    )
+                }
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "known components: {}",
+                    known().collect::<Vec<_>>().join(", ")
+                ),
+            };
+            let of = facts.name;
+            let message = format!("{of} has no packaged component `{name}` and would ignore it");
+            self.report_of(
+                Severity::Warning,
+                "unknown-component",
+                context,
+                &part.origin,
+                message,
+            )
+            .help(help);
+        }
+    }
+
+    /// The kubelet labels the node with its name, which therefore ends where a label's value does.
+    pub(super) fn node_name(&mut self, context: &Context<'_>) {
+        let with_id = context
+            .joined
+            .last("with-node-id")
+            .is_some_and(|value| value.text == "true");
+        // The identity is eight digits behind a `-` (K3s, pkg/agent/config).
+        let most = MAX_NODE_NAME - if with_id { 9 } else { 0 };
+        let message = |name: &str| {
+            let length = name.len();
+            format!(
+                "a node's name has at most {most} characters, as a label, and `{name}` has {length}"
+            )
+        };
+        let help = "choose a shorter name, or give another one as nodeName";
+        match (
+            context.joined.last("node-name"),
+            &context.config.operating_system.hostname,
+        ) {
+            (Some(value), _) if value.text.len() > most => {
+                let message = message(&value.text);
+                self.error_of("node-name", context, &value.origin, message)
+                    .help(help);
+            }
+            (None, Some(host)) if host.as_str().len() > most => {
+                let at = Pointer::from("/operatingSystem/hostname");
+                let message = message(host.as_str());
+                self.error("node-name", &at, message).help(help);
+            }
+            _ => {}
+        }
+        let at = self.below_spec("agentConfig/nodeName");
+        if let Some(NodeKind::Scalar { text, .. }) =
+            self.tree.find(&at).map(|id| &self.tree.node(id).kind)
+            && text.chars().any(|c| c.is_ascii_uppercase())
+        {
+            let lower = text.to_ascii_lowercase();
+            let message = format!(
+                "the node is called `{lower}`: {} lowers the name",
+                context.facts.name
+            );
+            self.note("node-name-case", &at, message)
+                .help(format!("write `{lower}`"));
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) registries: &'static str,
     /// Names of the manifests that it brings, which a user's may not have.
     pub(crate) packaged: &'static [&'static str],
+    /// What `disable` takes beside the names of manifests.
+    pub(crate) other_components: &'static [&'static str],
     /// Settings that it knows.
     pub(crate) settings: &'static [Known],
     /// Whether these are all of them.

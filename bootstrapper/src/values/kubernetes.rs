@@ -150,20 +150,26 @@ fn is_kubelet_prefix(prefix: &str) -> bool {
         .any(|domain| prefix == *domain || prefix.ends_with(&format!(".{domain}")))
 }
 
+/// Longest name of a node: the kubelet labels the node with it, and a label's value ends there.
+pub const MAX_NODE_NAME: usize = 63;
+
 impl TextValue for NodeName {
     const FORMAT: &'static str = "node-name";
-    const DESCRIPTION: &'static str = "Name of the node: a DNS name in lower case.";
+    const DESCRIPTION: &'static str =
+        "Name of the node: a DNS name of at most 63 characters, which is lowered.";
     const EXAMPLES: &'static [&'static str] = &["edge-node-1"];
-    const PATTERN: &'static str = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$";
+    const PATTERN: &'static str = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$";
 
     fn parse(text: &str) -> Result<Self, Complaint> {
-        if !is_subdomain(text) {
+        let lower = text.to_ascii_lowercase();
+        if !is_subdomain(&lower) || lower.len() > MAX_NODE_NAME {
             return Err(
-                Complaint::new("node-name", format!("`{text}` is not a node name"))
-                    .help("use lower-case letters, digits, `-` and `.`, at most 253 characters"),
+                Complaint::new("node-name", format!("`{text}` is not a node name")).help(format!(
+                    "use letters, digits, `-` and `.`, at most {MAX_NODE_NAME} characters"
+                )),
             );
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(lower))
     }
 
     fn as_str(&self) -> &str {

@@ -15,7 +15,8 @@ pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
 pub use components::ComponentArg;
 pub use disks::{DiskByPath, DiskGlob, DiskId, DiskSize};
 pub use kubernetes::{
-    ConfigVersion, DomainName, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix, SubjectAltName,
+    ConfigVersion, DomainName, MAX_NODE_NAME, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix,
+    SubjectAltName,
 };
 pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
 pub use paths::{Command, FileMode, FileOwner, FilePath, GuestPath};

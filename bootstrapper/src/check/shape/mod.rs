@@ -5,6 +5,7 @@
 //! One cause is one error: what is missing only because it stands elsewhere, or is mistyped, is not reported again.
 
 mod attributes;
+mod go_json;
 mod homes;
 mod keys;
 mod scalars;
@@ -83,14 +84,15 @@ impl<'a> Shape<'a> {
                 return None;
             }
             let here = at.join(&entry.key);
+            let name = self.name_of(properties, entries, entry, &here);
             let schema = properties
-                .and_then(|properties| properties.get(&entry.key))
+                .and_then(|properties| properties.get(name))
                 .or(others);
             let Some(schema) = schema else {
                 unknown.push(index);
                 continue;
             };
-            if out.contains_key(&entry.key) {
+            if out.contains_key(name) {
                 continue; // Reported as a duplicate; the first one counts.
             }
             if !self.free_key(names, entry, &here) {
@@ -105,9 +107,12 @@ impl<'a> Shape<'a> {
                 }
                 continue;
             }
+            if self.is_unset(schema, name, entry, &here) {
+                continue;
+            }
             self.attributes(schema, entry, &here);
             if let Some(value) = self.value(schema, entry.value, &here) {
-                out.entry(entry.key.clone()).or_insert(value);
+                out.entry(name.to_owned()).or_insert(value);
             }
         }
         let absent = required(schema).filter(|name| !out.contains_key(*name));
@@ -163,6 +168,9 @@ impl<'a> Shape<'a> {
     fn array(&mut self, schema: &Value, items: &[NodeId], at: &Pointer) -> Option<Value> {
         let anything = Value::Bool(true);
         let item_schema = schema.get("items").unwrap_or(&anything);
+        if self.is_empty_in_effect(items, at) {
+            return Some(Value::Array(vec![]));
+        }
         let mut out = Vec::with_capacity(items.len());
         let mut fits = true;
         for (index, id) in items.iter().enumerate() {

@@ -116,8 +116,9 @@ fn brings_one(spec: &ConfigSpec) -> bool {
     let mut manifests = files.filter(|file| file.path.as_str().starts_with(&folder));
     manifests.any(|file| {
         let text = file.bytes().unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).to_lowercase();
-        let words = ["cloud-controller", "cloud-provider", "ccm"];
+        let text = format!("{} {}", file.path, String::from_utf8_lossy(&text)).to_lowercase();
+        // A chart's content is not known here.
+        let words = ["cloud-controller", "cloud-provider", "ccm", "helmchart"];
         words.iter().any(|word| text.contains(word))
     })
 }

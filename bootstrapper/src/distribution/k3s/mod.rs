@@ -39,6 +39,7 @@ const FACTS: Facts = Facts {
         "runtimes",
         "traefik",
     ],
+    other_components: &["servicelb"],
     settings: SETTINGS,
     knows_all: true,
     inside: [CLUSTER_CIDR, SERVICE_CIDR, CLUSTER_DOMAIN],

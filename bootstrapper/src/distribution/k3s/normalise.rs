@@ -12,7 +12,24 @@ pub(super) fn template(template: &mut KThreesControlPlaneTemplate, report: &mut 
     place(template, report);
     let spec = &mut template.spec.template.spec.direct;
     files(&mut spec.files, report);
+    etcd_proxy(&mut spec.server_config, report);
     cloud_controller(&mut spec.server_config, report);
+}
+
+/// The etcd proxy of cluster-api-k3s is not on a standalone node.
+fn etcd_proxy(server: &mut ServerConfig, report: &mut Report<'_>) {
+    let is_proxy = |name: &ComponentName| name.as_str() == ComponentName::ETCD_PROXY;
+    let Some(index) = server.disable_components.iter().position(is_proxy) else {
+        return;
+    };
+    let at = report
+        .below_spec("serverConfig/disableComponents")
+        .join(index);
+    let message = "`etcd-proxy` is left out: cluster-api-k3s alone has it";
+    report
+        .note("no-effect", &at, message)
+        .help("it can be left out; a standalone node has no etcd proxy");
+    server.disable_components.retain(|name| !is_proxy(name));
 }
 
 /// Brings the K3s configuration into one place, refusing a mixture of both.

@@ -31,6 +31,7 @@ const FACTS: Facts = Facts {
     data_dir: DATA_DIR,
     registries: "/etc/rancher/rke2/registries.yaml",
     packaged: &[],
+    other_components: &[],
     settings: super::k3s::SETTINGS,
     knows_all: false,
     inside: [PODS, SERVICES, CLUSTER_DOMAIN],
