@@ -53,7 +53,7 @@ impl ConfigFile {
     pub(crate) fn inside(&self) -> Inside {
         let distribution = self.kubernetes.distribution();
         let joined = Joined::of(distribution, &self.operating_system);
-        Inside::of(distribution.facts(), &joined)
+        Inside::of(distribution.facts(), &joined, &self.operating_system)
     }
 
     /// Plans the first boot of the node.

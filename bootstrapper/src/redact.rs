@@ -8,7 +8,7 @@ use crate::check::Shape;
 use crate::diagnostic::Diagnostics;
 use crate::schema::{SCHEMA, alternatives, kind_of, takes};
 use crate::secrets::looks_secret;
-use crate::values::{Command, Password, ProxyUrl, RegistrySecret, TextValue as _};
+use crate::values::{Command, ProxyUrl, TextValue as _};
 use serde_json::{Map, Value};
 
 /// What takes the place of a secret.
@@ -90,7 +90,7 @@ fn shown(schema: &Value, text: &str) -> String {
     if format == ProxyUrl::FORMAT {
         return without_credentials(text);
     }
-    let secret = format == Password::FORMAT || format == RegistrySecret::FORMAT;
+    let secret = schema.get("writeOnly").is_some();
     if secret || looks_secret(text) {
         return HIDDEN.to_owned();
     }

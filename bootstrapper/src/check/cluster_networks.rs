@@ -12,9 +12,8 @@ type Given = (IpNet, Option<Origin>);
 
 impl Report<'_> {
     pub(super) fn cluster_networks(&mut self, context: &Context<'_>) {
-        let [pods, services, _] = context.facts.inside;
-        let pods = networks(context, "cluster-cidr", pods);
-        let services = networks(context, "service-cidr", services);
+        let pods = networks(context, "cluster-cidr", &context.inside.pods);
+        let services = networks(context, "service-cidr", &context.inside.services);
         self.families(context, &pods, &services);
         for (a, _) in &pods {
             for (b, _) in &services {
@@ -188,16 +187,15 @@ fn shown(networks: &[Given]) -> String {
 }
 
 /// The networks of a setting, the distribution's own where none is given.
-fn networks(context: &Context<'_>, name: &str, default: &str) -> Vec<Given> {
+fn networks(context: &Context<'_>, name: &str, own: &[String]) -> Vec<Given> {
     let parts = context.joined.parts(name).into_iter();
     let given: Vec<Given> = parts
         .filter_map(|part| Some((part.text.parse::<IpNet>().ok()?.trunc(), Some(part.origin))))
         .collect();
     match given.is_empty() {
-        true => default
-            .parse()
-            .map(|network| (network, None))
-            .into_iter()
+        true => own
+            .iter()
+            .filter_map(|text| Some((text.parse().ok()?, None)))
             .collect(),
         false => given,
     }

@@ -13,7 +13,10 @@ impl Report<'_> {
         let tree = self.tree;
         for list in [first, before, after] {
             if let Some(Kind::Sequence(items)) = tree.find(&list).map(|id| &tree.node(id).kind) {
-                self.program(&list, items);
+                // Of what was refused no program is left.
+                if !self.found.has_errors_below(&list) {
+                    self.program(&list, items);
+                }
                 self.folded_commands(&list, items);
             }
         }

@@ -27,7 +27,7 @@ impl<'a> Context<'a> {
             config,
             distribution,
             facts,
-            inside: Inside::of(facts, &joined),
+            inside: Inside::of(facts, &joined, &config.operating_system),
             joined,
         }
     }

@@ -8,7 +8,9 @@ mod commands;
 mod context;
 mod files;
 mod manifests;
+mod node_families;
 mod node_files;
+mod ports;
 mod registries;
 mod registries_file;
 mod settings;
@@ -45,6 +47,8 @@ pub(crate) fn meaning(config: &ConfigFile, report: &mut Report<'_>) {
     report.node_name(&context);
     report.component_arguments(context.distribution);
     report.cluster_networks(&context);
+    report.api_port(&context);
+    report.node_families(&context);
     report.cni(&context);
     context.distribution.check(report);
     report.registries(config);

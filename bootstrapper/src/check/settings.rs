@@ -88,8 +88,8 @@ impl Report<'_> {
                 _ if switches.contains(&bare) => {
                     let switch = bare.replace("cloudController", "cloud-controller");
                     format!(
-                        "there is a switch for it: `disable-{switch}: true` in a file below {}.d",
-                        facts.config
+                        "{} has a switch for it: `disable-{switch}: true` in a file below {}.d",
+                        facts.name, facts.config
                     )
                 }
                 Some(near) => format!("did you mean `{near}`?"),

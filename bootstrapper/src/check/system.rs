@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::model::{NetworkInterface, OperatingSystem};
 use crate::report::Report;
-use crate::values::{IpAddress, UnitName};
+use crate::values::{InterfaceAddress, IpAddress, UnitName};
 use crate::yaml::Pointer;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -94,13 +94,26 @@ impl Report<'_> {
                 )
                 .help("give one IPv4 gateway, one IPv6 gateway, or one of each");
             }
-            // An IPv6 router may be known by its link-local address alone.
-            let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-            let mut networks = interface.addresses.iter();
-            if !link_local && !networks.any(|own| own.network().contains(&gateway)) {
-                let message = format!("the gateway {gateway} is in no network of this interface");
-                self.error("network-gateway", &at, message)
+            let single = |own: &InterfaceAddress| {
+                let network = own.network();
+                network.prefix_len() == network.max_prefix_len()
+            };
+            let of_family = |own: &&InterfaceAddress| own.address().is_ipv4() == gateway.is_ipv4();
+            // An address without a network of its own has its router on the link.
+            let mut own = interface.addresses.iter().filter(of_family);
+            if interface.is_outside(gateway) && !own.all(single) {
+                let message = format!(
+                    "the gateway {gateway} is in no network of this interface, so it is taken to be on the link"
+                );
+                self.warning("network-gateway-on-link", &at, message)
                     .help("check the gateway and the prefix lengths of `addresses`");
+            } else if interface.is_outside(gateway)
+                && !interface.addresses.iter().any(|own| of_family(&own))
+            {
+                let message =
+                    format!("the gateway {gateway} is of a family of which there is no address");
+                self.error("network-gateway", &at, message)
+                    .help("add an address of its family, or leave it out");
             }
             if interface
                 .addresses

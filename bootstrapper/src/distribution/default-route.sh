@@ -4,8 +4,14 @@
 # address, else on a dummy.
 set -eu
 
+# 4, 6, or any: then a route of either family will do, and without one IPv4 gets it.
 family=@FAMILY@
 metric=20000
+
+if [ "$family" = any ]; then
+    [ -z "$(ip -6 route show default)" ] || exit 0
+    family=4
+fi
 
 # Addresses for documentation (RFC 5737, RFC 3849): nothing answers there.
 if [ "$family" = 4 ]; then

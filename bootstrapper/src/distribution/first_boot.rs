@@ -2,7 +2,7 @@
 //! installation between them.
 
 use super::joined::Joined;
-use super::{Distribution, Inside, settings};
+use super::{Distribution, settings};
 use crate::emit::{block, fits_block, quoted};
 use crate::model::{ContentError, File, OperatingSystem};
 use crate::path_rule::PathRule;
@@ -112,7 +112,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) name: &'static str,
     /// Its systemd unit.
     pub(crate) unit: &'static str,
-    /// The cluster's (first) address family, as `ip` takes it: `4` or `6`.
+    /// The address family of which the node needs a default route: `4`, `6` or `any`.
     pub(crate) family: &'static str,
     /// The user's files and those made from other keys.
     pub(crate) files: Vec<BootFile>,
@@ -196,12 +196,16 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The cluster's (first) address family, as `ip` takes it: `4` or `6`.
+/// The family of which the node needs a default route: that of the cluster's first network, or of the node's addresses;
+/// `any` where neither is given, as K3s then takes what the node has.
 fn family(distribution: &dyn Distribution, os: &OperatingSystem) -> &'static str {
     let joined = Joined::of(distribution, os);
-    match Inside::of(distribution.facts(), &joined).pods.first() {
-        Some(network) if network.contains(':') => "6",
-        _ => "4",
+    let given = joined.parts("cluster-cidr");
+    let is_v6 = given.first().map(|network| network.text.contains(':'));
+    match is_v6.or(os.only_family()) {
+        Some(true) => "6",
+        Some(false) => "4",
+        None => "any",
     }
 }
 

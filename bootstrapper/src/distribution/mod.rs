@@ -54,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) knows_all: bool,
     /// The networks of pods and of services, and the DNS domain, that it takes where none is given.
     pub(crate) inside: [&'static str; 3],
+    /// The networks that it takes on a node that has IPv6 addresses alone.
+    pub(crate) inside_v6: [&'static str; 2],
 }
 
 /// Networks and names inside a cluster, which are never reached through a proxy.
@@ -69,7 +71,7 @@ pub(crate) struct Inside {
 
 impl Inside {
     /// What the joined configuration has inside, whatever of it is a network.
-    pub(crate) fn of(facts: &Facts, joined: &Joined) -> Self {
+    pub(crate) fn of(facts: &Facts, joined: &Joined, os: &OperatingSystem) -> Self {
         let networks = |name, default: &str| {
             let given = joined.parts(name).into_iter().map(|part| part.text);
             let given: Vec<String> = given.filter_map(|text| normal(&text)).collect();
@@ -78,7 +80,10 @@ impl Inside {
                 false => given,
             }
         };
-        let [pods, services, domain] = facts.inside;
+        let [mut pods, mut services, domain] = facts.inside;
+        if os.only_family() == Some(true) {
+            [pods, services] = facts.inside_v6;
+        }
         let given = joined
             .last("cluster-domain")
             .map(|value| value.text.clone());

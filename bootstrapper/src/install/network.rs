@@ -6,6 +6,7 @@ use super::root::Access;
 use super::units::enable;
 use crate::model::{NetworkInterface, OperatingSystem};
 use crate::path_rule::PathRule;
+use crate::values::IpAddress;
 use std::fmt::Write as _;
 
 /// Sorts after the file of cloud-init's ntp module, so that what that says does not add to the list.
@@ -78,11 +79,16 @@ fn network_file(interface: &NetworkInterface) -> String {
         let _ = writeln!(out, "Address={address}");
     }
     let gateways = interface.gateway.iter().flat_map(|list| list.addresses());
-    for gateway in gateways {
+    let is_outside = |gateway: &&IpAddress| interface.is_outside(gateway.address());
+    let (outside, inside): (Vec<_>, Vec<_>) = gateways.partition(is_outside);
+    for gateway in inside {
         let _ = writeln!(out, "Gateway={gateway}");
     }
     for server in &interface.dns {
         let _ = writeln!(out, "DNS={server}");
+    }
+    for gateway in outside {
+        let _ = writeln!(out, "\n[Route]\nGateway={gateway}\nGatewayOnLink=yes");
     }
     out
 }

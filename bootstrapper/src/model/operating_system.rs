@@ -47,6 +47,18 @@ pub struct OperatingSystem {
 }
 
 impl OperatingSystem {
+    /// Whether all static addresses are of one family, and whether that is IPv6; `None` without static addresses, or with
+    /// those of both.
+    pub(crate) fn only_family(&self) -> Option<bool> {
+        let addresses = self
+            .network
+            .iter()
+            .flat_map(|interface| &interface.addresses);
+        let mut families = addresses.map(|own| own.address().is_ipv6());
+        let first = families.next()?;
+        families.all(|other| other == first).then_some(first)
+    }
+
     /// The SSH keys in order, each once.
     pub fn ssh_keys(&self) -> Vec<&SshKey> {
         let all = match &self.ssh_key {

@@ -3,6 +3,7 @@
 use crate::values::{InterfaceAddress, InterfaceName, IpAddress, IpList, MacAddress, UnitName};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::net::IpAddr;
 
 /// Static addresses of a network interface, which is told by its name, its hardware address, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -16,8 +17,8 @@ pub struct NetworkInterface {
     pub mac_address: Option<MacAddress>,
     /// Its addresses, each with the length of the network's prefix.
     pub addresses: Vec<InterfaceAddress>,
-    /// The default gateway; an IPv4 and an IPv6 one with a comma between. Without one the node still gets the default
-    /// route that K3s needs, which leads nowhere.
+    /// The default gateway; an IPv4 and an IPv6 one with a comma between. One outside the interface's networks is taken to
+    /// be on the link. Without one the node still gets the default route that K3s needs, which leads nowhere.
     #[serde(default)]
     #[schemars(extend("examples" = ["192.168.1.1"]))]
     pub gateway: Option<IpList>,
@@ -37,4 +38,14 @@ pub struct Services {
     /// Units that are not started at boot.
     #[serde(default)]
     pub disable: Vec<UnitName>,
+}
+
+impl NetworkInterface {
+    /// Whether a gateway is in none of the interface's networks, so that it must be said to be on the link. A link-local
+    /// one always is.
+    pub(crate) fn is_outside(&self, gateway: IpAddr) -> bool {
+        let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let mut networks = self.addresses.iter();
+        !link_local && !networks.any(|own| own.network().contains(&gateway))
+    }
 }

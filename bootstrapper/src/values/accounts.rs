@@ -142,6 +142,7 @@ impl fmt::Debug for Password {
 }
 
 impl TextValue for Password {
+    const SECRET: bool = true;
     const FORMAT: &'static str = "password";
     const DESCRIPTION: &'static str = "Base64 of the password, or a ready crypt(5) hash ($6$, $5$, $y$, $gy$, $7$, $2b$). \
          Only a hash is written to the node.";

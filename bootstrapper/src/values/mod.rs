@@ -63,6 +63,8 @@ pub trait TextValue: Sized {
     const PATTERN: &'static str;
     /// Whether it is commonly written without quotes and then looks like a number to an editor.
     const NUMERIC: bool = false;
+    /// Whether it is never shown: `writeOnly` in the schema.
+    const SECRET: bool = false;
 
     /// Reads the text.
     ///
@@ -129,6 +131,9 @@ pub(crate) fn schema_of<T: TextValue>() -> schemars::Schema {
     });
     if T::NUMERIC {
         schema.insert("type".to_owned(), serde_json::json!(["string", "number"]));
+    }
+    if T::SECRET {
+        schema.insert("writeOnly".to_owned(), true.into());
     }
     if !T::PATTERN.is_empty() {
         schema.insert("pattern".to_owned(), T::PATTERN.into());

@@ -183,6 +183,7 @@ impl fmt::Debug for RegistrySecret {
 }
 
 impl TextValue for RegistrySecret {
+    const SECRET: bool = true;
     const FORMAT: &'static str = "registry-secret";
     const DESCRIPTION: &'static str = "A credential of a registry, as the registry takes it.";
     const EXAMPLES: &'static [&'static str] = &[];

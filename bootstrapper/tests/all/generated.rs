@@ -52,7 +52,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         "{files: [{content: x}]}",
         "{preK3sCommands: ['']}",
         "{serverConfig: []}",
-        "{serverConfig: {disableComponents: [foo]}}",
+        "{serverConfig: {disableComponents: ['foo bar']}}",
         "{serverConfig: {httpsListenPort: 'x'}}",
         "{agentConfig: {airGapped: 'true'}}",
     ] {

@@ -6,6 +6,7 @@ mod command_line;
 mod default_route;
 mod differences;
 mod environment;
+mod field;
 mod first_boot;
 mod generated;
 mod install;

@@ -118,11 +118,6 @@ const ERRORS: &[(&str, &str, usize)] = &[
         54,
     ),
     (
-        "network: [{interface: e0, addresses: [10.0.0.2/24], gateway: 10.0.1.1}]",
-        "network-gateway",
-        64,
-    ),
-    (
         "network: [{interface: e0, addresses: [10.0.0.2/24], gateway: 10.0.0.2}]",
         "network-gateway",
         64,

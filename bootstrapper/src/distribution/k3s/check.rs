@@ -9,7 +9,6 @@ impl Report<'_> {
         let section = self.spec.join("serverConfig");
         self.version(spec);
         self.air_gapped(spec);
-        self.port(spec, &section.join("httpsListenPort"));
         self.cloud_provider(spec, &section);
     }
 
@@ -32,31 +31,6 @@ impl Report<'_> {
             let message = "a standalone node is always air-gapped: K3s is part of the OS image";
             self.error("air-gapped", &at, message)
                 .help("leave airGapped out, or write true");
-        }
-    }
-
-    /// K3s listens on the port and, inside the node, on the next one.
-    fn port(&mut self, spec: &ConfigSpec, at: &Pointer) {
-        let Some(port) = &spec.server_config.https_listen_port else {
-            return;
-        };
-        let Some(next) = port.number().checked_add(1) else {
-            let message = "the API server inside the node would listen on port 65536";
-            self.error("port-taken", at, message)
-                .help("choose a port below 65535");
-            return;
-        };
-        let taken = |(number, _): &&(u16, &str)| [port.number(), next].contains(number);
-        if let Some((number, owner)) = PORTS_IN_USE.iter().find(taken) {
-            let message = if *number == next {
-                format!(
-                    "the API server inside the node would listen on port {number}, which {owner} has"
-                )
-            } else {
-                format!("port {number} is that of {owner} on the same node")
-            };
-            self.error("port-taken", at, message)
-                .help("leave httpsListenPort out: K3s takes 6443");
         }
     }
 
@@ -122,20 +96,3 @@ fn brings_one(spec: &ConfigSpec) -> bool {
         words.iter().any(|word| text.contains(word))
     })
 }
-
-/// Ports of other parts of a node with K3s, and whose they are (K3s, "Networking", and the defaults of its components).
-const PORTS_IN_USE: &[(u16, &str)] = &[
-    (22, "the SSH server"),
-    (2379, "etcd"),
-    (2380, "etcd"),
-    (2381, "etcd"),
-    (2382, "etcd"),
-    (10010, "containerd"),
-    (10248, "the kubelet"),
-    (10249, "kube-proxy"),
-    (10250, "the kubelet"),
-    (10256, "kube-proxy"),
-    (10257, "the controller manager"),
-    (10258, "the cloud controller"),
-    (10259, "the scheduler"),
-];

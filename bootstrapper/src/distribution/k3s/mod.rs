@@ -43,6 +43,8 @@ const FACTS: Facts = Facts {
     settings: SETTINGS,
     knows_all: true,
     inside: [CLUSTER_CIDR, SERVICE_CIDR, CLUSTER_DOMAIN],
+    // K3s, pkg/cli/server, GetDefaultAddresses.
+    inside_v6: ["fd00:42::/56", "fd00:43::/112"],
 };
 
 /// Where K3s looks for its registries unless `agentConfig.privateRegistry` names another file.

@@ -35,6 +35,8 @@ const FACTS: Facts = Facts {
     settings: super::k3s::SETTINGS,
     knows_all: false,
     inside: [PODS, SERVICES, CLUSTER_DOMAIN],
+    // K3s, pkg/cli/server, GetDefaultAddresses.
+    inside_v6: ["fd00:42::/56", "fd00:43::/112"],
 };
 
 const DATA_DIR: &str = "/var/lib/rancher/rke2";

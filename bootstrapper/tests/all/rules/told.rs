@@ -73,15 +73,11 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "serverConfig: {disableComponents: [foo]}",
-        "known components: coredns, servicelb, traefik, local-storage, metrics-server, runtimes, cloudController",
-    ),
-    (
-        "serverConfig: {disableComponents: ['traefik,servicelb']}",
-        "write one component per list element",
+        "known components: ccm, coredns, local-storage, metrics-server, rolebindings, runtimes, traefik, servicelb",
     ),
     (
         "serverConfig: {disableComponents: [etcd-proxy]}",
-        "leave it out: a standalone node has no etcd proxy",
+        "it can be left out; a standalone node has no etcd proxy",
     ),
     (
         "files: [{path: /etc/rancher/k3s/registries.yaml, content: 'mirors: {}'}]",

@@ -1,6 +1,6 @@
 //! Names, labels, taints, versions and arguments of Kubernetes, K3s and RKE2.
 
-use super::{name_of, refuses, takes};
+use super::{carries, name_of, refuses, takes};
 use cluster_bootstrapper::k3s::{ComponentName, K3sVersion};
 use cluster_bootstrapper::rke2::Rke2Version;
 use cluster_bootstrapper::values::{
@@ -86,18 +86,9 @@ fn an_argument_is_a_flag_and_its_value() {
 }
 
 #[test]
-fn a_component_is_one_that_k3s_packages() {
-    takes::<ComponentName>(ComponentName::KNOWN);
-    let help = |text| ComponentName::parse(text).map_err(|complaint| complaint.help);
-    for (text, expected) in [
-        ("traefic", "did you mean `traefik`?"),
-        ("unheard-of", "known components: coredns, servicelb"),
-        ("kube-proxy", "`disable-kube-proxy: true`"),
-        ("disable-helm-controller", "`disable-helm-controller: true`"),
-    ] {
-        let help = help(text).expect_err("refused").unwrap_or_default();
-        assert!(help.contains(expected), "{text}: {help}");
-    }
+fn a_component_is_a_name_of_any_kind() {
+    takes::<ComponentName>(&["traefik", "my-own", "traefik,servicelb", "cloudController"]);
+    refuses::<ComponentName>("unknown-component", &["", "traefik servicelb", "a\nb"]);
 }
 
 /// Names that Kubernetes takes as it takes DNS subdomains (RFC 1123).
@@ -122,8 +113,14 @@ fn is_a_subdomain<T: TextValue>(code: &str) {
 
 #[test]
 fn nodes_and_domains_have_dns_names_in_lower_case() {
-    is_a_subdomain::<NodeName>("node-name");
     is_a_subdomain::<DomainName>("domain-name");
+}
+
+#[test]
+fn a_node_has_a_name_that_a_label_can_be() {
+    carries::<NodeName>(&[("a", "a"), ("Edge-Node-1", "edge-node-1"), ("a.b", "a.b")]);
+    takes::<NodeName>(&[&name_of(63)]);
+    refuses::<NodeName>("node-name", &["", "-a", "a_b", &name_of(64)]);
 }
 
 #[test]

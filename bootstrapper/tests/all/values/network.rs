@@ -148,12 +148,13 @@ fn a_mirror_is_a_url_of_http() {
         "https://m.example.com",
         "http://m:5000/v2?a#b",
         "https://[::1]:5000/v2",
+        "m",
+        "m.example.com:5000/v2",
     ]);
     refuses::<RegistryUrl>(
         "registry-url",
         &[
             "",
-            "m",
             "ftp://m",
             "https://",
             "https://m/a b",
@@ -172,8 +173,12 @@ fn a_rewrite_is_a_regular_expression() {
 
 #[test]
 fn a_credential_is_text_that_is_never_shown() {
-    carries::<RegistrySecret>(&[("hunter2", "(hidden)"), ("a b", "(hidden)")]);
-    refuses::<RegistrySecret>("registry-secret", &["", "a\nb"]);
+    carries::<RegistrySecret>(&[
+        ("hunter2", "(hidden)"),
+        ("a b", "(hidden)"),
+        ("{\n  \"key\": 1\n}\n", "(hidden)"),
+    ]);
+    refuses::<RegistrySecret>("registry-secret", &["", "a\0b"]);
     let secret: RegistrySecret = "hunter2".parse().expect("a credential");
     assert_eq!(format!("{secret:?}"), "RegistrySecret(hidden)");
 }
