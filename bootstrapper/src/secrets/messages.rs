@@ -5,6 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::schema::check_value;
 use crate::values::Complaint;
 use crate::yaml::{Kind, NodeId, Pointer, Tree};
+use std::collections::HashMap;
 
 /// What stands for a value that is not quoted.
 const HIDDEN: &str = "(hidden)";
@@ -22,6 +23,7 @@ pub(crate) fn quiet(mut complaint: Complaint, format: &str, at: &Pointer, text: 
         let of_another = check_value(format, "\u{1}")
             .err()
             .and_then(|other| other.help);
+        let text = &text.to_lowercase();
         complaint.message = without(&complaint.message, text);
         if complaint.help != of_another {
             complaint.help = complaint.help.map(|help| without(&help, text));
@@ -32,24 +34,34 @@ pub(crate) fn quiet(mut complaint: Complaint, format: &str, at: &Pointer, text: 
 
 /// Takes values that may be secrets out of the messages of a document's diagnostics, and out of their pointers.
 pub(super) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
+    // Many diagnostics may have one large value.
+    let mut values: HashMap<String, Vec<String>> = HashMap::new();
     for diagnostic in diagnostics {
-        let at = Pointer::from(diagnostic.pointer.as_str());
-        let mut values = vec![];
-        if let Some(id) = tree.find(&at) {
-            let mut left = MAX_NODES;
-            collect(tree, id, &diagnostic.pointer, &mut left, &mut values);
-        }
+        let pointer = diagnostic.pointer.clone();
+        let values = values
+            .entry(pointer)
+            .or_insert_with_key(|at| values_at(tree, at));
         for value in values {
             diagnostic.message = without(&diagnostic.message, value);
             // Of the words of a help most are no one's.
             let help = diagnostic.help.take();
-            diagnostic.help = help.map(|help| match help.contains(value) {
+            diagnostic.help = help.map(|help| match help.to_lowercase().contains(&*value) {
                 true => without(&help, value),
                 false => help,
             });
         }
         diagnostic.pointer = shown_pointer(&diagnostic.pointer);
     }
+}
+
+/// What may be a secret at a pointer and below it, in lower case.
+fn values_at(tree: &Tree, pointer: &str) -> Vec<String> {
+    let mut values = vec![];
+    let mut left = MAX_NODES;
+    if let Some(id) = tree.find(&Pointer::from(pointer)) {
+        collect(tree, id, pointer, &mut left, &mut values);
+    }
+    values.iter().map(|value| value.to_lowercase()).collect()
 }
 
 fn collect<'t>(
@@ -113,23 +125,22 @@ fn shown_pointer(pointer: &str) -> String {
     out
 }
 
-/// A message without what it quotes of a value: what is in backquotes, and words that are part of the value.
+/// A message without what it quotes of a value, which is given in lower case: what is in backquotes, and words that are part of the value.
 fn without(message: &str, value: &str) -> String {
     if value.is_empty() {
         return message.to_owned();
     }
-    let value = value.to_lowercase();
     let mut out = String::with_capacity(message.len());
     for (at, part) in message.split('`').enumerate() {
         let quoted = at % 2 == 1;
-        if quoted && is_of(part, &value, 1) {
+        if quoted && is_of(part, value, 1) {
             out.push_str(HIDDEN);
         } else if quoted {
             out.push('`');
-            out.push_str(&words_without(part, &value));
+            out.push_str(&words_without(part, value));
             out.push('`');
         } else {
-            out.push_str(&words_without(part, &value));
+            out.push_str(&words_without(part, value));
         }
     }
     out

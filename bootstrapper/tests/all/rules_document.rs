@@ -21,7 +21,7 @@ const DOCUMENTS: &[(&str, &str, usize, usize)] = &[
     ("a:\n  - b\n \t c: d\n", "yaml-syntax", 3, 2),
     ("a: b\t\nc: d\n\te: f\n", "yaml-syntax", 3, 1),
     ("a: b\n---\nc: d\n", "several-documents", 2, 1),
-    ("a: !!python/object:x 1\n", "yaml-tag", 1, 22),
+    ("a: !!python/object:x 1\n", "yaml-tag", 1, 4),
     ("? [a]\n: b\n", "yaml-key", 1, 3),
     ("a: *b\n", "yaml-syntax", 1, 4),
     ("a: &a [*a]\n", "yaml-alias", 1, 8),

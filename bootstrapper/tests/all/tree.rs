@@ -181,16 +181,24 @@ fn the_largest_text_is_looked_at_and_one_byte_more_is_refused() {
 
 #[test]
 fn a_text_that_cannot_be_read_is_told_why() {
-    let tab = "not valid YAML: a tab cannot indent a line";
+    let tab = "a tab cannot indent a line";
     for (text, message, help) in [
         ("", "the document has no content", None),
         ("a: b\n\tc: d\n", tab, Some("use spaces")),
-        ("a: \0\n", "a NUL character is not allowed in YAML", None),
-        ("a: !x b\n", "the YAML tag !x has no meaning here", None),
+        (
+            "a: \0\n",
+            "a NUL character is not allowed in YAML",
+            Some("remove it; a file with several may not be saved as UTF-8"),
+        ),
+        (
+            "a: !x b\n",
+            "! begins a tag of YAML, which has no meaning here",
+            Some("put the whole text in quotes"),
+        ),
         (
             "? [a]\n: b\n",
             "a key must be plain text, not an alias, a list or a mapping",
-            None,
+            Some("write `key: value`; a text that begins with a bracket needs quotes"),
         ),
     ] {
         let error = load(text).expect_err("refused");

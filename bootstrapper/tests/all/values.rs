@@ -206,7 +206,7 @@ fn a_disk_calls_itself_by_printable_ascii() {
 #[test]
 fn a_size_is_a_number_and_a_unit() {
     for (text, bytes) in [
-        ("7", 7),
+        ("1000000", 1_000_000),
         ("7B", 7),
         ("7 B", 7),
         ("7KB", 7_000),
@@ -229,6 +229,8 @@ fn a_size_is_a_number_and_a_unit() {
             "",
             "GB",
             "-1GB",
+            "64",
+            "999999",
             "1.5GB",
             "1gb",
             "1PB",

@@ -1,7 +1,8 @@
 //! The rendering for people: the message, the line at fault with what is wrong underlined, and the help.
 //!
-//! annotate-snippets was tried and is not used: it counts the column from the text that it shows, which is another than
-//! the file's once something before it is hidden; it makes four spaces of a tab and does not cut on the left of a mark.
+//! annotate-snippets was tried: it shows tabs, control characters and long lines as well as this does, but counts the column
+//! in what it shows. That is another column than the file's, and than that of the reports for programs, as soon as a secret
+//! before the mark is hidden; so the hundred lines here stay.
 
 use crate::diagnostic::{Diagnostic, Severity};
 use std::fmt::Write as _;

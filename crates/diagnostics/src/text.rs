@@ -3,10 +3,11 @@
 /// The known name nearest to a mistyped one, if it is near enough to be meant.
 pub fn closest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (text.chars().count() / 3).clamp(1, 4);
+    let lower = text.to_lowercase();
     let length = text.chars().count();
     known
         .filter(|name| name.chars().count().abs_diff(length) <= limit)
-        .map(|name| (distance(&text.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| (distance(&lower, &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, name)| name)

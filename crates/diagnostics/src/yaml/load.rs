@@ -71,11 +71,12 @@ fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
         ));
     }
     if let Some(at) = source.find('\0') {
-        return Err(LoadError::new(
+        let error = LoadError::new(
             "yaml-syntax",
             at..at,
             "a NUL character is not allowed in YAML",
-        ));
+        );
+        return Err(error.help("remove it; a file with several may not be saved as UTF-8"));
     }
     let mut loader = Loader::default();
     let parse_options = options! { emit_comments: false };
@@ -96,7 +97,11 @@ fn refuse_tag(source: &str, event: &Event<'_>, span: &Range<usize>) -> Result<()
     if event.tag().is_none_or(|tag| tag.is_yaml_core_schema()) {
         return Ok(());
     }
-    let at = source[..span.start].rfind('!').unwrap_or(span.start);
+    let before = source[..span.start].trim_end();
+    let word = before
+        .rfind(char::is_whitespace)
+        .map_or(0, |space| space + 1);
+    let at = before[word..].find('!').map_or(span.start, |at| word + at);
     let message = "! begins a tag of YAML, which has no meaning here";
     let error = LoadError::new("yaml-tag", at..at + 1, message);
     Err(error.help("put the whole text in quotes"))
@@ -274,7 +279,8 @@ impl Loader {
                     "yaml-key",
                     span.clone(),
                     "a key must be plain text, not an alias, a list or a mapping",
-                ))
+                )
+                .help("write `key: value`; a text that begins with a bracket needs quotes"))
             }
             _ => Ok(()),
         }
