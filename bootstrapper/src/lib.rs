@@ -45,6 +45,7 @@ mod distribution;
 pub mod document;
 pub mod edit;
 mod emit;
+pub mod export;
 mod first_boot;
 pub mod install;
 pub mod k3s;
