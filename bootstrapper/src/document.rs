@@ -20,8 +20,10 @@ One YAML document (UTF-8, at most 32 MiB and 50,000 values) that describes a sta
 - `kubernetes` is a control plane template of Cluster API: `KThreesControlPlaneTemplate`, or `RKE2ControlPlaneTemplate`,
   which is converted and validated only, as the OS images have K3s. The K3s settings stand directly under `spec.template.spec`, or
   under `kthreesConfigSpec` there; never in both places.
-- A file of the old raw-text format becomes one of this format by `cluster-bootstrapper migrate --input OLD --out NEW`,
-  which says what has no counterpart.
+- A file of the old raw-text format, or a template of Cluster API or EMF (`KThreesControlPlaneTemplate` in YAML or JSON, the
+  Secrets of its files beside it), becomes one of this format by `cluster-bootstrapper migrate --input OLD --out NEW`, which says
+  what has no counterpart. `cluster-bootstrapper export` goes the other way: the K3s section as a manifest, or with
+  `--format emf-json` as EMF's cluster template.
 - `name[]` is an element of a list, `<name>` a key of your choice.
 
 ";

@@ -1,5 +1,6 @@
 //! Writes YAML that every parser reads as the same text: quoted scalars, and literal blocks where they hold.
 
+use serde_json::{Map, Value};
 use std::fmt::{self, Write as _};
 
 /// A double-quoted scalar in ASCII, read alike by YAML 1.1 and 1.2 parsers.
@@ -67,6 +68,65 @@ impl fmt::Display for Block<'_> {
             false => f.write_str("\n"),
         }
     }
+}
+
+/// A list element or the value of a key, with its line break: a literal block where it has lines.
+pub(crate) fn text(text: &str, indent: usize) -> String {
+    if text.contains('\n') && fits_block(text) {
+        let block = block(text, indent).to_string();
+        // Where the first line shows the indentation, it need not be said.
+        match text.starts_with([' ', '\t', '\n']) {
+            true => block,
+            false => block.replacen("|2", "|", 1),
+        }
+    } else {
+        format!("{}\n", scalar(text))
+    }
+}
+
+/// A scalar: plain where no parser could read it as anything else, else quoted.
+pub(crate) fn scalar(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " _./@+=-".contains(c);
+    let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+    let fine = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && !text.ends_with(' ')
+        && text.chars().all(plain)
+        && !words.contains(&text.to_ascii_lowercase().as_str());
+    if fine { text.to_owned() } else { quoted(text) }
+}
+
+/// A value as YAML in block style, at an indentation.
+pub(crate) fn yaml(value: &Value, indent: usize) -> String {
+    let margin = " ".repeat(indent);
+    match value {
+        Value::Object(entries) => entries.iter().fold(String::new(), |out, (key, value)| {
+            out + &margin + &scalar(key) + ":" + &behind_key(value, indent)
+        }),
+        Value::Array(items) => items.iter().fold(String::new(), |out, item| {
+            let text = match item {
+                Value::String(item) => text(item, indent),
+                item if is_empty(item) => format!("{item}\n"),
+                item => yaml(item, indent + 2).trim_start_matches(' ').to_owned(),
+            };
+            out + &margin + "- " + &text
+        }),
+        other => format!("{margin}{other}\n"),
+    }
+}
+
+/// What stands behind a key and its colon.
+fn behind_key(value: &Value, indent: usize) -> String {
+    match value {
+        Value::String(value) => format!(" {}", text(value, indent)),
+        Value::Object(_) | Value::Array(_) if !is_empty(value) => {
+            format!("\n{}", yaml(value, indent + 2))
+        }
+        value => format!(" {value}\n"),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
 
 #[cfg(test)]
@@ -150,6 +210,17 @@ mod tests {
         for text in TEXTS {
             assert_eq!(read(&format!("a:\n  b: {}\n", quoted(text))), *text);
         }
+    }
+
+    #[test]
+    fn a_value_is_read_back_as_it_was() {
+        let value = serde_json::json!({
+            "a": {"b": [TEXTS, {"c": "d\ne\n", "f": []}, {}], "g": {}, "h": true, "i": "yes", "j: k": 3},
+            "l": TEXTS,
+        });
+        let text = super::yaml(&value, 0);
+        let read: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        assert_eq!(read, value, "{text}");
     }
 
     #[test]

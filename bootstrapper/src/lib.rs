@@ -45,6 +45,7 @@ mod distribution;
 pub mod document;
 pub mod edit;
 mod emit;
+pub mod export;
 pub mod install;
 pub mod migrate;
 pub mod model;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::diagnostic::Severity;
+use cluster_bootstrapper::export::{self, Target};
 use cluster_bootstrapper::install::{self, InstallError, Machine, Owners, Root};
 use cluster_bootstrapper::model::InstallDisk;
 use cluster_bootstrapper::values::HostName;
@@ -87,16 +88,31 @@ enum Command {
         #[command(flatten)]
         input: Input,
     },
-    /// Turn a file of the old raw-text format into a config-file.
+    /// Turn a file of the old raw-text format, or a template of Cluster API or EMF, into a config-file.
     ///
-    /// Each key goes to its new place with its comments. What was left out or means something else now is said on
-    /// standard error and, if left out, at the end of the new file.
+    /// Each key goes to its new place, of the old format with its comments. What was left out or means something else now is
+    /// said on standard error and, if left out, at the end of the new file. A template is YAML or JSON, with the Secrets that
+    /// its files take their content from as further documents.
     Migrate {
-        /// The old file; `-` is standard input.
+        /// The old file or the template; `-` is standard input.
         #[arg(long, visible_alias = "config-file", value_name = "OLD")]
         input: PathBuf,
         /// Where the config-file is written, mode 0600; standard output when left out.
         #[arg(long, value_name = "NEW")]
+        out: Option<PathBuf>,
+    },
+    /// Print the K3s section as the template that Cluster API or EMF takes, for a node that is managed centrally.
+    Export {
+        #[command(flatten)]
+        input: Input,
+        /// The form: the manifest in YAML, or EMF's cluster template in JSON.
+        #[arg(long, value_enum, default_value_t = Format::Manifest)]
+        format: Format,
+        /// Name of the template.
+        #[arg(long, default_value = "standalone-node")]
+        name: String,
+        /// Where it is written, mode 0600; standard output when left out.
+        #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
     /// Print the JSON Schema of the config-file.
@@ -128,6 +144,13 @@ enum Part {
     InstallDisk,
     /// The whole config-file without its secrets, contents of files and commands, for logs that are passed on.
     Redacted,
+}
+
+/// A form that `export` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Manifest,
+    EmfJson,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -183,6 +206,18 @@ fn run(cli: Cli) -> Result<ExitCode> {
         (Some(Command::Man), _) => print(&manual::page()?).map(|()| ExitCode::SUCCESS),
         (Some(Command::Show { part, input }), _) => show(part, &input),
         (Some(Command::Migrate { input, out }), _) => run_migrate(&input, out.as_deref()),
+        (
+            Some(Command::Export {
+                input,
+                format,
+                name,
+                out,
+            }),
+            _,
+        ) => {
+            let version = input.k3s_version.clone();
+            run_export(&input, format, &Target { name, version }, out.as_deref())
+        }
         (Some(Command::Schema { check }), _) => generated("schema", &schema::schema_text(), check),
         (Some(Command::Docs { check }), _) => generated("docs", &document::document(), check),
         (None, Some(convert)) => run_convert(convert),
@@ -281,10 +316,45 @@ fn run_migrate(input: &Path, out: Option<&Path>) -> Result<ExitCode> {
     for remark in &migrated.remarks {
         eprintln!("{shown}: {remark}");
     }
+    written(out, &migrated.text)
+}
+
+fn run_export(
+    input: &Input,
+    format: Format,
+    target: &Target,
+    out: Option<&Path>,
+) -> Result<ExitCode> {
+    let parsed = read(input)?;
+    report(&input.config_file, &parsed);
+    let Some(config) = parsed.config.as_ref().filter(|_| !refused(input, &parsed)) else {
+        return Ok(ExitCode::from(WRONG_CONFIG));
+    };
+    let done = match format {
+        Format::Manifest => export::manifest(&parsed, target),
+        Format::EmfJson => export::cluster_template(&parsed, target),
+    };
+    let shown = input.config_file.display();
+    let text = match done {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("error: {shown}: {error}");
+            return Ok(ExitCode::from(WRONG_CONFIG));
+        }
+    };
+    for line in export::left_out(config) {
+        eprintln!("{shown}: {line}");
+    }
+    written(out, &text)
+}
+
+/// Writes a text into a file, or prints it.
+fn written(out: Option<&Path>, text: &str) -> Result<ExitCode> {
     match out {
-        Some(path) => write_whole(path, &migrated.text)
-            .with_context(|| format!("writing {}", path.display()))?,
-        None => print(&migrated.text)?,
+        Some(path) => {
+            write_whole(path, &text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        None => print(text)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -294,7 +294,7 @@ pub(crate) fn claims(distribution: &dyn Distribution, os: &OperatingSystem) -> V
 ///
 /// # Errors
 /// A file's content does not fit its encoding.
-fn user_files(files: &[File]) -> Result<Vec<BootFile>, ContentError> {
+pub(crate) fn user_files(files: &[File]) -> Result<Vec<BootFile>, ContentError> {
     files.iter().map(user_file).collect()
 }
 
@@ -312,7 +312,7 @@ fn user_file(file: &File) -> Result<BootFile, ContentError> {
 }
 
 /// A file of the conversion itself.
-fn own(path: &str, mode: u32, text: &str) -> BootFile {
+pub(crate) fn own(path: &str, mode: u32, text: &str) -> BootFile {
     BootFile {
         path: path.to_owned(),
         owner: "root:root".to_owned(),

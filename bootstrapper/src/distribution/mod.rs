@@ -13,7 +13,7 @@ mod yaml_1_1;
 pub use first_boot::{BootFile, FirstBoot};
 pub use settings::Setting;
 
-pub(crate) use first_boot::claims;
+pub(crate) use first_boot::{claims, own, user_files};
 pub(crate) use settings::Entry;
 
 use crate::model::{ContentError, File, OperatingSystem, Registries};

@@ -1,8 +1,8 @@
 //! Accounts of the root tree: passwd, shadow, group, gshadow, subuid and subgid, homes, SSH keys, sudo.
 
 use super::InstallError;
+use super::access::Access;
 use super::draft::Draft;
-use super::root::Access;
 use crate::model::{OperatingSystem, User};
 use crate::password::shadow_hash;
 use crate::path_rule::PathRule;

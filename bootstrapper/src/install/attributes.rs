@@ -1,6 +1,6 @@
 //! Extended attributes of a file that is replaced: ACLs, labels, capabilities and the image's own stay with its path.
 
-use super::root::Owners;
+use super::access::Owners;
 use rustix::fs::{Mode, OFlags, XattrFlags, fgetxattr, flistxattr, fsetxattr, openat};
 use rustix::io::Errno;
 use std::fs::File;

@@ -1,8 +1,9 @@
 //! A plan in the making: a root tree seen as if what is planned were there already.
 
 use super::InstallError;
+use super::access::Access;
 use super::plan::{Action, Plan};
-use super::root::{Access, Root};
+use super::root::Root;
 use super::target::Program;
 use crate::path_rule::PathRule;
 use rustix::fs::FileType;

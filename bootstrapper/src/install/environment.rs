@@ -1,8 +1,8 @@
 //! The node's environment: /etc/environment with the proxy, and the host name.
 
 use super::InstallError;
+use super::access::Access;
 use super::draft::Draft;
-use super::root::Access;
 use crate::config_file::ConfigFile;
 use crate::path_rule::PathRule;
 use crate::values::ProxyUrl;

@@ -1,8 +1,8 @@
 //! `operatingSystem.writeFiles`: files that are part of the system before its first boot.
 
 use super::InstallError;
+use super::access::Access;
 use super::draft::Draft;
-use super::root::Access;
 use crate::model::File;
 
 pub(super) fn plan(files: &[File], draft: &mut Draft<'_>) -> Result<(), InstallError> {

@@ -1,8 +1,8 @@
 //! What two machines of one OS image must not share: machine-id, SSH host keys, seed of random numbers.
 
 use super::InstallError;
+use super::access::Access;
 use super::draft::Draft;
-use super::root::Access;
 use super::target::Program;
 use crate::path_rule::PathRule;
 use std::fmt;

@@ -2,6 +2,7 @@
 //! identity of its own, and the first boot. First the plan, as values; then it is carried out.
 //! Nothing outside the root is touched, whatever links the tree has.
 
+mod access;
 mod accounts;
 mod attributes;
 mod draft;
@@ -16,12 +17,12 @@ mod units;
 mod verify;
 
 pub use crate::path_rule::PathRule;
+pub use access::{Access, Owners};
 pub use environment::proxy_variables;
 pub use identity::{MachineId, RandomError};
-pub use plan::{Action, Plan};
-pub use root::{Access, Owners, Root, RootError};
+pub use plan::{Action, Check, Given, Plan};
+pub use root::{Root, RootError};
 pub use target::Program;
-pub use verify::{Check, Given};
 
 use crate::config_file::ConfigFile;
 use crate::distribution::{self, FirstBoot};

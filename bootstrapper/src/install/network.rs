@@ -1,8 +1,8 @@
 //! Network interfaces with static addresses (systemd.network(5)) and time servers (timesyncd.conf(5)).
 
 use super::InstallError;
+use super::access::Access;
 use super::draft::Draft;
-use super::root::Access;
 use super::units::enable;
 use crate::model::{NetworkInterface, OperatingSystem};
 use crate::path_rule::PathRule;

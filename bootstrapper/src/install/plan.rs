@@ -1,9 +1,9 @@
 //! What an installation does to a root tree, as values: writes, links, removals, directories, programs to run.
 
 use super::InstallError;
-use super::root::{Access, Root};
+use super::access::Access;
+use super::root::Root;
 use super::target::{Outcome, Program, Staged};
-use super::verify::Check;
 use std::fmt;
 
 /// One change of the tree. Paths are absolute in it.
@@ -102,6 +102,24 @@ impl fmt::Debug for Action {
             Self::Make { path, program } => write!(f, "make {path} by {program}"),
         }
     }
+}
+
+/// A question to a program of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The files that are asked about.
+    pub files: Vec<Given>,
+    /// The program with its arguments.
+    pub program: Program,
+}
+
+/// A file of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The key of the config-file.
+    pub key: String,
+    /// Where it is written.
+    pub path: String,
 }
 
 /// The changes in their order, then the checks of the tree that they made.

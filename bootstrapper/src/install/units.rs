@@ -2,8 +2,8 @@
 //! the choice when presets are applied again (systemd.unit(5), section "[INSTALL] SECTION OPTIONS"; systemd.preset(5)).
 
 use super::InstallError;
+use super::access::Access;
 use super::draft::Draft;
-use super::root::Access;
 use crate::model::Services;
 use crate::path_rule::PathRule;
 use crate::values::UnitName;

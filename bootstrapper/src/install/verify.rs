@@ -3,6 +3,7 @@
 
 use super::InstallError;
 use super::draft::Draft;
+use super::plan::{Check, Given};
 use super::target::{Outcome, Program, Staged};
 use super::units;
 use crate::distribution::BootFile;
@@ -37,24 +38,6 @@ const NOT_OF_THE_FILE: &[&str] = &[
 const IGNORED: &str = ", ignoring";
 /// Most lines of a program that are shown.
 const SHOWN: usize = 3;
-
-/// A question to a program of the tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// The files that are asked about.
-    pub files: Vec<Given>,
-    /// The program with its arguments.
-    pub program: Program,
-}
-
-/// A file of the user's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    /// The key of the config-file.
-    pub key: String,
-    /// Where it is written.
-    pub path: String,
-}
 
 /// Plans the checks of the files that are written now and of those that the first boot writes.
 pub(super) fn plan(

@@ -3,6 +3,7 @@
 use super::arithmetic::evaluate;
 use super::raw::{Element, Origin, Raw, Setting, YamlPart};
 use super::{Item, Place, Remark};
+use crate::values::{NoProxy, ProxyUrl, TextValue as _};
 use base64::Engine as _;
 use std::net::Ipv4Addr;
 
@@ -67,12 +68,12 @@ impl<'a> Settings<'a> {
             "user_name" => self.user(setting, value),
             "passwd" => self.password(setting),
             "ssh_key" => self.put(setting, Place::SshKey(value)),
-            "http_proxy" => self.put(setting, Place::HttpProxy(value)),
-            "https_proxy" => self.put(setting, Place::HttpsProxy(value)),
-            "no_proxy" => self.put(setting, Place::NoProxy(value)),
+            "http_proxy" => self.proxy(setting, Place::HttpProxy),
+            "https_proxy" => self.proxy(setting, Place::HttpsProxy),
+            "no_proxy" => self.no_proxy(setting, &[]),
             "HTTP_PROXY" => self.upper_case(setting, "http_proxy", Place::HttpProxy(value)),
             "HTTPS_PROXY" => self.upper_case(setting, "https_proxy", Place::HttpsProxy(value)),
-            "NO_PROXY" => self.upper_case(setting, "no_proxy", Place::NoProxy(value)),
+            "NO_PROXY" => self.upper_case_no_proxy(setting),
             "static_ip" => self.address(setting, &value),
             // With static_ip.
             "subnet_mask" if self.get("static_ip").is_some() => {}
@@ -86,7 +87,7 @@ impl<'a> Settings<'a> {
             "custom_file_path" => self.custom_file(setting, value),
             "custom_file_permissions" | "custom_file_content"
                 if self.get("custom_file_path").is_some() => {}
-            "host_type" if value == "kubernetes" => {}
+            "host_type" if ["kubernetes", "container"].contains(&value.as_str()) => {}
             "lvm_size_ingb" if value == "0" => {}
             key => self.leave_out(setting, no_counterpart(key)),
         }
@@ -137,15 +138,52 @@ impl<'a> Settings<'a> {
         self.put(setting, Place::Password(encoded));
     }
 
-    /// Both cases of a proxy variable are set from one key here.
+    fn proxy(&mut self, setting: &Setting, place: fn(String) -> Place) {
+        let value = setting.value.trim();
+        let refused = ProxyUrl::parse(value).err();
+        let mut item = item(setting.origin.clone(), place(value.to_owned()));
+        item.dropped = refused.map(|refused| refused.message);
+        self.items.push(item);
+    }
+
+    /// Both cases of a proxy variable are set from one key here: from the lower-case one where that is a proxy.
     fn upper_case(&mut self, setting: &Setting, lower: &str, place: Place) {
-        match self.get(lower) {
-            Some(other) if other.value.trim() == setting.value.trim() => {}
-            Some(_) => {
+        let other = self.get(lower).map(|other| other.value.trim());
+        match other {
+            Some(other) if other == setting.value.trim() => {}
+            Some(other) if ProxyUrl::parse(other).is_ok() => {
                 let message = format!("it differs from {lower}, whose value both now have");
                 self.leave_out(setting, &message);
             }
-            None => self.put(setting, place),
+            _ => self.put(setting, place),
+        }
+    }
+
+    /// One item an entry, but for those that are known.
+    fn no_proxy(&mut self, setting: &Setting, known: &[String]) {
+        let mut origin = setting.origin.clone();
+        for entry in no_proxy_entries(setting) {
+            if known.contains(&entry) {
+                continue;
+            }
+            let refused = NoProxy::parse(&entry).err();
+            let mut item = item(origin.clone(), Place::NoProxy(entry));
+            item.dropped = refused.map(|refused| refused.message);
+            self.items.push(item);
+            origin.comments.clear();
+        }
+    }
+
+    /// Both cases become one list, with what either of them had.
+    fn upper_case_no_proxy(&mut self, setting: &Setting) {
+        let lower = self.get("no_proxy").map(no_proxy_entries);
+        let lower = lower.unwrap_or_default();
+        let before = self.items.len();
+        self.no_proxy(setting, &lower);
+        let mut added = self.items[before..].iter();
+        if !lower.is_empty() && added.any(|item| item.dropped.is_none()) {
+            let message = "it had entries that no_proxy had not; noProxy has those of both";
+            self.note(&setting.origin, message);
         }
     }
 
@@ -212,12 +250,7 @@ impl<'a> Settings<'a> {
             self.write_file(&element);
         }
         let commands = part.list("/runcmd", "runcmd");
-        if let Some(first) = commands.first() {
-            let message =
-                "runCommands run before K3s is installed; move what needs K3s to postK3sCommands";
-            self.note(&first.origin, message);
-        }
-        self.texts(commands, Place::RunCommand);
+        self.texts(commands, Place::Command);
         if let Some(item) = self.items.get_mut(first) {
             item.origin.comments.splice(0..0, part.above.clone());
         }
@@ -295,11 +328,20 @@ fn item(origin: Origin, place: Place) -> Item {
     }
 }
 
+/// The entries of a list of hosts, each once.
+fn no_proxy_entries(setting: &Setting) -> Vec<String> {
+    let mut found: Vec<String> = vec![];
+    for part in setting.value.split([',', ' ', '\t']) {
+        if !part.is_empty() && !found.iter().any(|known| known == part) {
+            found.push(part.to_owned());
+        }
+    }
+    found
+}
+
 fn no_counterpart(key: &str) -> &'static str {
     match key {
-        "host_type" => {
-            "only Kubernetes nodes are installed; `container` (Docker) has no counterpart"
-        }
+        "host_type" => "it is neither `kubernetes` nor `container`",
         "lvm_size_ingb" => {
             "no volume group is made: the last partition of the OS image takes the rest of the disk"
         }

@@ -1,12 +1,17 @@
-//! The old raw-text format becomes YAML: each key in its new place, comments kept, and what has no counterpart named.
+//! Files of other formats become config-files, and what has no counterpart is named: the old raw-text format, its comments
+//! kept, and templates of Cluster API.
 
 mod arithmetic;
 mod keys;
+mod objects;
 mod raw;
 mod recognise;
+mod template;
 mod write;
 
-use crate::diagnostic::Severity;
+pub(crate) use objects::{value_of, without_unset};
+
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::{ParseOptions, parse};
 use raw::Origin;
 pub(crate) use recognise::first_line;
@@ -23,6 +28,38 @@ pub enum MigrateError {
     /// The YAML part of the file cannot be read.
     #[error("line {line}: the YAML part (services, write_files, runcmd) cannot be read: {message}")]
     Yaml {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The user name is none: the node would have no user.
+    #[error("line {line}: user_name: {message}")]
+    User {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The commands are no program; which part of them ran cannot be said.
+    #[error("line {line}: runcmd: {message}")]
+    Commands {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The machine had Docker, and no Kubernetes.
+    #[error(
+        "line {line}: host_type is `container`: a config-file describes a Kubernetes node, which this machine was not"
+    )]
+    Container {
+        /// Line, from 1.
+        line: usize,
+    },
+    /// A template cannot be read, or is not one of K3s.
+    #[error("line {line}: {message}")]
+    Template {
         /// Line, from 1.
         line: usize,
         /// What is wrong.
@@ -117,56 +154,79 @@ enum Place {
         permissions: Option<String>,
         content: String,
     },
-    RunCommand(String),
+    /// A command that ran when K3s, or Docker, was there.
+    Command(String),
 }
 
-/// Turns a file of the raw-text format into a config-file.
+/// Turns a file of the raw-text format, or a template of Cluster API, into a config-file.
 ///
 /// # Errors
-/// It is not of the raw-text format, or its YAML part cannot be read.
+/// It is of neither format, cannot be read, or would become another machine.
 pub fn migrate(old: &str) -> Result<Migrated, MigrateError> {
+    match objects::is_manifest(old) {
+        true => template::migrate(old),
+        false => from_raw(old),
+    }
+}
+
+fn from_raw(old: &str) -> Result<Migrated, MigrateError> {
     let mut remarks = vec![];
     let raw = raw::read(old, &mut remarks)?;
     if raw.settings.is_empty() && raw.yaml.is_none() {
         return Err(MigrateError::Empty);
     }
+    let container = raw.container();
     let mut items = keys::items(&raw, &mut remarks);
-    let mut text;
     // Values are judged where all values are: what the new format refuses is left out, and the rest tried again.
     loop {
         drop_orphans(&mut items);
         let shown = all_remarks(&remarks, &items);
-        let (written, places) = write::document(&raw, &items, &shown);
-        text = written;
+        let (text, places) = write::document(&raw, &items, &shown);
         let parsed = parse(&text, &ParseOptions::default());
         let errors = parsed.diagnostics.into_iter();
         let errors: Vec<_> = errors.filter(|d| d.severity == Severity::Error).collect();
-        if errors.is_empty() {
-            break;
-        }
-        let mut blamed = false;
-        for error in &errors {
-            let of_item = |(pointer, _): &&(String, usize)| {
-                let rest = error.pointer.strip_prefix(pointer.as_str());
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
-            if let Some((_, index)) = places.iter().filter(of_item).max_by_key(|(p, _)| p.len()) {
-                items[*index]
-                    .dropped
-                    .get_or_insert_with(|| error.message.clone());
-                blamed = true;
-            }
-        }
-        if !blamed {
-            let first = errors.into_iter().next();
-            let first = first.map(|d| format!("{}: {}", d.pointer, d.message));
-            return Err(MigrateError::Invalid(first.unwrap_or_default()));
+        let Some(first) = errors.first() else {
+            return Ok(Migrated {
+                text,
+                remarks: shown,
+            });
+        };
+        if !blame(&errors, &places, &mut items)? {
+            return Err(match container {
+                Some(line) => MigrateError::Container { line },
+                None => MigrateError::Invalid(format!("{}: {}", first.pointer, first.message)),
+            });
         }
     }
-    Ok(Migrated {
-        text,
-        remarks: all_remarks(&remarks, &items),
-    })
+}
+
+/// Drops the items that errors are about; whether there were any.
+fn blame(
+    errors: &[Diagnostic],
+    places: &[(String, usize)],
+    items: &mut [Item],
+) -> Result<bool, MigrateError> {
+    let mut blamed = false;
+    for error in errors {
+        let of_item = |(pointer, _): &&(String, usize)| {
+            let rest = error.pointer.strip_prefix(pointer.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let found = places.iter().filter(of_item).max_by_key(|(p, _)| p.len());
+        let Some((_, index)) = found else { continue };
+        let item = &mut items[*index];
+        let (line, message) = (item.origin.line, error.message.clone());
+        match item.place {
+            Place::User(_) => return Err(MigrateError::User { line, message }),
+            Place::Command(_) if error.code == "shell-syntax" => {
+                return Err(MigrateError::Commands { line, message });
+            }
+            _ => {}
+        }
+        item.dropped.get_or_insert(message);
+        blamed = true;
+    }
+    Ok(blamed)
 }
 
 /// What cannot stand without another value goes with it.

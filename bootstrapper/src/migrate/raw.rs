@@ -46,6 +46,15 @@ pub(super) struct YamlPart {
     pub(super) above: Vec<String>,
 }
 
+impl Raw {
+    /// The line that says that the machine has Docker in the place of Kubernetes.
+    pub(super) fn container(&self) -> Option<usize> {
+        let mut types = self.settings.iter().rev();
+        let last = types.find(|setting| setting.origin.key == "host_type")?;
+        (last.value.trim() == "container").then_some(last.origin.line)
+    }
+}
+
 pub(super) fn read(text: &str, remarks: &mut Vec<Remark>) -> Result<Raw, MigrateError> {
     let mut raw = Raw::default();
     let mut pending: Vec<String> = vec![];

@@ -2,22 +2,79 @@
 
 use super::raw::Raw;
 use super::{Item, Place, Remark};
-use crate::emit::{block, fits_block, quoted};
+use crate::emit::{quoted, scalar, text as value};
 use std::fmt::Write as _;
 
-/// The Kubernetes section, of which the old format says nothing.
-const KUBERNETES: &str = "
-# K3s with its own defaults; the old format had no settings of it.
+/// K3s as the old installer set it up, of which the old format itself said nothing; the user's commands follow.
+const KUBERNETES: &str = r#"
+# K3s as the old installer set it up. Not taken over: its data directory below /opt, its registries, its list of TLS cipher
+# suites, and the images and manifests of user-apps.
 kubernetes:
   kind: KThreesControlPlaneTemplate
   apiVersion: controlplane.cluster.x-k8s.io/v1beta2
   spec:
     template:
-      spec: {}
-";
+      spec:
+        files:
+          # Every user may read the kubeconfig.
+          - path: /etc/rancher/k3s/config.yaml.d/10-migrated.yaml
+            content: |
+              write-kubeconfig-mode: "0644"
+              protect-kernel-defaults: true
+          # What protect-kernel-defaults asks of the kernel.
+          - path: /etc/sysctl.d/90-migrated-kubelet.conf
+            content: |
+              vm.overcommit_memory = 1
+              vm.panic_on_oom = 0
+              kernel.panic = 10
+              kernel.panic_on_oops = 1
+              kernel.keys.root_maxkeys = 1000000
+              kernel.keys.root_maxbytes = 25000000
+          - path: /etc/profile.d/migrated-k3s.sh
+            content: |
+              export KUBECONFIG=/etc/rancher/k3s/k3s.yaml KUBE_CONFIG_PATH=/etc/rancher/k3s/k3s.yaml
+              alias k=kubectl
+        preK3sCommands:
+          - sysctl --load=/etc/sysctl.d/90-migrated-kubelet.conf
+          # Where the OS image has a firewall, Kubernetes' API is reached from outside.
+          - "! command -v iptables > /dev/null || iptables -I INPUT -p tcp --dport 6443 -j ACCEPT"
+        agentConfig:
+          kubeletArgs:
+            - topology-manager-policy=best-effort
+            - max-pods=250
+            - volume-plugin-dir=/var/lib/kubelet/volumeplugins
+        serverConfig:
+          disableComponents:
+            - traefik
+            - servicelb
+          kubeAPIServerArg:
+            - feature-gates=PortForwardWebsockets=true
+        postK3sCommands:
+          # A kubelet may not give itself this label; the node is there some time after the API.
+          - |
+            (
+              tries=60
+              until k3s kubectl get nodes --output name | grep -q . || [ "$tries" -eq 0 ]; do
+                tries=$((tries - 1))
+                sleep 5
+              done
+              k3s kubectl label --overwrite nodes --all node-role.kubernetes.io/worker=true
+            )
+"#;
+/// Commands of [`KUBERNETES`] that stand before the user's.
+const OWN_COMMANDS: usize = 1;
+const POST_COMMANDS: &str = "/kubernetes/spec/template/spec/postK3sCommands";
 
 /// The text of a place of one kind.
 type Choice = fn(&Place) -> Option<&String>;
+
+const COMMAND: Choice = |place| match place {
+    Place::Command(text) => Some(text),
+    _ => None,
+};
+
+/// Pointer of the section of most items.
+const OS: &str = "/operatingSystem";
 
 /// The document under work, and where in it each item stands.
 struct Document<'a> {
@@ -41,8 +98,11 @@ pub(super) fn document(
         out.line(0, comment);
     }
     out.line(0, "version: 1.0");
-    out.operating_system();
-    out.text.push_str(KUBERNETES);
+    out.operating_system(raw.container().is_some());
+    if raw.container().is_none() {
+        out.text.push_str(KUBERNETES);
+        out.elements(10, POST_COMMANDS, OWN_COMMANDS, COMMAND);
+    }
     out.left_over(raw, remarks);
     (out.text, out.places)
 }
@@ -65,34 +125,40 @@ impl Document<'_> {
         for comment in &self.items[index].origin.comments {
             let _ = writeln!(self.text, "{:indent$}{comment}", "");
         }
-        self.places
-            .push((format!("/operatingSystem{pointer}"), index));
+        self.places.push((pointer.to_owned(), index));
     }
 
     /// `key: value` for the only item of its kind.
     fn single(&mut self, indent: usize, key: &str, above: &str, choose: Choice) {
         for (index, text) in self.kept(choose) {
-            self.place(index, indent, &format!("{above}/{key}"));
+            self.place(index, indent, &format!("{OS}{above}/{key}"));
             self.line(indent, &format!("{key}: {}", scalar(&text)));
         }
     }
 
     /// `key:` and a list of texts.
     fn list(&mut self, indent: usize, key: &str, above: &str, choose: Choice) {
-        let kept = self.kept(choose);
-        if kept.is_empty() {
+        if self.kept(choose).is_empty() {
             return;
         }
         self.line(indent, &format!("{key}:"));
-        let inner = indent + 2;
-        for (position, (index, text)) in kept.into_iter().enumerate() {
-            self.place(index, inner, &format!("{above}/{key}/{position}"));
-            let _ = write!(self.text, "{:inner$}- {}", "", value(&text, inner));
+        self.elements(indent + 2, &format!("{OS}{above}/{key}"), 0, choose);
+    }
+
+    /// The elements of a list, counted from the first position on.
+    fn elements(&mut self, indent: usize, list: &str, first: usize, choose: Choice) {
+        for (position, (index, text)) in self.kept(choose).into_iter().enumerate() {
+            self.place(index, indent, &format!("{list}/{}", first + position));
+            let _ = write!(self.text, "{:indent$}- {}", "", value(&text, indent));
         }
     }
 
-    fn operating_system(&mut self) {
-        if self.items.iter().all(|item| item.dropped.is_some()) {
+    fn operating_system(&mut self, container: bool) {
+        let is_here = |item: &Item| {
+            let command = matches!(item.place, Place::Command(_));
+            item.dropped.is_none() && (container || !command)
+        };
+        if !self.items.iter().any(is_here) {
             return;
         }
         self.line(0, "operatingSystem:");
@@ -109,10 +175,9 @@ impl Document<'_> {
         });
         self.services();
         self.files();
-        self.list(2, "runCommands", "", |place| match place {
-            Place::RunCommand(text) => Some(text),
-            _ => None,
-        });
+        if container {
+            self.list(2, "runCommands", "", COMMAND);
+        }
     }
 
     fn users(&mut self) {
@@ -121,7 +186,7 @@ impl Document<'_> {
             _ => None,
         }) {
             self.line(2, "users:");
-            self.place(index, 4, "/users/0/username");
+            self.place(index, 4, &format!("{OS}/users/0/username"));
             self.line(4, &format!("- username: {}", scalar(&name)));
         }
         self.single(6, "password", "/users/0", |place| match place {
@@ -151,8 +216,25 @@ impl Document<'_> {
         {
             self.line(2, "proxy:");
         }
-        for (key, choose) in choices {
+        let [http, https, _] = choices;
+        for (key, choose) in [http, https] {
             self.single(4, key, "/proxy", choose);
+        }
+        self.no_proxy();
+    }
+
+    /// All entries in one line, below the comments of all.
+    fn no_proxy(&mut self) {
+        let entries = self.kept(|place| match place {
+            Place::NoProxy(text) => Some(text),
+            _ => None,
+        });
+        for (index, _) in &entries {
+            self.place(*index, 4, &format!("{OS}/proxy/noProxy"));
+        }
+        let entries: Vec<String> = entries.into_iter().map(|(_, text)| text).collect();
+        if !entries.is_empty() {
+            self.line(4, &format!("noProxy: {}", scalar(&entries.join(","))));
         }
     }
 
@@ -209,7 +291,7 @@ impl Document<'_> {
         }
         self.line(2, "writeFiles:");
         for (position, (index, path)) in paths.into_iter().enumerate() {
-            self.place(index, 4, &format!("/writeFiles/{position}"));
+            self.place(index, 4, &format!("{OS}/writeFiles/{position}"));
             self.line(4, &format!("- path: {}", scalar(&path)));
             let Place::WriteFile {
                 permissions,
@@ -270,29 +352,4 @@ impl Document<'_> {
 /// Keys whose comments stand with those of another key's value.
 fn is_joined(key: &str) -> bool {
     key == "subnet_mask"
-}
-
-/// A list element or the value of a key, with its line break: a literal block where it has lines.
-fn value(text: &str, indent: usize) -> String {
-    if text.contains('\n') && fits_block(text) {
-        let block = block(text, indent).to_string();
-        // Where the first line shows the indentation, it need not be said.
-        match text.starts_with([' ', '\t', '\n']) {
-            true => block,
-            false => block.replacen("|2", "|", 1),
-        }
-    } else {
-        format!("{}\n", scalar(text))
-    }
-}
-
-/// A scalar: plain where no parser could read it as anything else, else quoted.
-fn scalar(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || " _./@+=-".contains(c);
-    let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
-    let fine = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && !text.ends_with(' ')
-        && text.chars().all(plain)
-        && !words.contains(&text.to_ascii_lowercase().as_str());
-    if fine { text.to_owned() } else { quoted(text) }
 }

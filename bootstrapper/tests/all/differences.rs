@@ -4,7 +4,9 @@ use crate::support::{K3S, boot as boot_with, boot_file as file, here, read, with
 use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::FirstBoot;
 use cluster_bootstrapper::Setting;
+use cluster_bootstrapper::export::{Target, manifest};
 use cluster_bootstrapper::k3s::settings;
+use cluster_bootstrapper::migrate::migrate;
 
 fn config(spec: &str) -> Option<ConfigFile> {
     with("", spec).config
@@ -124,6 +126,17 @@ const ENTRIES: &[Difference] = &[
         file(&boot.expect("decoded"), "/etc/rancher/k3s/registries.yaml")
             .contains("https://m.example.com")
             && twice.is_none()
+    }),
+    ("Templates are brought over by two commands", || {
+        let target = Target {
+            name: "a".to_owned(),
+            version: None,
+        };
+        let exported = manifest(&with("", USER), &target).expect("exported");
+        let migrated = migrate(&exported).expect("migrated");
+        let found = read(&migrated.text).config.expect("valid").first_boot();
+        exported.contains("disableCloudController: false\n")
+            && found.expect("decoded") == boot(USER)
     }),
 ];
 

@@ -29,6 +29,7 @@ mod secrets;
 mod shape;
 mod shell_cases;
 mod support;
+mod templates;
 mod tree;
 mod validate;
 mod values;

@@ -1,6 +1,7 @@
 //! `migrate` on a whole file of the raw-text format: the new file as it is, and what was said about the old one.
 
-use crate::support::{golden, here, read, run};
+use crate::support::{boot_file, golden, here, read, run};
+use cluster_bootstrapper::k3s::settings;
 use cluster_bootstrapper::migrate::{MigrateError, migrate};
 use std::os::unix::fs::MetadataExt as _;
 
@@ -32,11 +33,7 @@ fn the_result_is_valid_and_says_the_same() {
     );
     let line = os.write_files[1].content.as_deref();
     assert_eq!(line, Some("line = 7\n  # indented\n"));
-    let commands: Vec<_> = os
-        .run_commands
-        .iter()
-        .map(|command| command.as_str())
-        .collect();
+    let commands = users_commands(&migrated.text);
     assert_eq!(
         commands,
         [
@@ -45,6 +42,125 @@ fn the_result_is_valid_and_says_the_same() {
             "# a script\nmodprobe gpio\n",
         ]
     );
+}
+
+/// The commands after the installation but for the first, which the old installer ran itself.
+fn users_commands(text: &str) -> Vec<String> {
+    let config = read(text).config.expect("valid");
+    let commands = config.k3s().post_k3s_commands.iter().skip(1);
+    commands.map(ToString::to_string).collect()
+}
+
+#[test]
+fn commands_run_after_k3s_as_they_did() {
+    let migrated =
+        migrate("runcmd:\n- kubectl apply -f /etc/app.yaml\n- 'cat > /etc/x <<E'\n- a\n- E\n");
+    let text = migrated.expect("migrated").text;
+    assert_eq!(
+        users_commands(&text),
+        [
+            "kubectl apply -f /etc/app.yaml",
+            "cat > /etc/x <<E",
+            "a",
+            "E"
+        ]
+    );
+    assert!(
+        read(&text)
+            .config
+            .expect("valid")
+            .operating_system
+            .run_commands
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_settings_of_the_old_installer_stay() {
+    let migrated = migrate("http_proxy=http://proxy:911\n").expect("migrated");
+    let config = read(&migrated.text).config.expect("valid");
+    let set = settings(config.k3s());
+    assert_eq!(set["disable"].values(), ["traefik", "servicelb"]);
+    let kubelet = set["kubelet-arg"].values();
+    assert!(kubelet.contains(&"max-pods=250".to_owned()));
+    assert!(kubelet.contains(&"topology-manager-policy=best-effort".to_owned()));
+    let boot = config.first_boot().expect("decoded");
+    let drop_in = boot_file(&boot, "/config.yaml.d/10-migrated.yaml");
+    assert_eq!(
+        drop_in,
+        "write-kubeconfig-mode: \"0644\"\nprotect-kernel-defaults: true\n"
+    );
+    // What the kubelet compares the kernel with under protect-kernel-defaults.
+    assert!(boot_file(&boot, "kubelet.conf").contains("vm.overcommit_memory = 1\n"));
+    assert!(
+        boot.commands
+            .iter()
+            .any(|command| command.contains("node-role.kubernetes.io/worker=true"))
+    );
+}
+
+#[test]
+fn one_invalid_entry_of_no_proxy_costs_that_entry() {
+    let no_proxy = |old: &str| {
+        let migrated = migrate(&format!("http_proxy=http://proxy:911\n{old}\n")).expect("migrated");
+        let os = read(&migrated.text).config.expect("valid").operating_system;
+        let list = os.proxy.no_proxy.map(|list| list.to_string());
+        let dropped = migrated
+            .remarks
+            .iter()
+            .filter(|remark| remark.dropped)
+            .count();
+        (list.unwrap_or_default(), dropped)
+    };
+    for (old, list, dropped) in [
+        (
+            "no_proxy=a.example,*b,10.0.0.0/8",
+            "a.example,10.0.0.0/8",
+            1,
+        ),
+        ("no_proxy=*b\nNO_PROXY=a.example", "a.example", 1),
+        (
+            "no_proxy=a.example\nNO_PROXY=a.example,c.example",
+            "a.example,c.example",
+            0,
+        ),
+        (
+            "NO_PROXY='a.example c.example, a.example'",
+            "a.example,c.example",
+            0,
+        ),
+        ("no_proxy=/run/x.sock", "", 1),
+    ] {
+        assert_eq!(no_proxy(old), (list.to_owned(), dropped), "{old}");
+    }
+}
+
+#[test]
+fn the_upper_case_proxy_stands_in_for_an_invalid_lower_case_one() {
+    let migrated =
+        migrate("http_proxy=ftp://x y\nHTTP_PROXY=http://proxy:911\n").expect("migrated");
+    let os = read(&migrated.text).config.expect("valid").operating_system;
+    assert_eq!(
+        os.proxy.http_proxy.expect("kept").as_str(),
+        "http://proxy:911"
+    );
+}
+
+#[test]
+fn what_would_become_another_machine_is_an_error() {
+    let refused = |text: &str| migrate(text).expect_err("refused");
+    assert!(matches!(
+        refused("http_proxy=http://proxy:911\nhost_type=container\n"),
+        MigrateError::Container { line: 2 }
+    ));
+    assert!(matches!(
+        refused("host_type=kubernetes\nuser_name='a b'\n"),
+        MigrateError::User { line: 2, .. }
+    ));
+    assert!(matches!(
+        refused("runcmd:\n- a\n- if b\n"),
+        MigrateError::Commands { line: 3, .. }
+    ));
 }
 
 #[test]
@@ -71,7 +187,6 @@ fn every_key_of_the_old_file_is_placed_or_remarked_on() {
         "default_gate_way",
         "defualt_gate_way",
         "dns_name_server",
-        "user_name",
         "passwd",
         "ssh_key",
         "http_proxy",
@@ -145,9 +260,9 @@ fn settings_of_the_side_branches_are_taken() {
 fn what_has_no_new_place_is_left_out_with_the_reason() {
     for (line, key, reason) in [
         (
-            "host_type=container",
+            "host_type=docker",
             "host_type",
-            "only Kubernetes nodes are installed; `container` (Docker) has no counterpart",
+            "it is neither `kubernetes` nor `container`",
         ),
         (
             "lvm_size_ingb=1",
@@ -225,9 +340,7 @@ fn what_follows_a_closing_quote_is_noted() {
 fn commands_arrive_as_the_shell_had_them() {
     let old = "runcmd:\n- [echo, '', a b, \"it's\"]\n- 'true'\n- 'Yes'\n- 'null'\n- 'a '\n- /bin/true\n- 1\n- 'a: b'\n- \"a\\nb\"\n- ' a\n\n  b'\n";
     let migrated = migrate(old).expect("migrated");
-    let parsed = read(&migrated.text);
-    let commands = parsed.config.expect("valid").operating_system.run_commands;
-    let found: Vec<_> = commands.iter().map(|command| command.as_str()).collect();
+    let found = users_commands(&migrated.text);
     assert_eq!(
         found,
         [
@@ -247,7 +360,7 @@ fn commands_arrive_as_the_shell_had_them() {
         "\"true\"", "\"Yes\"", "\"null\"", "\"a \"", "\"1\"", "\"a: b\"",
     ];
     for text in quoted.into_iter().chain(["/bin/true"]) {
-        let line = format!("\n    - {text}\n");
+        let line = format!("\n          - {text}\n");
         assert!(migrated.text.contains(&line), "{text}: {}", migrated.text);
     }
 }

@@ -54,7 +54,7 @@ impl Shape<'_> {
         let choices = alternatives(self.root, schema);
         let has_form =
             |choice: &&Value| choice.get("format").is_some() && choice.get("writeOnly").is_none();
-        choices.iter().any(|choice| has_form(&choice))
+        choices.iter().any(has_form)
     }
 
     /// Whether a list has elements, none of which says anything.
