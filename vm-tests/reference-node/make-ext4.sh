@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes an ext4 file system with the files of a folder. Its bytes depend on them, their owners and modes, and the
-# arguments alone: not on file times, on the folder's own file system or on the clock.
+# Makes an ext4 file system with the files of a folder. Its bytes depend on them, their owners and modes, the arguments
+# and e2fsprogs: not on file times, on the file system that the folder is on, or on the clock.
 #
 # usage: make-ext4.sh FILE SIZE-IN-MIB LABEL UUID FOLDER [MKE2FS-OPTION]...
 # Needs root's view of file ownership: run as root or under fakeroot.

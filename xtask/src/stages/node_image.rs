@@ -101,7 +101,10 @@ fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
             let version = options.k3s_version.clone();
             inputs.push(Input::Value("K3s", version.unwrap_or_default()));
         }
-        None => inputs.extend(Signing::inputs(options.signing.as_ref())?),
+        None => {
+            inputs.extend([disk::LOADER, disk::STUB].map(|path| Input::Path(path.into())));
+            inputs.extend(Signing::inputs(options.signing.as_ref())?);
+        }
     }
     Ok(inputs)
 }

@@ -32,8 +32,10 @@ const ESP_SIZE: u64 = 128 * MIB;
 /// Bytes per sector, of which sgdisk and mkfs.vfat count.
 const SECTOR: u64 = 512;
 
-/// systemd-boot and its stub, from the package systemd-boot-efi.
-const EFI: &str = "/usr/lib/systemd/boot/efi";
+/// systemd-boot, from the package systemd-boot-efi.
+pub const LOADER: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+/// Its stub, which makes an EFI executable of a kernel.
+pub const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 /// What systemd-boot shows and sorts by.
 const OS_RELEASE: &str = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"emts reference node\"\n";
 
@@ -50,7 +52,7 @@ impl EspFile {
     /// systemd-boot, where firmware looks without being told.
     pub fn boot_loader() -> Self {
         Self {
-            from: PathBuf::from(EFI).join("systemd-bootx64.efi"),
+            from: LOADER.into(),
             to: "EFI/BOOT/BOOTX64.EFI".to_owned(),
         }
     }
@@ -255,7 +257,7 @@ fn make_uki(access: &str, source: &Path, work: &Path) -> Result<(PathBuf, String
     let arguments = fs_err::read_to_string(source.join("boot/cmdline"))?;
     let uki = work.join("uki.efi");
     hookos::uki::build(
-        &Path::new(EFI).join("linuxx64.efi.stub"),
+        Path::new(STUB),
         &work.join("vmlinuz"),
         &work.join("initrd.img"),
         &format!("root=UUID={ROOT_UUID} {access} {}", arguments.trim()),
@@ -270,13 +272,14 @@ fn copy_sparse(from: &Path, to: &Path, offset: u64) -> Result<()> {
     let mut from = fs_err::File::open(from)?;
     let mut to = fs_err::OpenOptions::new().write(true).open(to)?;
     let mut block = vec![0; 64 << 10];
+    let zeros = block.clone();
     let mut position = offset;
     loop {
         let read = from.read(&mut block)?;
         if read == 0 {
             return Ok(());
         }
-        if block[..read].iter().any(|byte| *byte != 0) {
+        if block[..read] != zeros[..read] {
             to.seek(SeekFrom::Start(position))?;
             to.write_all(&block[..read])?;
         }
@@ -332,7 +335,7 @@ mod tests {
         process::run(
             process::with_files_of_root(script)
                 .arg(work.join(ROOT.image))
-                .args(["160", "rootfs", ROOT_UUID])
+                .args(["140", "rootfs", ROOT_UUID])
                 .arg(tree)
                 .env("SOURCE_DATE_EPOCH", T0.to_string()),
         )?;
