@@ -4,14 +4,16 @@
 # usage: assemble-root.sh LAYOUT BASE.tar K3S-DIR OUT-DIR
 # LAYOUT is plain (a root file system that is written to) or immutable (see README.md).
 # Needs root's view of file ownership: run as root or under fakeroot.
-# Environment: ROOT_UUID, UUID of the root file system.
+# Environment: ROOT_UUID and PERSISTENT_UUID, UUIDs of the file systems; SOURCE_DATE_EPOCH, the time of all their files.
 # In OUT-DIR: root.ext4, vmlinuz, initrd.img, kernel-version; with LAYOUT immutable persistent.ext4 as well.
 set -Eeuo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 layout=$1 base=$(realpath "$2") k3s=$(realpath "$3") out=$(realpath "$4")
-# mke2fs and depmod are not in the PATH of an ordinary user.
+# depmod is not in the PATH of an ordinary user.
 export PATH=$PATH:/usr/sbin:/sbin
+# The folders that are made here have the same modes whoever makes them.
+umask 022
 
 # Free space besides what the files need, in MiB: enough to boot the image as it is, without
 # the installer having grown the file system.
@@ -190,24 +192,14 @@ make_initramfs() {
         zstd --quiet -15 > "$out/initrd.img"
 }
 
-# make_filesystem FILE SIZE-IN-MIB LABEL FOLDER OPTION...
-make_filesystem() {
-    local features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg
-    features+=,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
-    truncate --size="$2M" "$out/$1"
-    # Named one by one: e2fsprogs 1.47 turns on features that older kernels and tools refuse.
-    mke2fs -q -F -t ext4 -b 4096 -I 256 -m 1 -L "$3" -O "none,$features" \
-        -E "hash_seed=$ROOT_UUID,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" \
-        -J size=64 -d "$4" "${@:5}" "$out/$1"
-}
-
 make_root() {
     local used_kib files
-    used_kib=$(du --summarize --apparent-size --block-size=1K "$tree" | cut -f1)
+    # Not what du says: what a folder takes depends on the file system that it is on.
+    used_kib=$(find "$tree" -type f -printf '%s\n' | awk '{ sum += int(($1 + 1023) / 1024) } END { print sum }')
     files=$(find "$tree" | wc -l)
-    # 4 KiB of rounding and 256 bytes of inode per file, 64 MiB of journal, 6 % for block maps.
+    # 4 KiB of rounding or folder and 256 bytes of inode per file, 64 MiB of journal, 6 % for block maps.
     local need_mib=$(((used_kib + files * 5) * 106 / 100 / 1024 + 64 + slack_mib))
-    make_filesystem root.ext4 "$need_mib" rootfs "$tree" -U "$ROOT_UUID"
+    "$here/make-ext4.sh" "$out/root.ext4" "$need_mib" rootfs "$ROOT_UUID" "$tree"
 }
 
 # It is mounted at /opt, so it starts with what the root file system would have there.
@@ -215,7 +207,7 @@ make_persistent() {
     mv "$tree/opt" "$out/opt"
     mkdir "$tree/opt"
     # As few inodes as a large disk has: the size when it is made is not the one that it is used with.
-    make_filesystem persistent.ext4 "$persistent_mib" edge_persistent "$out/opt" -i 16384
+    "$here/make-ext4.sh" "$out/persistent.ext4" "$persistent_mib" edge_persistent "$PERSISTENT_UUID" "$out/opt" -i 16384
     rm -rf "$out/opt"
 }
 

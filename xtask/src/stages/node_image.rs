@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
+use hookos::oci::T0;
 use serde::{Deserialize, Serialize};
 
 use super::k3s::output;
@@ -85,6 +86,7 @@ fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
             "vm-tests/reference-node/assemble-root.sh",
             "vm-tests/reference-node/boot",
             "vm-tests/reference-node/initramfs",
+            "vm-tests/reference-node/make-ext4.sh",
             "vm-tests/reference-node/rootfs",
         ],
     );
@@ -99,7 +101,10 @@ fn stage_inputs(root: &Path, options: &Options) -> Result<Vec<Input>> {
             let version = options.k3s_version.clone();
             inputs.push(Input::Value("K3s", version.unwrap_or_default()));
         }
-        None => inputs.extend(Signing::inputs(options.signing.as_ref())?),
+        None => {
+            inputs.extend([disk::LOADER, disk::STUB].map(|path| Input::Path(path.into())));
+            inputs.extend(Signing::inputs(options.signing.as_ref())?);
+        }
     }
     Ok(inputs)
 }
@@ -201,7 +206,9 @@ fn assemble_root(inputs: &NodeImageInputs, work: &Path) -> Result<()> {
         .arg(&inputs.base)
         .arg(&inputs.k3s)
         .arg(work)
-        .env("ROOT_UUID", disk::ROOT_UUID);
+        .env("ROOT_UUID", disk::ROOT_UUID)
+        .env("PERSISTENT_UUID", disk::PERSISTENT_UUID)
+        .env("SOURCE_DATE_EPOCH", T0.to_string());
     process::run(&mut command).context("assembling the node's root file system")
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use hookos::oci::T0;
 
 use super::Layout;
 use crate::process;
@@ -14,6 +15,8 @@ use crate::signing::Signing;
 
 /// UUID of the root file system, by which the kernel command line names it.
 pub const ROOT_UUID: &str = "1f6e2c4a-5b0d-4e7a-9c38-e0575f6d7402";
+/// UUID of the file system of what outlives a reboot.
+pub const PERSISTENT_UUID: &str = "93b1d6f8-27ce-4a15-b0e4-e0575f6d7403";
 const DISK_GUID: &str = "8d3c2f0e-6a51-4b7f-8e19-e0575f6d7400";
 const ESP_GUID: &str = "5a9b7e31-0c4d-4f26-b8d2-e0575f6d7401";
 const ROOT_GUID: &str = "c2e84d17-93fa-4a60-a1b5-e0575f6d7402";
@@ -29,8 +32,10 @@ const ESP_SIZE: u64 = 128 * MIB;
 /// Bytes per sector, of which sgdisk and mkfs.vfat count.
 const SECTOR: u64 = 512;
 
-/// systemd-boot and its stub, from the package systemd-boot-efi.
-const EFI: &str = "/usr/lib/systemd/boot/efi";
+/// systemd-boot, from the package systemd-boot-efi.
+pub const LOADER: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+/// Its stub, which makes an EFI executable of a kernel.
+pub const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 /// What systemd-boot shows and sorts by.
 const OS_RELEASE: &str = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"emts reference node\"\n";
 
@@ -47,7 +52,7 @@ impl EspFile {
     /// systemd-boot, where firmware looks without being told.
     pub fn boot_loader() -> Self {
         Self {
-            from: PathBuf::from(EFI).join("systemd-bootx64.efi"),
+            from: LOADER.into(),
             to: "EFI/BOOT/BOOTX64.EFI".to_owned(),
         }
     }
@@ -172,6 +177,15 @@ fn tool(name: &str) -> Command {
     command
 }
 
+/// A tool of mtools, which writes the same times always: FAT has local time.
+fn mtool(name: &str) -> Command {
+    let mut command = tool(name);
+    command
+        .env("SOURCE_DATE_EPOCH", T0.to_string())
+        .env("TZ", "UTC0");
+    command
+}
+
 /// Writes the partition table: the ESP, and the partitions from their first byte on with their size in bytes.
 fn write_table(raw: &Path, esp_size: u64, places: &[(&Partition, u64, u64)]) -> Result<()> {
     let esp = Partition {
@@ -218,7 +232,7 @@ fn make_esp(work: &Path, files: &[EspFile], size: u64) -> Result<PathBuf> {
         .flat_map(|file| Path::new(&file.to).ancestors().skip(1))
         .filter(|folder| !folder.as_os_str().is_empty())
         .collect();
-    let mut mmd = tool("mmd");
+    let mut mmd = mtool("mmd");
     mmd.arg("-i").arg(&esp);
     mmd.args(
         folders
@@ -227,7 +241,7 @@ fn make_esp(work: &Path, files: &[EspFile], size: u64) -> Result<PathBuf> {
     );
     process::run(&mut mmd)?;
     for EspFile { from, to } in files {
-        let mut copy = tool("mcopy");
+        let mut copy = mtool("mcopy");
         copy.arg("-i").arg(&esp).arg(from).arg(format!("::{to}"));
         process::run(&mut copy)?;
     }
@@ -243,7 +257,7 @@ fn make_uki(access: &str, source: &Path, work: &Path) -> Result<(PathBuf, String
     let arguments = fs_err::read_to_string(source.join("boot/cmdline"))?;
     let uki = work.join("uki.efi");
     hookos::uki::build(
-        &Path::new(EFI).join("linuxx64.efi.stub"),
+        Path::new(STUB),
         &work.join("vmlinuz"),
         &work.join("initrd.img"),
         &format!("root=UUID={ROOT_UUID} {access} {}", arguments.trim()),
@@ -258,13 +272,14 @@ fn copy_sparse(from: &Path, to: &Path, offset: u64) -> Result<()> {
     let mut from = fs_err::File::open(from)?;
     let mut to = fs_err::OpenOptions::new().write(true).open(to)?;
     let mut block = vec![0; 64 << 10];
+    let zeros = block.clone();
     let mut position = offset;
     loop {
         let read = from.read(&mut block)?;
         if read == 0 {
             return Ok(());
         }
-        if block[..read].iter().any(|byte| *byte != 0) {
+        if block[..read] != zeros[..read] {
             to.seek(SeekFrom::Start(position))?;
             to.write_all(&block[..read])?;
         }
@@ -274,6 +289,8 @@ fn copy_sparse(from: &Path, to: &Path, offset: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]
@@ -297,6 +314,68 @@ mod tests {
             Ok(command.arg(&file.from).output()?.status.success())
         };
         assert!(verified(&signed[0])? && !verified(&unsigned[0])?);
+        Ok(())
+    }
+
+    /// A disk in `work` with a file that was last modified at `modified`, on the ESP and in the root file system.
+    fn disk_of_a_file(work: &Path, modified: SystemTime) -> Result<PathBuf> {
+        let tree = work.join("tree");
+        let file = tree.join("folder/file");
+        fs_err::create_dir_all(tree.join("folder"))?;
+        fs_err::write(&file, "content")?;
+        std::os::unix::fs::symlink("folder/file", tree.join("link"))?;
+        fs_err::File::open(&file)?
+            .into_parts()
+            .0
+            .set_modified(modified)?;
+        let script = Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../vm-tests/reference-node/make-ext4.sh"
+        ));
+        process::run(
+            process::with_files_of_root(script)
+                .arg(work.join(ROOT.image))
+                .args(["140", "rootfs", ROOT_UUID])
+                .arg(tree)
+                .env("SOURCE_DATE_EPOCH", T0.to_string()),
+        )?;
+        let to = "EFI/file".to_owned();
+        let raw = work.join("disk.raw");
+        compose(work, &[EspFile { from: file, to }], 40 * MIB, &[ROOT], &raw)?;
+        Ok(raw)
+    }
+
+    #[test]
+    fn a_disk_is_the_same_whenever_its_files_were_modified() -> Result<()> {
+        let (first, second) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let now = SystemTime::now();
+        let earlier = disk_of_a_file(first.path(), now - Duration::from_secs(86_400))?;
+        let later = disk_of_a_file(second.path(), now)?;
+        assert!(fs_err::read(earlier)? == fs_err::read(later)?);
+        Ok(())
+    }
+
+    /// Two disks that are made at once would not differ by it.
+    #[test]
+    fn a_disk_does_not_have_the_time_of_its_making() -> Result<()> {
+        let work = tempfile::tempdir()?;
+        disk_of_a_file(work.path(), SystemTime::now())?;
+        let mut times = BTreeSet::new();
+        for path in ["/", "/folder", "/folder/file", "/link", "<8>", "<11>"] {
+            let mut debugfs = tool("debugfs");
+            debugfs
+                .args(["-R", &format!("stat {path}")])
+                .arg(work.path().join(ROOT.image));
+            let stat = process::output(&mut debugfs)?;
+            let lines = stat.lines().filter(|line| line.contains("time: 0x"));
+            times.extend(lines.filter_map(|line| Some(line.split_once("0x")?.1[..8].to_owned())));
+        }
+        assert_eq!(times, BTreeSet::from([format!("{T0:08x}")]));
+        let mut mdir = tool("mdir");
+        mdir.arg("-i").arg(work.path().join("esp.img")).arg("::EFI");
+        let listing = process::output(&mut mdir)?;
+        // The folder itself, the one that it is in, and the file.
+        assert_eq!(listing.matches("2017-04-18  16:30").count(), 3, "{listing}");
         Ok(())
     }
 

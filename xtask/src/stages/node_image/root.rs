@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use hookos::oci::T0;
 
 use super::super::{Context, Input, Stage, sources};
 use super::{SOURCE, apt_sources};
@@ -65,6 +66,8 @@ pub fn build(source: &Path, scratch: &Path, archive: &Path) -> Result<()> {
         }
     }
     command
+        // mmdebstrap and the packages' own scripts take the time from it.
+        .arg(format!("SOURCE_DATE_EPOCH={T0}"))
         .args([
             "mmdebstrap",
             "--mode=root",
@@ -73,6 +76,7 @@ pub fn build(source: &Path, scratch: &Path, archive: &Path) -> Result<()> {
         ])
         .arg(format!("--include={}", packages.join(",")))
         .arg(format!("--dpkgopt={}", source.join("dpkg.conf").display()))
+        .arg(format!("--customize-hook={}", forget_run()))
         .args([SUITE, "-"])
         .args(apt_sources::of_host(SUITE)?)
         // On standard output, so that the file belongs to the caller also under sudo.
@@ -81,6 +85,18 @@ pub fn build(source: &Path, scratch: &Path, archive: &Path) -> Result<()> {
     compress(&plain, archive)?;
     fs_err::remove_file(plain)?;
     Ok(())
+}
+
+/// What mmdebstrap runs at its end: no other run has the same keys, no other host the same name, resolvers and mirror.
+fn forget_run() -> String {
+    format!(
+        r#"set -e
+rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1"/etc/ssh/ssh_host_*
+cat > "$1/etc/apt/sources.list" <<'END'
+# The site's own archive of Debian {SUITE} goes here.
+END
+"#
+    )
 }
 
 /// Package names, one a line; `#` begins a comment.
