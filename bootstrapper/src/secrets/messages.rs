@@ -11,8 +11,10 @@ use std::collections::HashMap;
 const HIDDEN: &str = "(hidden)";
 /// Most values that the messages of one diagnostic are compared with.
 const MAX_VALUES: usize = 200;
+/// Diagnostics of keys quote no value, and of keys only those that may be shown.
+const OF_KEYS: &[&str] = &["unknown-key", "misplaced-key", "missing-key"];
 /// Most nodes that are looked through for them.
-const MAX_NODES: usize = 2000;
+const MAX_NODES: usize = 500;
 /// Shortest word without quotes that is compared.
 const SHORTEST: usize = 4;
 
@@ -37,7 +39,12 @@ pub(super) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
     // Many diagnostics may have one large value.
     let mut values: HashMap<String, Vec<String>> = HashMap::new();
     for diagnostic in diagnostics {
+        let of_key = OF_KEYS.contains(&diagnostic.code);
         let pointer = diagnostic.pointer.clone();
+        diagnostic.pointer = shown_pointer(&pointer);
+        if of_key {
+            continue;
+        }
         let values = values
             .entry(pointer)
             .or_insert_with_key(|at| values_at(tree, at));
@@ -50,7 +57,6 @@ pub(super) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
                 false => help,
             });
         }
-        diagnostic.pointer = shown_pointer(&diagnostic.pointer);
     }
 }
 
