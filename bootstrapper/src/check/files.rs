@@ -2,9 +2,10 @@
 //! templates in the right file.
 
 use super::context::Context;
+use crate::config_file::ConfigFile;
 use crate::distribution::{Distribution, Facts};
 use crate::install::{PathRule, generated_paths};
-use crate::model::{Encoding, File, OperatingSystem};
+use crate::model::{Encoding, File, MAX_UNPACKED, OperatingSystem};
 use crate::report::Report;
 use crate::values::SYSTEM_ACCOUNTS;
 use crate::yaml::{Kind, Pointer, load};
@@ -49,6 +50,32 @@ impl<'a> Others<'a> {
 }
 
 impl Report<'_> {
+    /// Whether all files together are small enough to be looked at; more than the limit is not unpacked.
+    pub(super) fn content_fits(&mut self, config: &ConfigFile) -> bool {
+        let written = config.operating_system.write_files.iter().enumerate();
+        let section = Pointer::from("/operatingSystem/writeFiles");
+        let written = written.map(|(index, file)| (section.join(index), file));
+        let own = config.files().iter().enumerate();
+        let section = self.spec.join("files");
+        let own: Vec<_> = own
+            .map(|(index, file)| (self.file_at(&section, index), file))
+            .collect();
+        let mut left = MAX_UNPACKED;
+        for (at, file) in written.chain(own) {
+            let size = file.bytes().map_or(0, |bytes| bytes.len() as u64);
+            if size > left {
+                let limit = MAX_UNPACKED >> 20;
+                let message =
+                    format!("with this file all files have more than {limit} MiB once unpacked");
+                self.error("content-size", &at.join("content"), message)
+                    .help("make the files smaller, or fewer");
+                return false;
+            }
+            left -= size;
+        }
+        true
+    }
+
     /// Checks the files that the installer writes, then those of the template.
     pub(super) fn files(&mut self, context: &Context<'_>) {
         let config = context.config;

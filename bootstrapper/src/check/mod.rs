@@ -39,6 +39,9 @@ pub(crate) fn normalise(config: &mut ConfigFile, report: &mut Report<'_>) {
 
 /// Checks a normalised config-file.
 pub(crate) fn meaning(config: &ConfigFile, report: &mut Report<'_>) {
+    if !report.content_fits(config) {
+        return;
+    }
     let context = Context::of(config);
     report.operating_system(&config.operating_system);
     report.files(&context);

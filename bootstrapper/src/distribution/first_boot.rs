@@ -4,7 +4,7 @@
 use super::joined::Joined;
 use super::{Distribution, settings};
 use crate::emit::{block, fits_block, quoted};
-use crate::model::{ContentError, File, OperatingSystem};
+use crate::model::{ContentError, Encoding, File, OperatingSystem};
 use crate::path_rule::PathRule;
 use crate::shell;
 use crate::values::Command;
@@ -95,6 +95,8 @@ pub struct BootFile {
     pub mode: u32,
     /// The content.
     pub bytes: Vec<u8>,
+    /// The same as the config-file has it, in base64 of gzip, where it was given so.
+    pub packed: Option<String>,
 }
 
 /// What the first boot does, in order: the files, then the commands in one shell.
@@ -308,7 +310,15 @@ fn user_file(file: &File) -> Result<BootFile, ContentError> {
         owner: owner.to_owned(),
         mode: file.mode(),
         bytes: file.bytes()?,
+        packed: packed(file),
     })
+}
+
+/// A content that cloud-init can unpack itself, so that the configuration is no larger than the config-file.
+fn packed(file: &File) -> Option<String> {
+    let content = file.content.as_ref()?;
+    let is_packed = file.encoding == Some(Encoding::GzipBase64);
+    is_packed.then(|| content.split_ascii_whitespace().collect())
 }
 
 /// A file of the conversion itself.
@@ -318,6 +328,7 @@ pub(crate) fn own(path: &str, mode: u32, text: &str) -> BootFile {
         owner: "root:root".to_owned(),
         mode,
         bytes: text.as_bytes().to_vec(),
+        packed: None,
     }
 }
 
@@ -358,6 +369,9 @@ fn write_file(f: &mut fmt::Formatter<'_>, file: &BootFile) -> fmt::Result {
     writeln!(f, "- path: {}", quoted(&file.path))?;
     writeln!(f, "  owner: {}", quoted(&file.owner))?;
     writeln!(f, "  permissions: \"{:04o}\"", file.mode)?;
+    if let Some(packed) = &file.packed {
+        return writeln!(f, "  encoding: gz+b64\n  content: {packed}");
+    }
     match std::str::from_utf8(&file.bytes) {
         Ok("") => f.write_str("  content: \"\"\n"),
         Ok(text) if fits_block(text) => write!(f, "  content: {}", block(text, 2)),

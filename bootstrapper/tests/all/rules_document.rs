@@ -365,22 +365,55 @@ fn a_file_may_be_as_large_as_the_limit_once_unpacked() {
     assert!(message.contains("larger than 33554432 bytes"), "{message}");
 }
 
+/// So many bytes, packed, as the content of a file.
+fn content_of(bytes: usize) -> String {
+    use base64::Engine as _;
+    use std::io::Write as _;
+    let mut packer = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    packer.write_all(&vec![b'x'; bytes]).expect("packed");
+    let packed = packer.finish().expect("packed");
+    base64::engine::general_purpose::STANDARD.encode(packed)
+}
+
+fn limit() -> usize {
+    usize::try_from(cluster_bootstrapper::model::MAX_UNPACKED).expect("fits")
+}
+
 #[test]
 fn a_content_may_be_as_large_as_the_limit_once_unpacked() {
-    use base64::Engine as _;
-    use cluster_bootstrapper::model::MAX_UNPACKED;
-    use std::io::Write as _;
-    let packed = |bytes: usize| {
-        let mut packer = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
-        packer.write_all(&vec![b'x'; bytes]).expect("packed");
-        let packed = packer.finish().expect("packed");
-        let text = base64::engine::general_purpose::STANDARD.encode(packed);
+    let with_one = |bytes: usize| {
+        let text = content_of(bytes);
         with_spec(&format!(
             "{{files: [{{path: /etc/a, encoding: gzip+base64, content: {text}}}]}}"
         ))
     };
-    let limit = usize::try_from(MAX_UNPACKED).expect("fits");
-    assert!(packed(limit).config.is_some());
-    let larger = packed(limit + 1);
+    assert!(with_one(limit()).config.is_some());
+    let larger = with_one(limit() + 1);
     assert_eq!(found(&larger, Severity::Error)[0].0, "content-encoding");
+}
+
+#[test]
+fn all_contents_together_have_the_limit_of_one() {
+    let with_two = |bytes: usize| {
+        let text = content_of(bytes);
+        let file = |path| format!("{{path: {path}, encoding: gzip+base64, content: {text}}}");
+        with_spec(&format!(
+            "{{files: [{}, {}]}}",
+            file("/etc/a"),
+            file("/etc/b")
+        ))
+    };
+    assert!(with_two(limit() / 2).config.is_some());
+    let larger = with_two(limit() / 2 + 1);
+    assert_eq!(found(&larger, Severity::Error)[0].0, "content-size");
+}
+
+#[test]
+fn a_packed_content_stays_packed_up_to_the_node() {
+    let text = content_of(1 << 20);
+    let spec = format!("{{files: [{{path: /etc/a, encoding: gzip+base64, content: {text}}}]}}");
+    let config = with_spec(&spec).config.expect("valid");
+    let boot = config.first_boot().expect("decoded").cloud_config();
+    assert!(boot.contains(&format!("  encoding: gz+b64\n  content: {text}\n")));
+    assert!(boot.len() < 100_000, "{}", boot.len());
 }

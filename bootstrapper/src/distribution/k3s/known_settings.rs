@@ -100,7 +100,7 @@ pub(crate) const SETTINGS: &[Known] = &[
     Known::new("supervisor-metrics", Kind::Switch),
     Known::new("node-name", Kind::Text).format("node-name"),
     Known::new("with-node-id", Kind::Switch),
-    Known::new("node-label", Kind::List).format("node-label"),
+    Known::new("node-label", Kind::Commas).format("node-label"),
     Known::new("node-taint", Kind::List).format("node-taint"),
     Known::new("image-credential-provider-bin-dir", Kind::Text),
     Known::new("image-credential-provider-config", Kind::File),
