@@ -269,8 +269,8 @@ const ERRORS: &[(&str, &str, usize)] = &[
         50,
     ),
     (
-        "agentConfig: {kubeProxy: {extraArgs: [tls-min-version=1]}}",
-        "tls-name",
+        "agentConfig: {kubeProxy: {extraArgs: [v=high]}}",
+        "argument-value",
         39,
     ),
     (
