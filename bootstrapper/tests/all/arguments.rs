@@ -30,7 +30,10 @@ fn drop_in(lines: &[&str], more: &str) -> Parsed {
         "  writeFiles:\n    - path: /etc/rancher/k3s/config.yaml.d/a.yaml\n      content: |\n          {content}\n"
     );
     let (os, kubernetes) = text.split_once("kubernetes:").expect("there");
-    parse(&format!("{os}{files}kubernetes:{kubernetes}"), &ParseOptions::default())
+    parse(
+        &format!("{os}{files}kubernetes:{kubernetes}"),
+        &ParseOptions::default(),
+    )
 }
 
 fn codes(found: &[Diagnostic]) -> Vec<(Severity, &'static str)> {
@@ -79,8 +82,14 @@ mod unknown {
         for (list, arg) in [
             ("agentConfig: {kubeletArgs", "pods-per-core=10"),
             ("agentConfig: {kubeProxyArgs", "proxy-mode=nftables"),
-            ("serverConfig: {kubeAPIServerArg", "max-requests-inflight=800"),
-            ("serverConfig: {kubeControllerManagerArgs", "node-monitor-grace-period=20s"),
+            (
+                "serverConfig: {kubeAPIServerArg",
+                "max-requests-inflight=800",
+            ),
+            (
+                "serverConfig: {kubeControllerManagerArgs",
+                "node-monitor-grace-period=20s",
+            ),
             ("serverConfig: {kubeSchedulerArgs", "kube-api-qps=100"),
         ] {
             is_valid(&k3s(&format!("{list}: ['{arg}']}}")));
@@ -94,7 +103,9 @@ mod unknown {
 
     #[test]
     fn underscores_dashes_and_signs_are_read_as_k3s_and_kubernetes_read_them() {
-        is_valid(&kubelet("--max-pods=100, max_pods=100, 'feature-gates+=NodeSwap=true', v-=2"));
+        is_valid(&kubelet(
+            "--max-pods=100, max_pods=100, 'feature-gates+=NodeSwap=true', v-=2",
+        ));
     }
 
     #[test]
@@ -114,26 +125,42 @@ mod unknown {
     fn an_argument_of_a_drop_in_is_checked_at_its_line() {
         let parsed = drop_in(&["debug: true", "kubelet-arg:", "- max-pod=200"], "");
         let found = &parsed.diagnostics;
-        assert_eq!(codes(found), [(Severity::Error, "unknown-argument")], "{found:#?}");
+        assert_eq!(
+            codes(found),
+            [(Severity::Error, "unknown-argument")],
+            "{found:#?}"
+        );
         assert_eq!((found[0].line, found[0].column), (8, 13));
     }
 
     #[test]
     fn arguments_that_a_drop_in_replaces_are_not_checked() {
-        let parsed = drop_in(&["kubelet-arg: [v=2]"], "agentConfig: {kubeletArgs: [max-pod=200]}");
-        assert_eq!(codes(&parsed.diagnostics), [(Severity::Note, "k3s-setting-replaced")]);
+        let parsed = drop_in(
+            &["kubelet-arg: [v=2]"],
+            "agentConfig: {kubeletArgs: [max-pod=200]}",
+        );
+        assert_eq!(
+            codes(&parsed.diagnostics),
+            [(Severity::Note, "k3s-setting-replaced")]
+        );
     }
 
     #[test]
     fn arguments_of_the_older_name_of_a_setting_are_checked() {
         let parsed = drop_in(&["kube-controller-arg: [node-monitor=1]"], "");
-        assert_eq!(codes(&parsed.diagnostics), [(Severity::Error, "unknown-argument")]);
+        assert_eq!(
+            codes(&parsed.diagnostics),
+            [(Severity::Error, "unknown-argument")]
+        );
     }
 
     #[test]
     fn arguments_of_the_cloud_controller_are_checked() {
         let parsed = drop_in(&["kube-cloud-controller-manager-arg: [vv=1]"], "");
-        assert_eq!(codes(&parsed.diagnostics), [(Severity::Error, "unknown-argument")]);
+        assert_eq!(
+            codes(&parsed.diagnostics),
+            [(Severity::Error, "unknown-argument")]
+        );
     }
 
     #[test]
@@ -181,9 +208,14 @@ mod values {
             "kube-reserved=gpu=1",
             "kube-reserved=cpu=half",
             "system-reserved=memory=-1Gi",
+            "reserved-cpus=0;1",
         ] {
             let found = kubelet(&format!("'{arg}'"));
-            assert_eq!(codes(&found), [(Severity::Error, "argument-value")], "{arg}: {found:#?}");
+            assert_eq!(
+                codes(&found),
+                [(Severity::Error, "argument-value")],
+                "{arg}: {found:#?}"
+            );
         }
     }
 
@@ -213,13 +245,20 @@ mod values {
     #[test]
     fn the_value_that_was_meant_is_suggested() {
         let found = kubelet("topology-manager-policy=single-numa");
-        assert_eq!(found[0].help.as_deref(), Some("did you mean `single-numa-node`?"));
+        assert_eq!(
+            found[0].help.as_deref(),
+            Some("did you mean `single-numa-node`?")
+        );
     }
 
     #[test]
     fn an_unknown_admission_plugin_is_refused() {
         let found = api_server("'enable-admission-plugins=NodeRestriction,PodSecurityPolicy'");
-        assert_eq!(codes(&found), [(Severity::Error, "argument-value")], "{found:#?}");
+        assert_eq!(
+            codes(&found),
+            [(Severity::Error, "argument-value")],
+            "{found:#?}"
+        );
     }
 
     #[test]
@@ -244,7 +283,9 @@ mod values {
             "serverConfig: {kubeControllerManagerArgs",
             "serverConfig: {kubeSchedulerArgs",
         ] {
-            let found = k3s(&format!("{list}: ['feature-gates=NodeSwap=true,NodeSwop=true']}}"));
+            let found = k3s(&format!(
+                "{list}: ['feature-gates=NodeSwap=true,NodeSwop=true']}}"
+            ));
             is_error(
                 &found,
                 "feature-gate",
@@ -267,7 +308,11 @@ mod values {
     #[test]
     fn a_feature_gate_that_is_fixed_cannot_be_changed() {
         let found = kubelet("'feature-gates=CPUManager=false'");
-        assert_eq!(codes(&found), [(Severity::Error, "feature-gate")], "{found:#?}");
+        assert_eq!(
+            codes(&found),
+            [(Severity::Error, "feature-gate")],
+            "{found:#?}"
+        );
     }
 
     #[test]
@@ -287,14 +332,26 @@ mod values {
 
     #[test]
     fn the_element_after_a_switch_of_the_kubelet_would_be_dropped_in_a_drop_in_too() {
-        let parsed = drop_in(&["kubelet-arg+: [fail-swap-on, v=2]"], "agentConfig: {kubeletArgs: [max-pods=64]}");
-        assert_eq!(codes(&parsed.diagnostics), [(Severity::Error, "argument-without-value")]);
+        let parsed = drop_in(
+            &["kubelet-arg+: [fail-swap-on, v=2]"],
+            "agentConfig: {kubeletArgs: [max-pods=64]}",
+        );
+        assert_eq!(
+            codes(&parsed.diagnostics),
+            [(Severity::Error, "argument-without-value")]
+        );
     }
 
     #[test]
     fn a_switch_before_what_a_drop_in_appends_would_drop_it() {
-        let parsed = drop_in(&["kubelet-arg+: [v=2]"], "agentConfig: {kubeletArgs: [fail-swap-on]}");
-        assert_eq!(codes(&parsed.diagnostics), [(Severity::Error, "argument-without-value")]);
+        let parsed = drop_in(
+            &["kubelet-arg+: [v=2]"],
+            "agentConfig: {kubeletArgs: [fail-swap-on]}",
+        );
+        assert_eq!(
+            codes(&parsed.diagnostics),
+            [(Severity::Error, "argument-without-value")]
+        );
     }
 
     #[test]
@@ -343,14 +400,20 @@ mod kubelet_rules {
 
     #[test]
     fn cpus_can_be_reserved_in_three_ways() {
-        for reserved in ["reserved-cpus=0-1", "kube-reserved=cpu=500m", "'system-reserved=memory=1Gi, cpu=1'"] {
+        for reserved in [
+            "reserved-cpus=0-1",
+            "kube-reserved=cpu=500m",
+            "'system-reserved=memory=1Gi, cpu=1'",
+        ] {
             is_valid(&kubelet(&format!("cpu-manager-policy=static, {reserved}")));
         }
     }
 
     #[test]
     fn the_policy_that_is_given_last_counts() {
-        is_valid(&kubelet("cpu-manager-policy=static, cpu-manager-policy=none"));
+        is_valid(&kubelet(
+            "cpu-manager-policy=static, cpu-manager-policy=none",
+        ));
     }
 
     #[test]
@@ -365,9 +428,15 @@ mod kubelet_rules {
     #[test]
     fn a_configuration_of_the_kubelet_may_reserve_them() {
         for (arg, path) in [
-            (", config=/etc/rancher/k3s/kubelet.yaml", "/etc/rancher/k3s/kubelet.yaml"),
+            (
+                ", config=/etc/rancher/k3s/kubelet.yaml",
+                "/etc/rancher/k3s/kubelet.yaml",
+            ),
             (", config-dir=/etc/kubelet.d", "/etc/kubelet.d/a.conf"),
-            ("", "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-a.conf"),
+            (
+                "",
+                "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-a.conf",
+            ),
         ] {
             is_valid(&k3s(&format!(
                 "agentConfig: {{kubeletArgs: [cpu-manager-policy=static{arg}]}}, files: [{{path: {path}}}]"
@@ -379,7 +448,9 @@ mod kubelet_rules {
     fn a_static_memory_manager_needs_reserved_memory() {
         let found = kubelet("memory-manager-policy=Static");
         assert_eq!(codes(&found), [(Severity::Error, "reserved-memory")]);
-        is_valid(&kubelet("memory-manager-policy=Static, 'reserved-memory=0:memory=1Gi'"));
+        is_valid(&kubelet(
+            "memory-manager-policy=Static, 'reserved-memory=0:memory=1Gi'",
+        ));
     }
 
     #[test]
@@ -395,14 +466,21 @@ mod kubelet_rules {
     fn labels_among_the_arguments_are_checked_as_the_key_is() {
         let of_key = k3s("agentConfig: {nodeLabels: ['node-role.kubernetes.io/edge=true']}");
         let of_argument = kubelet("'node-labels=a=b,node-role.kubernetes.io/edge=true'");
-        is_error(&of_argument, "node-label", &of_key[0].message, of_key[0].help.as_deref());
+        is_error(
+            &of_argument,
+            "node-label",
+            &of_key[0].message,
+            of_key[0].help.as_deref(),
+        );
     }
 
     #[test]
     fn labels_among_the_arguments_replace_those_of_the_key() {
         let found = k3s("agentConfig: {nodeLabels: [a=b], kubeletArgs: ['node-labels=c=d']}");
         assert_eq!(codes(&found), [(Severity::Warning, "argument-replaces")]);
-        is_valid(&k3s("agentConfig: {nodeLabels: [a=b], kubeletArgs: ['node-labels+=c=d']}"));
+        is_valid(&k3s(
+            "agentConfig: {nodeLabels: [a=b], kubeletArgs: ['node-labels+=c=d']}",
+        ));
     }
 
     #[test]
@@ -440,7 +518,10 @@ mod kubelet_rules {
     #[test]
     fn a_cloud_provider_of_a_drop_in_is_checked() {
         let parsed = drop_in(&["kubelet-arg: [cloud-provider=aws]"], "");
-        assert_eq!(codes(&parsed.diagnostics), [(Severity::Error, "cloud-provider")]);
+        assert_eq!(
+            codes(&parsed.diagnostics),
+            [(Severity::Error, "cloud-provider")]
+        );
     }
 
     #[test]
@@ -472,7 +553,10 @@ mod kubelet_rules {
         is_valid(&k3s(
             "agentConfig: {kubeletArgs: [max-pods=500]}, serverConfig: {clusterCidr: 'fd00:42::/56', serviceCidr: 'fd00:43::/112'}",
         ));
-        let parsed = drop_in(&["flannel-backend: none", "kubelet-arg: [max-pods=500]"], "");
+        let parsed = drop_in(
+            &["flannel-backend: none", "kubelet-arg: [max-pods=500]"],
+            "",
+        );
         assert!(parsed.diagnostics.iter().all(|d| d.code != "max-pods"));
     }
 }
@@ -488,7 +572,7 @@ mod files {
         assert_eq!(codes(&found), [(Severity::Warning, "argument-file")]);
         assert_eq!(
             found[0].message,
-            "`audit-policy-file` names /etc/rancher/k3s/audit.yaml, which nothing in the config-file writes: \
+            "`audit-policy-file` names `/etc/rancher/k3s/audit.yaml`, which nothing in the config-file writes: \
              without it the API server does not start"
         );
     }
@@ -510,7 +594,9 @@ mod files {
 
     #[test]
     fn what_k3s_makes_itself_is_there() {
-        is_valid(&api_server("client-ca-file=/var/lib/rancher/k3s/server/tls/client-ca.crt"));
+        is_valid(&api_server(
+            "client-ca-file=/var/lib/rancher/k3s/server/tls/client-ca.crt",
+        ));
     }
 
     #[test]
@@ -527,6 +613,9 @@ mod files {
     #[test]
     fn a_setting_of_a_drop_in_can_name_one() {
         let parsed = drop_in(&["token-file: /etc/rancher/k3s/token"], "");
-        assert_eq!(codes(&parsed.diagnostics), [(Severity::Warning, "argument-file")]);
+        assert_eq!(
+            codes(&parsed.diagnostics),
+            [(Severity::Warning, "argument-file")]
+        );
     }
 }

@@ -25,7 +25,7 @@ impl Flag {
 
     /// Whether it needs no value.
     pub(super) fn is_switch(&self) -> bool {
-        ["bool", "tristate"].contains(&self.kind)
+        ["bool", "version"].contains(&self.kind)
     }
 }
 

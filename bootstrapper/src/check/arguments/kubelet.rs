@@ -1,6 +1,6 @@
 //! What the kubelet's arguments must have beside each other, and what they do to the keys of the same node.
 
-use super::list::{Argument, Arguments, Findings, shown};
+use super::list::{Argument, Arguments, Findings};
 use crate::check::context::Context;
 use crate::diagnostic::Severity;
 use crate::distribution::joined::{Origin, Value};
@@ -46,7 +46,8 @@ fn static_cpus<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
     });
     if !is_some && listed.is_none_or(|cpus| cpus.value().is_empty()) {
         out.add(Severity::Error, "reserved-cpu", policy.origin, || {
-            let message = "cpu-manager-policy=static without reserved CPUs: the kubelet would not start";
+            let message =
+                "cpu-manager-policy=static without reserved CPUs: the kubelet would not start";
             let help = "add reserved-cpus=0, or an amount such as kube-reserved=cpu=500m";
             (message.to_owned(), Some(help.to_owned()))
         });
@@ -77,8 +78,7 @@ fn soft_evictions<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
         let signals = signals.filter_map(|part| Some(part.split_once('<')?.0.trim()));
         for signal in signals.filter(|signal| !graced.contains(signal)) {
             out.add(Severity::Error, "eviction-grace", argument.origin, || {
-                let signal = shown(signal);
-                let message = format!(
+                                let message = format!(
                     "eviction-soft has {signal}, eviction-soft-grace-period has not: the kubelet would not start"
                 );
                 let help = format!("add eviction-soft-grace-period={signal}=1m30s");
@@ -95,9 +95,8 @@ fn cloud_provider<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
     let given = kubelet.all("cloud-provider");
     for argument in given.filter(unknown).filter(in_drop_in) {
         out.add(Severity::Error, "cloud-provider", argument.origin, || {
-            let name = shown(argument.value());
-            let message =
-                format!("the kubelet would not start: it has no cloud provider `{name}`");
+            let name = argument.value();
+            let message = format!("the kubelet would not start: it has no cloud provider `{name}`");
             let help = "write external and bring a cloud controller, or leave it out";
             (message, Some(help.to_owned()))
         });
@@ -153,26 +152,25 @@ fn replaced<'a>(
     if argument.adds() || context.joined.list(setting).is_empty() {
         return;
     }
-    out.add(Severity::Warning, "argument-replaces", argument.origin, || {
-        let name = &argument.name;
-        let message = format!("`{name}` replaces {key}: the node would have none of those");
-        (message, Some(format!("move what it has to {key}")))
-    });
+    out.add(
+        Severity::Warning,
+        "argument-replaces",
+        argument.origin,
+        || {
+            let name = &argument.name;
+            let message = format!("`{name}` replaces {key}: the node would have none of those");
+            (message, Some(format!("move what it has to {key}")))
+        },
+    );
 }
 
 /// A taint that keeps pods away does so from the whole cluster, as long as there is one node.
-fn only_node<'a>(
-    context: &Context<'_>,
-    taint: &str,
-    origin: &'a Origin,
-    out: &mut Findings<'a>,
-) {
+fn only_node<'a>(context: &Context<'_>, taint: &str, origin: &'a Origin, out: &mut Findings<'a>) {
     let effects = [":NoSchedule", ":NoExecute"];
     let keeps_away = effects.iter().any(|effect| taint.ends_with(effect));
     let joins = context.joined.last("server").is_some();
     if keeps_away && !joins {
         out.add(Severity::Note, "taint-only-node", origin, || {
-            let taint = shown(taint);
             let message = format!(
                 "`{taint}` is on the only node of the cluster: pods that do not tolerate it run nowhere"
             );
@@ -201,12 +199,18 @@ fn max_pods<'a>(
     let sizes = ["node-cidr-mask-size", "node-cidr-mask-size-ipv4"];
     let size = sizes.iter().filter_map(|name| manager.last(name)).last();
     let size = size.and_then(|size| size.value().parse::<u32>().ok());
-    let length = size.filter(|length| (8..=30).contains(length)).unwrap_or(24);
+    let length = size
+        .filter(|length| (8..=30).contains(length))
+        .unwrap_or(24);
     let addresses = (1_i64 << (32 - length)) - 2;
     let Some(pods) = kubelet.last("max-pods") else {
         return;
     };
-    if pods.value().parse::<i64>().is_ok_and(|pods| pods > addresses) {
+    if pods
+        .value()
+        .parse::<i64>()
+        .is_ok_and(|pods| pods > addresses)
+    {
         out.add(Severity::Warning, "max-pods", pods.origin, || {
             let given = pods.value();
             let message = format!(

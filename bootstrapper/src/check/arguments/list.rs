@@ -137,12 +137,3 @@ impl<'a> Findings<'a> {
         });
     }
 }
-
-/// A text in a message, not longer than a line of it.
-pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
-        None => text.to_owned(),
-    }
-}

@@ -11,7 +11,7 @@ use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::report::Report;
 use crate::text::closest;
 use flags::{Flag, KUBERNETES};
-use list::{Argument, Arguments, Component, Findings, shown};
+use list::{Argument, Arguments, Component, Findings};
 
 /// The first two are looked at beside each other, too.
 const COMPONENTS: [Component; 8] = [
@@ -141,7 +141,7 @@ fn without_value<'a>(
     if argument.has_value() {
         return false;
     }
-    let (of, text) = (context.facts.name, shown(argument.text()));
+    let (of, text) = (context.facts.name, argument.text());
     // K3s itself reads these and panics where they have no value.
     let is_read = ["tls-cipher-suites", "tls-min-version"].contains(&argument.name.as_str());
     let needs = is_read || flag.is_some_and(|flag| !flag.is_switch());
@@ -151,16 +151,25 @@ fn without_value<'a>(
         // The element after one of the kubelet's without `=` is dropped, whatever it is.
         Some(next) if component.name == "kubelet" => {
             let is_provider = next.trim_start_matches('-').starts_with("cloud-provider=");
-            let lost = if is_provider { "cloud provider" } else { "argument" };
+            let lost = if is_provider {
+                "cloud provider"
+            } else {
+                "argument"
+            };
             format!("{of} would drop the {lost} after it")
         }
         _ => return false,
     };
-    out.add(Severity::Error, "argument-without-value", argument.origin, || {
-        let value = if needs { "<value>" } else { "true" };
-        let message = format!("`{text}` has no `=`: {message}");
-        (message, Some(format!("write {text}={value}")))
-    });
+    out.add(
+        Severity::Error,
+        "argument-without-value",
+        argument.origin,
+        || {
+            let value = if needs { "<value>" } else { "true" };
+            let message = format!("`{text}` has no `=`: {message}");
+            (message, Some(format!("write {text}={value}")))
+        },
+    );
     true
 }
 
@@ -171,7 +180,7 @@ fn unknown<'a>(
     out: &mut Findings<'a>,
 ) {
     out.add(severity, "unknown-argument", argument.origin, || {
-        let (who, name) = (component.shown, shown(&argument.name));
+        let (who, name) = (component.shown, &argument.name);
         let message =
             format!("{who} of Kubernetes {KUBERNETES} has no flag `{name}` and would not start");
         let flags = flags::of(component.name).iter().map(|flag| flag.name);

@@ -1,9 +1,9 @@
 //! Values of flags by their types, as Go reads them.
 
 use super::flags::{self, Flag, KUBERNETES};
-use super::list::shown;
 use crate::check::settings::{is_duration, is_switch};
 use crate::text::closest;
+use std::net::{IpAddr, SocketAddr};
 
 /// Why a component does not take a value, or a part of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,9 +50,7 @@ pub(super) fn faults<'a>(flag: &'a Flag, value: &'a str) -> Box<dyn Iterator<Ite
         }
         "mapByLess" => Box::new(parts().filter_map(|part| pair(flag, part, '<'))),
         "pair" => Box::new(pair(flag, value, '=').into_iter()),
-        "stringSlice" | "stringArray" | "sliceString" => {
-            Box::new(parts().filter_map(|part| choice(flag, part)))
-        }
+        "stringSlice" | "stringArray" => Box::new(parts().filter_map(|part| choice(flag, part))),
         _ => Box::new(scalar(flag, value).into_iter()),
     }
 }
@@ -60,29 +58,29 @@ pub(super) fn faults<'a>(flag: &'a Flag, value: &'a str) -> Box<dyn Iterator<Ite
 fn scalar(flag: &Flag, value: &str) -> Option<Fault> {
     let number = || number(value);
     let (fits, wanted) = match flag.kind {
-        "bool" | "tristate" => (is_switch(value), "true or false"),
-        "int" | "int64" | "uint" | "uint64" => (number().is_some(), "a whole number"),
+        "bool" => (is_switch(value), "true or false"),
+        "int" | "int64" => (number().is_some(), "a whole number"),
+        "uint" => (number().is_some_and(|n| n >= 0), "a whole number from 0"),
         "int32" | "Level" => (
             number().is_some_and(|n| i32::try_from(n).is_ok()),
             "a whole number of 32 bits",
         ),
-        "uint16" => (
-            number().is_some_and(|n| u16::try_from(n).is_ok()),
-            "a whole number of 16 bits",
-        ),
         "float32" | "float64" => (value.parse::<f64>().is_ok(), "a number"),
         "duration" => (is_duration(value), "a time such as 30s or 1h30m"),
         "ip" => (
-            value.parse::<std::net::IpAddr>().is_ok(),
+            value.parse::<IpAddr>().is_ok(),
             "an address of IPv4 or IPv6",
         ),
+        "ipport" => (is_ip_port(value), "an address, or one with a port"),
+        "quantity" => (is_quantity(value), "an amount such as 500m or 1Gi"),
+        "string" if flag.name == "reserved-cpus" => (is_cpu_set(value), "CPUs such as 0-1,4"),
         "portRange" => (is_port_range(value), "ports such as 30000-32767"),
         _ => (true, ""),
     };
     if !fits {
-        let (shown, name) = (shown(value), flag.name);
+        let name = flag.name;
         return Some(Fault::new(format!(
-            "`{shown}` is no value of {name}, which takes {wanted}"
+            "`{value}` is no value of {name}, which takes {wanted}"
         )));
     }
     bounds(flag, value).or_else(|| choice(flag, value))
@@ -120,6 +118,22 @@ fn is_port_range(text: &str) -> bool {
     text.is_empty() || end.is_some()
 }
 
+fn is_ip_port(text: &str) -> bool {
+    let (address, with_port) = (text.parse::<IpAddr>(), text.parse::<SocketAddr>());
+    text.is_empty() || address.is_ok() || with_port.is_ok()
+}
+
+/// Numbers of CPUs and ranges of them (k8s.io/utils, cpuset).
+fn is_cpu_set(text: &str) -> bool {
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    let mut parts = text.split(',');
+    text.is_empty()
+        || parts.all(|part| match part.split_once('-') {
+            Some((from, to)) => is_number(from) && is_number(to),
+            None => is_number(part),
+        })
+}
+
 /// Numbers that a component takes no others of than these.
 const BOUNDS: &[(&str, i64, i64)] = &[
     ("image-gc-high-threshold", 0, 100),
@@ -137,9 +151,8 @@ fn bounds(flag: &Flag, value: &str) -> Option<Fault> {
     let (name, from, to) = BOUNDS.iter().find(|(name, ..)| *name == flag.name)?;
     let fits = number(value).is_none_or(|n| (*from..=*to).contains(&n));
     (!fits).then(|| {
-        let (shown, wanted) = (shown(value), format!("{from} to {to}"));
         Fault::new(format!(
-            "`{shown}` is no value of {name}, which takes {wanted}"
+            "`{value}` is no value of {name}, which takes {from} to {to}"
         ))
     })
 }
@@ -166,13 +179,13 @@ fn choice(flag: &Flag, value: &str) -> Option<Fault> {
         Some(near) => format!("did you mean {}?", quote(near)),
         None => list(flag.values()),
     };
-    let (shown, of) = (shown(name), flag.name);
+    let of = flag.name;
     let fault = match tls {
         true => Fault {
             code: "tls-name",
-            ..Fault::new(format!("Go's TLS does not know `{shown}` in {of}"))
+            ..Fault::new(format!("Go's TLS does not know `{name}` in {of}"))
         },
-        false => Fault::new(format!("`{shown}` is no value of {of}")).of_version(),
+        false => Fault::new(format!("`{name}` is no value of {of}")).of_version(),
     };
     Some(fault.help(help))
 }
@@ -202,9 +215,9 @@ fn list(known: impl Iterator<Item = &'static str>) -> String {
 /// A key and its value in a map.
 fn pair(flag: &Flag, part: &str, between: char) -> Option<Fault> {
     let Some((key, value)) = part.split_once(between) else {
-        let (shown, name) = (shown(part), flag.name);
+        let name = flag.name;
         let message =
-            format!("`{shown}` in {name} has no `{between}`: it takes key{between}value,...");
+            format!("`{part}` in {name} has no `{between}`: it takes key{between}value,...");
         return Some(Fault::new(message));
     };
     let (key, value) = (key.trim(), value.trim());
@@ -224,9 +237,9 @@ fn pair(flag: &Flag, part: &str, between: char) -> Option<Fault> {
         _ => (true, ""),
     };
     (!fits).then(|| {
-        let (shown, name) = (shown(value), flag.name);
+        let name = flag.name;
         Fault::new(format!(
-            "`{shown}` is no value of {key} in {name}, which takes {wanted}"
+            "`{value}` is no value of {key} in {name}, which takes {wanted}"
         ))
     })
 }
@@ -257,15 +270,12 @@ fn gate(part: &str) -> Option<Fault> {
         ..Fault::new(message)
     };
     let Some((name, value)) = gate.split_once('=') else {
-        let message = format!("`{}` in feature-gates has no `=`", shown(part));
+        let message = format!("`{part}` in feature-gates has no `=`");
         return Some(fault(message).help("write name=true or name=false"));
     };
     let (name, value) = (name.trim(), value.trim());
     let Some(known) = flags::gate(name) else {
-        let message = format!(
-            "Kubernetes {KUBERNETES} has no feature gate `{}`",
-            shown(name)
-        );
+        let message = format!("Kubernetes {KUBERNETES} has no feature gate `{name}`");
         let near = near(name, flags::gates().iter().map(|gate| gate.name));
         let help = near.map(|near| format!("did you mean `{near}`?"));
         return Some(Fault {
@@ -274,10 +284,8 @@ fn gate(part: &str) -> Option<Fault> {
         });
     };
     if !is_switch(value) {
-        let message = format!(
-            "`{}` is no value of the feature gate {name}, which takes true or false",
-            shown(value)
-        );
+        let message =
+            format!("`{value}` is no value of the feature gate {name}, which takes true or false");
         return Some(fault(message));
     }
     let given = value.starts_with(['1', 't', 'T']).to_string();
