@@ -20,6 +20,10 @@ One YAML document (UTF-8, at most 32 MiB and 50,000 values) that describes a sta
 - `kubernetes` is a control plane template of Cluster API: `KThreesControlPlaneTemplate`, or `RKE2ControlPlaneTemplate`,
   which is converted and validated only, as the OS images have K3s. The K3s settings stand directly under `spec.template.spec`, or
   under `kthreesConfigSpec` there; never in both places.
+- Arguments of components (`kubeletArgs` and its like, and `kubelet-arg` and its like in K3s' drop-ins) are joined as K3s
+  joins them and checked against the flags of Kubernetes 1.33: names, types, values that are known, feature gates, and
+  what must be given together. Files that they name and that nothing in the config-file writes get a warning. A template
+  of cloud-init (`{{ … }}`) is not rendered and gets a warning.
 - A file of the old raw-text format, or a template of Cluster API or EMF (`KThreesControlPlaneTemplate` in YAML or JSON, the
   Secrets of its files beside it), becomes one of this format by `cluster-bootstrapper migrate --input OLD --out NEW`, which says
   what has no counterpart. `cluster-bootstrapper export` goes the other way: the K3s section as a manifest, or with

@@ -145,7 +145,7 @@ kubernetes:
           files: [{path: /etc/rancher/k3s/config.yaml.d/x.yaml, content: "token: hunter2"}]
           preK3sCommands: ["curl -u me:hunter2 http://x"]
           agentConfig:
-            kubeletArgs: ["max-pods=64", "some-token=hunter2"]
+            kubeletArgs: ["max-pods=64", "node-labels=some-token=hunter2"]
 "#;
 
     fn of(text: &str) -> Result<Value, String> {

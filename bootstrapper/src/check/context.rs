@@ -32,6 +32,12 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The files that the installer writes, then the template's.
+    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
+        let written = self.config.operating_system.write_files.iter();
+        written.chain(self.config.files())
+    }
+
     pub(super) fn file(&self, id: FileId) -> &File {
         match id {
             FileId::Written(index) => &self.config.operating_system.write_files[index],

@@ -16,7 +16,6 @@ mod registries_file;
 mod settings;
 mod shape;
 mod system;
-mod tls;
 
 pub(crate) use shape::Shape;
 
@@ -48,7 +47,7 @@ pub(crate) fn meaning(config: &ConfigFile, report: &mut Report<'_>) {
     report.settings(&context);
     report.components(&context);
     report.node_name(&context);
-    report.component_arguments(context.distribution);
+    report.component_arguments(&context);
     report.cluster_networks(&context);
     report.api_port(&context);
     report.node_families(&context);

@@ -259,7 +259,7 @@ impl Report<'_> {
 }
 
 /// Whether Go's strconv.ParseBool takes the text.
-fn is_switch(text: &str) -> bool {
+pub(super) fn is_switch(text: &str) -> bool {
     let known = [
         "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False",
     ];
@@ -267,7 +267,7 @@ fn is_switch(text: &str) -> bool {
 }
 
 /// Whether Go's time.ParseDuration takes the text: numbers with units, one after another.
-fn is_duration(text: &str) -> bool {
+pub(super) fn is_duration(text: &str) -> bool {
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     if rest == "0" {
         return true;

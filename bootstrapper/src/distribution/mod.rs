@@ -112,8 +112,6 @@ pub(crate) struct Arguments<'a> {
     /// Keys below the configuration, with `/` between.
     pub(crate) at: String,
     pub(crate) list: &'a [ComponentArg],
-    /// Whether the conversion adds one at the end.
-    pub(crate) more: bool,
 }
 
 /// What the rest of the crate asks of a distribution; the template answers.
@@ -155,9 +153,6 @@ pub(crate) trait Distribution {
 
     /// Its settings and the keys that they come from.
     fn entries(&self) -> Vec<Entry>;
-
-    /// The arguments of its components.
-    fn arguments(&self) -> Vec<Arguments<'_>>;
 
     /// Commands before the installation and after it.
     fn commands(&self) -> [Commands<'_>; 2];

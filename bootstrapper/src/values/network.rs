@@ -214,7 +214,12 @@ impl TextValue for ProxyUrl {
         let host_port = authority
             .rsplit_once('@')
             .map_or(authority, |(_, host)| host);
-        check_host_port(host_port).map_err(|reason| bad(&reason))?;
+        // Where an `@` is missing, the host is a part of the password.
+        let quiet = |reason: String| match reason.contains('`') {
+            true => bad("its host is no name or address"),
+            false => bad(&reason),
+        };
+        check_host_port(host_port).map_err(quiet)?;
         Ok(Self(text.to_owned()))
     }
 

@@ -1,6 +1,7 @@
 //! The tests of the program and of the library as its users call them: one file a subject, one binary for all.
 
 mod accounts;
+mod arguments;
 mod cloud_init;
 mod command_line;
 mod default_route;

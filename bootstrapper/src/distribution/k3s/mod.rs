@@ -16,7 +16,7 @@ pub use template::{
 };
 pub use values::{ComponentName, InstallScriptPath, K3sVersion};
 
-use super::{Arguments, Commands, Distribution, Entry, Facts, Setting, TEMPLATE_SPEC, Template};
+use super::{Commands, Distribution, Entry, Facts, Setting, TEMPLATE_SPEC, Template};
 use crate::model::{File, Registries};
 use crate::report::Report;
 use crate::values::{Complaint, FilePath, check_any};
@@ -117,10 +117,6 @@ impl Distribution for KThreesControlPlaneTemplate {
 
     fn entries(&self) -> Vec<Entry> {
         settings::entries(self.spec())
-    }
-
-    fn arguments(&self) -> Vec<Arguments<'_>> {
-        settings::arguments(self.spec())
     }
 
     fn commands(&self) -> [Commands<'_>; 2] {

@@ -98,46 +98,38 @@ fn provider(spec: &ConfigSpec) -> [Option<Entry>; 2] {
 }
 
 /// The arguments of the components.
-pub(super) fn arguments(spec: &ConfigSpec) -> Vec<Arguments<'_>> {
+fn arguments(spec: &ConfigSpec) -> Vec<Arguments<'_>> {
     let (agent, server) = (&spec.agent_config, &spec.server_config);
-    let provider = server.cloud_provider_name.as_deref();
-    let more = provider.is_some_and(|name| !name.is_empty());
-    let of = |setting: &str, at: &str, list, more| Arguments {
+    let of = |setting: &str, at: &str, list| Arguments {
         setting: setting.to_owned(),
         at: at.to_owned(),
         list,
-        more,
     };
     vec![
         of(
             "kubelet-arg",
             "agentConfig/kubeletArgs",
             &agent.kubelet_args[..],
-            more,
         ),
         of(
             "kube-proxy-arg",
             "agentConfig/kubeProxyArgs",
             &agent.kube_proxy_args,
-            false,
         ),
         of(
             "kube-apiserver-arg",
             "serverConfig/kubeAPIServerArg",
             &server.kube_api_server_arg,
-            false,
         ),
         of(
             "kube-controller-manager-arg",
             "serverConfig/kubeControllerManagerArgs",
             &server.kube_controller_manager_args,
-            false,
         ),
         of(
             "kube-scheduler-arg",
             "serverConfig/kubeSchedulerArgs",
             &server.kube_scheduler_args,
-            false,
         ),
     ]
 }

@@ -17,7 +17,7 @@ pub use template::{
 };
 pub use values::{PortRange, Rke2Version, Sha256Sum};
 
-use super::{Arguments, Commands, Distribution, Entry, Facts, Setting, Template};
+use super::{Commands, Distribution, Entry, Facts, Setting, Template};
 use crate::model::{File, Registries};
 use crate::report::Report;
 use crate::values::{Complaint, check_any};
@@ -87,10 +87,6 @@ impl Distribution for Rke2ControlPlaneTemplate {
 
     fn entries(&self) -> Vec<Entry> {
         settings::entries(self.spec())
-    }
-
-    fn arguments(&self) -> Vec<Arguments<'_>> {
-        settings::arguments(self.spec())
     }
 
     fn commands(&self) -> [Commands<'_>; 2] {

@@ -255,12 +255,11 @@ fn differences(name: &str, at: &str, component: &ComponentConfig) -> Vec<Entry> 
 }
 
 /// The arguments of the components.
-pub(super) fn arguments(spec: &Rke2ConfigSpec) -> Vec<Arguments<'_>> {
+fn arguments(spec: &Rke2ConfigSpec) -> Vec<Arguments<'_>> {
     let of = |name: &str, at: &str, list| Arguments {
         setting: format!("{name}-arg"),
         at: format!("{at}/extraArgs"),
         list,
-        more: false,
     };
     let kubelet = spec.agent_config.kubelet.as_ref();
     let kubelet =

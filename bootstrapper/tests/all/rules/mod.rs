@@ -132,7 +132,7 @@ fn a_setting_in_a_file_of_k3s_that_has_no_effect_or_another_is_told() {
     let help = drop_in("kubelet-args: x").diagnostics[0].help.clone();
     assert_eq!(help.as_deref(), Some("did you mean `kubelet-arg`?"));
     finds(
-        &drop_in("kubelet-arg: [a=b]"),
+        &drop_in("kubelet-arg: [max-pods=64]"),
         Severity::Note,
         "k3s-setting-replaced",
         9,

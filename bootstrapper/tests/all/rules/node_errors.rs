@@ -145,9 +145,9 @@ pub const NODE_ERRORS: &[(&str, &str, usize)] = &[
         71,
     ),
     (
-        "agentConfig: {kubeProxyArgs: [tls-min-version=VersionTLS9]}",
+        "serverConfig: {kubeSchedulerArgs: [tls-min-version=VersionTLS9]}",
         "tls-name",
-        31,
+        36,
     ),
     (
         "files: [{path: /etc/rancher/k3s/config.yaml.d/A.YML, content: 'a: ['}]",
