@@ -17,6 +17,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "there is one version of the kind; another one is refused by cluster-bootstrapper's checks",
     ),
     (
+        "/kubernetes/metadata",
+        "labels of Cluster API objects; a standalone node has none",
+    ),
+    (
         "/kubernetes/spec/template/metadata",
         "labels of Cluster API objects; a standalone node has none",
     ),
