@@ -1,4 +1,4 @@
-//! The flags of Kubernetes' components: a table that refk3s makes of the code that it links.
+//! The flags of Kubernetes' components: a table read off their own flag sets.
 
 use std::sync::LazyLock;
 
