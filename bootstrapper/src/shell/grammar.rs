@@ -6,7 +6,7 @@ use super::{Parse, Parser, What};
 /// Where a command begins, these end the list before it instead.
 const CLOSING: &[&str] = &["do", "done", "elif", "else", "esac", "fi", "then", "}"];
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// A whole program.
     pub(super) fn program(&mut self) -> Parse<()> {
         loop {
@@ -294,7 +294,7 @@ impl Parser<'_> {
         })
     }
 
-    pub(super) fn word_or_wrong(&mut self) -> Parse<Token> {
+    pub(super) fn word_or_wrong(&mut self) -> Parse<Token<'a>> {
         match self.peek()? {
             Kind::Word | Kind::Reserved(_) | Kind::Number => self.take(),
             _ => self.unexpected(),

@@ -126,7 +126,7 @@ struct Parser<'a> {
     base: usize,
     depth: usize,
     /// The token after those that were taken.
-    next: Option<Token>,
+    next: Option<Token<'a>>,
     /// Here-documents whose text begins after the next line break.
     heredocs: Vec<heredoc::Heredoc>,
     /// What was opened and not closed yet: where, and what closes it.

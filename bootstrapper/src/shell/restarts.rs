@@ -42,7 +42,11 @@ pub(super) const SYSRQ: &str = "/proc/sysrq-trigger";
 pub(super) fn called<'a>(mut words: &'a [&'a str]) -> &'a [&'a str] {
     while let Some((name, rest)) = words.split_first() {
         let name = base_name(name);
-        let Some((runner, options)) = RUNNERS.iter().find(|(runner, _)| *runner == name) else {
+        let first = name.as_bytes().first();
+        let mut alike = RUNNERS
+            .iter()
+            .filter(|(runner, _)| runner.as_bytes().first() == first);
+        let Some((runner, options)) = alike.find(|(runner, _)| *runner == name) else {
             break;
         };
         words = behind_options(runner, options, rest);
@@ -51,7 +55,7 @@ pub(super) fn called<'a>(mut words: &'a [&'a str]) -> &'a [&'a str] {
 }
 
 pub(super) fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    path.rfind('/').map_or(path, |at| &path[at + 1..])
 }
 
 /// The words behind a runner's options and what else stands before the name of the program that it runs.

@@ -3,12 +3,12 @@
 use super::heredoc::Heredoc;
 use super::restarts::{SYSRQ, base_name, called, restart};
 use super::tokens::Kind;
-use super::words::is_name;
+use super::words::{Text, is_name};
 use super::{Parse, Parser, What};
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// Words, assignments and redirections; or the head of a function.
-    pub(super) fn simple(&mut self, mut words: Vec<Option<String>>) -> Parse<()> {
+    pub(super) fn simple(&mut self, mut words: Vec<Text<'a>>) -> Parse<()> {
         let mut at = None;
         let mut target = None;
         // A name with nothing before it is a function's when a parenthesis follows.
@@ -62,7 +62,7 @@ impl Parser<'_> {
     }
 
     /// The word of a redirection, if one is next.
-    fn redirect_target(&mut self) -> Parse<Option<Option<String>>> {
+    fn redirect_target(&mut self) -> Parse<Option<Text<'a>>> {
         self.takes(Kind::Number)?;
         let Kind::Operator(operator) = self.peek()? else {
             return Ok(None);
@@ -76,7 +76,7 @@ impl Parser<'_> {
             let plain = &self.text[word.at..self.at];
             self.heredocs.push(Heredoc {
                 at,
-                delimiter: word.text.unwrap_or_else(|| plain.to_owned()),
+                delimiter: word.text.unwrap_or(plain.into()).into_owned(),
                 tabs: operator == "<<-",
                 raw: plain.contains(['\'', '"', '\\']),
             });
@@ -86,7 +86,7 @@ impl Parser<'_> {
     }
 
     /// Notes what is to be told of a simple command.
-    fn simple_command(&mut self, at: usize, words: &[Option<String>], target: Option<&str>) {
+    fn simple_command(&mut self, at: usize, words: &[Text<'_>], target: Option<&str>) {
         if target == Some(SYSRQ) {
             self.note(at, What::Restart(SYSRQ));
         }

@@ -1,14 +1,15 @@
 //! Tokens: words, operators and line breaks.
 
+use super::words::Text;
 use super::{Parse, Parser, What};
 
 /// A token, and the byte offset of its beginning.
 #[derive(Debug)]
-pub(super) struct Token {
+pub(super) struct Token<'a> {
     pub(super) at: usize,
     pub(super) kind: Kind,
     /// A word without its quotes; `None` where an expansion makes it.
-    pub(super) text: Option<String>,
+    pub(super) text: Text<'a>,
 }
 
 /// What a token is.
@@ -34,7 +35,10 @@ const RESERVED: &[&str] = &[
     "select", "then", "until", "while", "{", "}",
 ];
 
-impl Parser<'_> {
+/// Length of `function`.
+const LONGEST_RESERVED: usize = 8;
+
+impl<'a> Parser<'a> {
     /// What the next token is.
     pub(super) fn peek(&mut self) -> Parse<Kind> {
         if let Some(token) = &self.next {
@@ -46,7 +50,7 @@ impl Parser<'_> {
         Ok(kind)
     }
 
-    pub(super) fn take(&mut self) -> Parse<Token> {
+    pub(super) fn take(&mut self) -> Parse<Token<'a>> {
         match self.next.take() {
             Some(token) => Ok(token),
             None => self.token(),
@@ -62,7 +66,7 @@ impl Parser<'_> {
         Ok(is)
     }
 
-    fn token(&mut self) -> Parse<Token> {
+    fn token(&mut self) -> Parse<Token<'a>> {
         self.blanks();
         let at = self.at;
         let rest = &self.text[at..];
@@ -82,11 +86,14 @@ impl Parser<'_> {
         if rest.starts_with("<(") || rest.starts_with(">(") {
             return self.word();
         }
-        let Some(operator) = OPERATORS.iter().find(|text| rest.starts_with(**text)) else {
+        if !rest.starts_with(['&', ';', '<', '>', '(', ')', '|']) {
+            return self.word();
+        }
+        let Some(operator) = first_of(OPERATORS, rest, |text| rest.starts_with(text)) else {
             return self.word();
         };
         self.at += operator.len();
-        if matches!(*operator, ";;&" | ";&" | "|&" | "<<<") {
+        if matches!(operator, ";;&" | ";&" | "|&" | "<<<") {
             self.note(at, What::Bash(operator));
         }
         Ok(of(Kind::Operator(operator)))
@@ -108,13 +115,17 @@ impl Parser<'_> {
         }
     }
 
-    fn word(&mut self) -> Parse<Token> {
+    fn word(&mut self) -> Parse<Token<'a>> {
         let at = self.at;
         let word = self.word_text()?;
         let plain = self.text.get(at..self.at).unwrap_or_default();
         let digits = !plain.is_empty() && plain.bytes().all(|c| c.is_ascii_digit());
         let redirects = self.text[self.at..].starts_with(['<', '>']);
-        let kind = match RESERVED.iter().find(|name| **name == plain) {
+        let reserved = match plain.len() <= LONGEST_RESERVED {
+            true => first_of(RESERVED, plain, |name| name == plain),
+            false => None,
+        };
+        let kind = match reserved {
             _ if digits && redirects => Kind::Number,
             Some(name) => Kind::Reserved(name),
             None => Kind::Word,
@@ -125,4 +136,17 @@ impl Parser<'_> {
             text: word,
         })
     }
+}
+
+/// The first of some texts that fits another one; those that begin otherwise are not asked for, as there are many words.
+pub(super) fn first_of(
+    texts: &[&'static str],
+    other: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Option<&'static str> {
+    let first = other.as_bytes().first()?;
+    let mut texts = texts
+        .iter()
+        .filter(|text| text.as_bytes().first() == Some(first));
+    texts.find(|text| fits(text)).copied()
 }

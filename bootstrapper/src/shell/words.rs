@@ -2,14 +2,15 @@
 
 use super::tokens::Kind;
 use super::{Parse, Parser, What};
+use std::borrow::Cow;
 
 /// A word as far as it was read: `None` once an expansion was in it.
-type Text = Option<String>;
+pub(super) type Text<'a> = Option<Cow<'a, str>>;
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// Reads a word up to what ends it.
-    pub(super) fn word_text(&mut self) -> Parse<Text> {
-        let mut word = Some(String::new());
+    pub(super) fn word_text(&mut self) -> Parse<Text<'a>> {
+        let mut word = Some(Cow::Borrowed(""));
         while let Some(c) = self.byte(0) {
             match c {
                 b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' => break,
@@ -34,7 +35,7 @@ impl Parser<'_> {
         self.text.as_bytes().get(self.at + ahead).copied()
     }
 
-    fn plain(&mut self, word: &mut Text) {
+    fn plain(&mut self, word: &mut Text<'a>) {
         let rest = &self.text[self.at..];
         let special = |c: char| " \t\n;&|<>()\\'\"$`".contains(c);
         let length = rest.find(special).unwrap_or(rest.len());
@@ -42,15 +43,19 @@ impl Parser<'_> {
     }
 
     /// Takes bytes as they are.
-    fn push(&mut self, word: &mut Text, length: usize) {
-        if let Some(word) = word {
-            word.push_str(&self.text[self.at..self.at + length]);
+    fn push(&mut self, word: &mut Text<'a>, length: usize) {
+        let text = self.text;
+        let taken = &text[self.at..self.at + length];
+        match word {
+            Some(word) if word.is_empty() => *word = Cow::Borrowed(taken),
+            Some(word) => word.to_mut().push_str(taken),
+            None => {}
         }
         self.at += length;
     }
 
     /// A backslash and the character after it; with a line break after it, it is nothing.
-    fn escaped(&mut self, word: &mut Text) {
+    fn escaped(&mut self, word: &mut Text<'a>) {
         self.at += 1;
         match self.text[self.at..].chars().next() {
             Some('\n') => self.at += 1,
@@ -59,7 +64,7 @@ impl Parser<'_> {
         }
     }
 
-    fn single_quoted(&mut self, word: &mut Text) -> Parse<()> {
+    fn single_quoted(&mut self, word: &mut Text<'a>) -> Parse<()> {
         let at = self.at;
         self.at += 1;
         let Some(length) = self.text[self.at..].find('\'') else {
@@ -70,7 +75,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn double_quoted(&mut self, word: &mut Text) -> Parse<()> {
+    fn double_quoted(&mut self, word: &mut Text<'a>) -> Parse<()> {
         let at = self.at;
         self.at += 1;
         self.inside(("\"", "\""), at, |this| {
@@ -87,7 +92,7 @@ impl Parser<'_> {
     }
 
     /// What stands between double quotes or in a here-document: text, or an expansion.
-    fn quoted_part(&mut self, word: &mut Text) -> Parse<()> {
+    fn quoted_part(&mut self, word: &mut Text<'a>) -> Parse<()> {
         match self.byte(0) {
             Some(b'\\') => match self.byte(1) {
                 Some(b'"' | b'\\' | b'$' | b'`' | b'\n') => self.escaped(word),
@@ -113,7 +118,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn dollar(&mut self, word: &mut Text, quoted: bool) -> Parse<()> {
+    fn dollar(&mut self, word: &mut Text<'a>, quoted: bool) -> Parse<()> {
         let at = self.at;
         match (self.byte(1), self.byte(2)) {
             (Some(b'('), Some(b'(')) => {
@@ -140,7 +145,7 @@ impl Parser<'_> {
     }
 
     /// `$'…'`, in which a backslash keeps a quote from ending it.
-    fn escapes_quoted(&mut self, word: &mut Text) -> Parse<()> {
+    fn escapes_quoted(&mut self, word: &mut Text<'a>) -> Parse<()> {
         let at = self.at;
         self.note(at, What::Bash("$'"));
         *word = None;
@@ -220,7 +225,7 @@ impl Parser<'_> {
     }
 
     /// The commands between backquotes, of which one backslash is taken away.
-    fn backquoted(&mut self, word: &mut Text, quoted: bool) -> Parse<()> {
+    fn backquoted(&mut self, word: &mut Text<'a>, quoted: bool) -> Parse<()> {
         let at = self.at;
         let mut commands = String::new();
         let mut chars = self.text[at + 1..].char_indices();
@@ -246,7 +251,7 @@ impl Parser<'_> {
     }
 
     /// `<(…)` and `>(…)`.
-    fn process(&mut self, word: &mut Text) -> Parse<()> {
+    fn process(&mut self, word: &mut Text<'a>) -> Parse<()> {
         let at = self.at;
         self.note(at, What::Bash("<("));
         self.at += 2;
@@ -255,7 +260,7 @@ impl Parser<'_> {
     }
 
     /// The elements of `name=(…)`.
-    fn array(&mut self, word: &mut Text) -> Parse<()> {
+    fn array(&mut self, word: &mut Text<'a>) -> Parse<()> {
         let at = self.at;
         self.note(at, What::Bash("=("));
         self.at += 1;
