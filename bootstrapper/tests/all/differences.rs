@@ -75,6 +75,13 @@ const ENTRIES: &[Difference] = &[
             "/etc/a",
         ) == "x"
     }),
+    ("A file ends as it was written", || {
+        file(&boot("{files: [{path: /etc/a, content: a}]}"), "/etc/a") == "a"
+    }),
+    ("Node names are in lower case", || {
+        values("{agentConfig: {nodeName: Edge-1}}", "node-name") == Some(vec!["edge-1".to_owned()])
+    }),
+    ("Other forms of the same are mended", mends),
     ("Files below /etc/rancher are root's alone", || {
         let boot = boot("{files: [{path: /etc/rancher/a}, {path: /etc/a}]}");
         (boot.files[0].mode, boot.files[1].mode) == (0o600, 0o644)
@@ -139,6 +146,16 @@ const ENTRIES: &[Difference] = &[
             && found.expect("decoded") == boot(USER)
     }),
 ];
+
+fn mends() -> bool {
+    let template = r#"{path: /var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl, content: "{{ template \\\"base\\\" . }}\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.mine]\n"}"#;
+    let boot = boot(&format!("{{files: {template}}}"));
+    let components = "{serverConfig: {disableComponents: [cloudController, etcd-proxy], clusterCidr: ' 10.1.0.0/16 '}}";
+    file(&boot, "/config-v3.toml.tmpl").contains("{{ template \"base\" . }}")
+        && values(components, "disable-cloud-controller") == Some(vec!["true".to_owned()])
+        && values(components, "disable").is_none()
+        && values(components, "cluster-cidr") == Some(vec!["10.1.0.0/16".to_owned()])
+}
 
 #[test]
 fn every_written_difference_is_one() {

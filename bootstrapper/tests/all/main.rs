@@ -20,6 +20,7 @@ mod modules;
 mod mutations;
 mod networkd;
 mod properties;
+mod provider;
 mod registries;
 mod rke2;
 mod robustness;
