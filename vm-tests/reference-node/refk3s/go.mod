@@ -19,7 +19,9 @@ require (
 	gopkg.in/yaml.v2 v2.4.0
 	k8s.io/api v0.34.10
 	k8s.io/apimachinery v0.34.10
+	k8s.io/apiserver v0.33.13
 	k8s.io/client-go v0.34.10
+	k8s.io/cloud-provider v0.33.13
 	k8s.io/component-base v0.33.13
 	k8s.io/cri-api v0.34.10
 	k8s.io/klog/v2 v2.130.1
@@ -188,9 +190,7 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	k8s.io/apiextensions-apiserver v0.0.0 // indirect
-	k8s.io/apiserver v0.33.13 // indirect
 	k8s.io/cli-runtime v0.33.13 // indirect
-	k8s.io/cloud-provider v0.33.13 // indirect
 	k8s.io/cluster-bootstrap v0.0.0 // indirect
 	k8s.io/component-helpers v0.33.13 // indirect
 	k8s.io/controller-manager v0.33.13 // indirect
