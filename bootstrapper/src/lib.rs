@@ -40,6 +40,7 @@
 //! error and types scalars before the schema can say that a text is wanted, so it is used in tests only.
 
 mod check;
+mod codes;
 mod config_file;
 mod distribution;
 pub mod document;
@@ -63,6 +64,7 @@ pub use diagnostics::{diagnostic, yaml};
 pub use distribution::{BootFile, FirstBoot, Kubernetes, Setting, k3s, rke2};
 pub use report::ParseOptions;
 
+use crate::yaml::YamlCode;
 use diagnostic::{Diagnostic, Diagnostics, Severity};
 use diagnostics::text;
 use report::Report;
@@ -147,11 +149,15 @@ pub fn parse_owned(text: String, options: &ParseOptions) -> Parsed {
 
 /// Drops errors of a mapping that lacks what one of its unknown keys was meant to be.
 fn drop_follow_ups(diagnostics: &mut Vec<Diagnostic>) {
-    const OF_KEYS: &[&str] = &["unknown-key", "misplaced-key", "duplicate-key"];
-    let unknown = diagnostics.iter().filter(|d| d.code == "unknown-key");
+    let unknown = diagnostics.iter().filter(|d| d.code == codes::UnknownKey);
     let parents = unknown.filter_map(|d| d.pointer.rsplit_once('/'));
     let parents: Vec<String> = parents.map(|(parent, _)| parent.to_owned()).collect();
-    let follows = |d: &Diagnostic| parents.contains(&d.pointer) && !OF_KEYS.contains(&d.code);
+    let of_keys = |d: &Diagnostic| {
+        d.code == codes::UnknownKey
+            || d.code == codes::MisplacedKey
+            || d.code == YamlCode::DuplicateKey
+    };
+    let follows = |d: &Diagnostic| parents.contains(&d.pointer) && !of_keys(d);
     diagnostics.retain(|d| !follows(d));
 }
 
@@ -164,7 +170,7 @@ fn old_format(tree: &Tree) -> Option<LoadError> {
 
 fn old_line(span: std::ops::Range<usize>) -> LoadError {
     LoadError {
-        code: "old-format",
+        code: codes::OldFormat.into(),
         message: "this is a file of the old raw-text format, whose lines are `key=value`"
             .to_owned(),
         help: Some(
@@ -184,7 +190,7 @@ pub fn parse_bytes(bytes: Vec<u8>, options: &ParseOptions) -> Parsed {
     let at = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let error = LoadError {
-        code: "not-utf-8",
+        code: codes::NotUtf8.into(),
         message: "the config-file is not UTF-8 text".to_owned(),
         help: Some("save it in UTF-8".to_owned()),
         span: at..at,
@@ -212,7 +218,7 @@ fn decode(value: serde_json::Value, tree: &Tree, found: &mut Diagnostics) -> Opt
         Ok(config) => Some(config),
         Err(error) => {
             let message = format!("the config-file does not decode: {error}");
-            found.error(tree, "decode", &Pointer::root(), message);
+            found.error(tree, codes::Decode, &Pointer::root(), message);
             None
         }
     }
@@ -220,7 +226,9 @@ fn decode(value: serde_json::Value, tree: &Tree, found: &mut Diagnostics) -> Opt
 
 fn report(found: &mut Diagnostics, text: &str, error: LoadError) {
     let sample = "start from the sample configs/config-file.yaml".to_owned();
-    let help = error.help.or((error.code == "empty").then_some(sample));
+    let help = error
+        .help
+        .or((error.code == YamlCode::Empty).then_some(sample));
     let position = yaml::position_in(text, error.span.start);
     let mut diagnostic = found.add_at(
         Severity::Error,

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostics, Draft, Severity};
 use crate::yaml::{Kind, Pointer, Tree, position_in};
+use diagnostics::code::Code;
 use std::ops::Range;
 
 /// What a config-file is compared with.
@@ -23,7 +24,7 @@ pub(crate) struct Report<'a> {
 impl Report<'_> {
     pub(crate) fn error(
         &mut self,
-        code: &'static str,
+        code: impl Into<Code>,
         at: &Pointer,
         message: impl Into<String>,
     ) -> Draft<'_> {
@@ -32,7 +33,7 @@ impl Report<'_> {
 
     pub(crate) fn warning(
         &mut self,
-        code: &'static str,
+        code: impl Into<Code>,
         at: &Pointer,
         message: impl Into<String>,
     ) -> Draft<'_> {
@@ -42,7 +43,7 @@ impl Report<'_> {
 
     pub(crate) fn note(
         &mut self,
-        code: &'static str,
+        code: impl Into<Code>,
         at: &Pointer,
         message: impl Into<String>,
     ) -> Draft<'_> {
@@ -70,7 +71,7 @@ impl Report<'_> {
     /// Reports an error at a part of a file's content, where that is a block text; else at the content.
     pub(crate) fn error_inside(
         &mut self,
-        code: &'static str,
+        code: impl Into<Code>,
         at: &Pointer,
         content: &str,
         part: &Range<usize>,
@@ -89,7 +90,7 @@ impl Report<'_> {
     /// Reports a warning at a byte range, or at a pointer where there is none.
     pub(crate) fn warning_at(
         &mut self,
-        code: &'static str,
+        code: impl Into<Code>,
         at: &Pointer,
         span: Option<Range<usize>>,
         message: impl Into<String>,

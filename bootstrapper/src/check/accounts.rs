@@ -1,5 +1,6 @@
 //! Checks of the operating system section that concern more than one value.
 
+use crate::codes;
 use crate::model::{OperatingSystem, User};
 use crate::report::Report;
 use crate::yaml::Pointer;
@@ -81,18 +82,18 @@ impl Report<'_> {
             let at = || users.join(index);
             if let Some(reason) = weakness(user) {
                 let message = format!("the password of `{}` {reason}", user.username);
-                self.warning("password-weak", &at().join("password"), message)
+                self.warning(codes::PasswordWeak, &at().join("password"), message)
                     .help("choose a longer one that is used nowhere else, or leave it out and give an sshKey");
             }
             if !seen.insert(&user.username) {
                 let message = format!("the user `{}` occurs twice", user.username);
-                self.error("duplicate-user", &at().join("username"), message)
+                self.error(codes::DuplicateUser, &at().join("username"), message)
                     .help("keep one of them");
             }
             match &user.password {
                 Some(password) if password.newline_dropped() => {
                     self.note(
-                        "password-newline",
+                        codes::PasswordNewline,
                         &at().join("password"),
                         "the decoded password ends in a line break, which is dropped",
                     )
@@ -107,7 +108,7 @@ impl Report<'_> {
         let refused = [&users, &section.join("sshKey")].map(|at| self.found.has_errors_below(at));
         if no_password && os.ssh_keys().is_empty() && refused == [false, false] {
             self.warning(
-                "no-login",
+                codes::NoLogin,
                 &section,
                 "nobody can log in: no user has a password and there is no SSH key",
             )
@@ -122,7 +123,7 @@ impl Report<'_> {
         {
             let message = format!("minSize {min} is larger than maxSize {max}");
             self.error(
-                "disk-size",
+                codes::DiskSizeRange,
                 &section.join("installDisk").join("minSize"),
                 message,
             )

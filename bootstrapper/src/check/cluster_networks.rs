@@ -1,9 +1,11 @@
 //! Checks of the cluster's networks, and of addresses that lie in them or must not.
 
 use super::context::Context;
+use crate::codes;
 use crate::diagnostic::Draft;
 use crate::distribution::joined::Origin;
 use crate::report::Report;
+use diagnostics::code::Code;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,7 +21,7 @@ impl Report<'_> {
             for (b, _) in &services {
                 if a.contains(b) || b.contains(a) {
                     let message = format!("clusterCidr {a} and serviceCidr {b} overlap");
-                    self.network_error("cidr-overlap", context, [&services, &pods], message)
+                    self.network_error(codes::CidrOverlap, context, [&services, &pods], message)
                         .help("choose networks that have no address in common");
                 }
             }
@@ -49,14 +51,14 @@ impl Report<'_> {
         }
         let (shown_pods, shown) = (shown(pods), shown(services));
         let message = format!("clusterCidr {shown_pods} and serviceCidr {shown} differ in family");
-        self.network_error("cidr-family", context, [services, pods], message)
+        self.network_error(codes::CidrFamily, context, [services, pods], message)
             .help("give both as IPv4, both as IPv6, or both as dual stack in the same order");
     }
 
     /// Reports at the first network of the lists that was given.
     fn network_error(
         &mut self,
-        code: &'static str,
+        code: impl Into<Code>,
         context: &Context<'_>,
         lists: [&[Given]; 2],
         message: String,
@@ -93,7 +95,7 @@ impl Report<'_> {
         } else {
             return;
         };
-        self.error_of("cidr-size", context, origin, message);
+        self.error_of(codes::CidrSize, context, origin, message);
     }
 
     /// The API server does not start with an address of another family than its services', and other nodes' pods do not
@@ -107,7 +109,7 @@ impl Report<'_> {
         let name = context.facts.name;
         if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
             let message = format!("{address} is no address at which the node can be reached");
-            self.error_of("advertise-address", context, &given.origin, message)
+            self.error_of(codes::AdvertiseAddress, context, &given.origin, message)
                 .help(format!("leave it out: {name} takes the node's address"));
             return;
         }
@@ -116,7 +118,7 @@ impl Report<'_> {
             let shown = shown(services);
             let message =
                 format!("{address} is of another address family than serviceCidr {shown}");
-            self.error_of("advertise-address", context, &given.origin, message)
+            self.error_of(codes::AdvertiseAddress, context, &given.origin, message)
                 .help(format!(
                     "leave it out: {name} takes the node's address of the right family"
                 ));
@@ -150,7 +152,7 @@ impl Report<'_> {
             } else {
                 continue;
             };
-            self.error_of("cluster-dns", context, &given.origin, message)
+            self.error_of(codes::ClusterDns, context, &given.origin, message)
                 .help(help.clone());
         }
     }

@@ -1,5 +1,6 @@
 //! The shell commands of the first boot: each list is a whole program, and nothing in it restarts the machine.
 
+use crate::codes;
 use crate::distribution::Distribution;
 use crate::report::Report;
 use crate::shell::{self, Fault, Found, What};
@@ -57,7 +58,7 @@ impl Report<'_> {
                  has to end in it"
             }
         };
-        self.error("shell-syntax", at, message).help(help);
+        self.error(codes::ShellSyntax, at, message).help(help);
     }
 
     fn told(&mut self, list: &Pointer, found: &Found) {
@@ -65,7 +66,7 @@ impl Report<'_> {
         match found.what {
             What::Restart(name) => self
                 .error(
-                    "restart-in-command",
+                    codes::RestartInCommand,
                     &at,
                     format!("`{name}` in a command of the first boot restarts the machine for ever"),
                 )
@@ -75,14 +76,14 @@ impl Report<'_> {
                 ),
             What::Ends(name) => self
                 .warning(
-                    "ends-shell",
+                    codes::EndsShell,
                     &at,
                     format!("`{name}` ends the shell that runs all commands: nothing that follows is run, the installation of Kubernetes included"),
                 )
                 .help("a subshell, `( … )`, ends without the commands after it"),
             What::Bash(name) => self
                 .warning(
-                    "bash-syntax",
+                    codes::BashSyntax,
                     &at,
                     format!("`{name}` is syntax of bash; where /bin/sh is another shell, as on Debian, it fails"),
                 )
@@ -102,7 +103,7 @@ impl Report<'_> {
             });
             if text.starts_with(['"', '\'']) && folded {
                 self.note(
-                    "folded-lines",
+                    codes::FoldedLines,
                     &list.join(index),
                     "a line break inside quotes is a space for YAML, not a line break of the command",
                 )

@@ -8,6 +8,7 @@ use crate::distribution::{Distribution, Facts, Inside};
 use crate::model::File;
 use crate::report::Report;
 use crate::yaml::Pointer;
+use diagnostics::code::Code;
 
 /// A config-file and its configuration of the distribution.
 pub(super) struct Context<'a> {
@@ -59,7 +60,7 @@ impl Report<'_> {
     /// Reports an error where a value of the distribution's configuration was written.
     pub(super) fn error_of(
         &mut self,
-        code: &'static str,
+        code: impl Into<Code>,
         context: &Context<'_>,
         origin: &Origin,
         message: impl Into<String>,
@@ -71,7 +72,7 @@ impl Report<'_> {
     pub(super) fn report_of(
         &mut self,
         severity: Severity,
-        code: &'static str,
+        code: impl Into<Code>,
         context: &Context<'_>,
         origin: &Origin,
         message: impl Into<String>,

@@ -2,10 +2,11 @@
 //! templates in the right file.
 
 use super::context::Context;
+use crate::codes;
 use crate::config_file::ConfigFile;
 use crate::distribution::{Distribution, Facts};
 use crate::install::{PathRule, generated_paths};
-use crate::model::{Encoding, File, MAX_UNPACKED, OperatingSystem};
+use crate::model::{ContentError, Encoding, File, MAX_UNPACKED, OperatingSystem};
 use crate::report::Report;
 use crate::values::SYSTEM_ACCOUNTS;
 use crate::yaml::{Kind, Pointer, load};
@@ -67,7 +68,7 @@ impl Report<'_> {
                 let limit = MAX_UNPACKED >> 20;
                 let message =
                     format!("with this file all files have more than {limit} MiB once unpacked");
-                self.error("content-size", &at.join("content"), message)
+                self.error(codes::ContentSize, &at.join("content"), message)
                     .help("make the files smaller, or fewer");
                 return false;
             }
@@ -114,12 +115,12 @@ impl Report<'_> {
             let message = format!(
                 "`{owner}` has a number, and cloud-init takes names only: it would stop at this file"
             );
-            self.error("file-owner", &at.join("owner"), message)
+            self.error(codes::FileOwnerNumber, &at.join("owner"), message)
                 .help("write the name of an account; or give the file under writeFiles, where a number may stand");
         } else if let Some(name) = names.find(|name| !is_there(name)) {
             let message =
                 format!("`{name}` is none of the users here and no common account of the system");
-            self.warning("file-owner-unknown", &at.join("owner"), message)
+            self.warning(codes::FileOwnerUnknown, &at.join("owner"), message)
                 .help("make sure that the OS image has it: cloud-init stops at a file whose owner it does not find");
         }
     }
@@ -136,7 +137,7 @@ impl Report<'_> {
             _ => return,
         };
         let message = format!("mode {mode:04o}: {what}");
-        self.error("file-mode-lost", &at.join("permissions"), message)
+        self.error(codes::FileModeLost, &at.join("permissions"), message)
             .help("give the file under operatingSystem.writeFiles, where every mode is kept; or give it another mode");
     }
 
@@ -149,7 +150,7 @@ impl Report<'_> {
         let path_at = || at.join("path");
         if let Some(first) = others.seen.get(file.path.as_str()) {
             let message = format!("{} is written by {first} already", file.path);
-            self.error("duplicate-path", &path_at(), message)
+            self.error(codes::DuplicatePath, &path_at(), message)
                 .help("keep one of them: the later file would replace the earlier one");
         } else {
             let twin = [CONTAINERD_TEMPLATES[1], CONTAINERD_TEMPLATES[0]];
@@ -160,12 +161,12 @@ impl Report<'_> {
                 let [ignored, read] = CONTAINERD_TEMPLATES;
                 let message =
                     format!("K3s reads {read} and would ignore {ignored}, which is here, too");
-                self.error("containerd-template-twice", &path_at(), message)
+                self.error(codes::ContainerdTemplateTwice, &path_at(), message)
                     .help("keep one of them");
             }
             if let Some(other) = others.above_or_below(file.path.as_str()) {
                 let message = format!("{} and {other} cannot both be files", file.path);
-                self.error("path-below-file", &path_at(), message)
+                self.error(codes::PathBelowFile, &path_at(), message)
                     .help("a file cannot be in another file: change one of the paths");
             }
             others.seen.insert(file.path.as_str().to_owned(), name);
@@ -184,7 +185,7 @@ impl Report<'_> {
         };
         if path == others.facts.config {
             let message = format!("{path} is generated from agentConfig and serverConfig");
-            self.error("path-generated", &at.join("path"), message).help(format!(
+            self.error(codes::PathGenerated, &at.join("path"), message).help(format!(
                 "put further settings into {path}.d/50-site.yaml; a plain key there replaces a generated list, `key+` \
                  appends to it"
             ));
@@ -196,7 +197,7 @@ impl Report<'_> {
                 "{path} is in the way of {rule}, which the installer or the first boot makes"
             ),
         };
-        self.error("path-generated", &at.join("path"), message)
+        self.error(codes::PathGenerated, &at.join("path"), message)
             .help("use the key of the config-file that it is made from, or another file name");
     }
 
@@ -223,7 +224,7 @@ impl Report<'_> {
                  the component is disabled",
                 of = others.facts.name
             );
-            self.error("manifest-packaged", &at.join("path"), message)
+            self.error(codes::ManifestPackaged, &at.join("path"), message)
                 .help(format!("choose another name, such as my-{name}.{end}"));
         }
     }
@@ -253,7 +254,7 @@ impl Report<'_> {
                  not join lists",
                 entry.key, file.path
             );
-            self.error("cloud-config-list", &at.join("content"), message)
+            self.error(codes::CloudConfigList, &at.join("content"), message)
                 .help("use writeFiles and runCommands under operatingSystem, or preK3sCommands");
         }
     }
@@ -261,16 +262,23 @@ impl Report<'_> {
     fn file_content(&mut self, file: &File, at: &Pointer) {
         if file.encoding == Some(Encoding::Gzip) {
             self.error(
-                "gzip-text",
+                codes::GzipText,
                 &at.join("encoding"),
                 "gzip data are binary, and YAML text cannot hold them",
             )
             .help("encode them in base64 and write `encoding: gzip+base64`");
             return;
         }
-        if let Err(error) = file.bytes() {
-            self.error("content-encoding", &at.join("content"), error.to_string())
-                .help("write what `base64 FILE` or `gzip -c FILE | base64` prints, or leave `encoding` out for plain text");
+        match file.bytes() {
+            Ok(_) => {}
+            Err(error @ ContentError::TooLarge) => {
+                self.error(codes::ContentSize, &at.join("content"), error.to_string())
+                    .help("make the file smaller");
+            }
+            Err(error) => {
+                self.error(codes::ContentEncoding, &at.join("content"), error.to_string())
+                    .help("write what `base64 FILE` or `gzip -c FILE | base64` prints, or leave `encoding` out for plain text");
+            }
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Manifests that the distribution applies at start: that they are YAML, and what of a HelmChart does not work.
 
 use super::context::Context;
+use crate::codes;
 use crate::model::File;
 use crate::report::Report;
+use crate::yaml::YamlCode;
 use crate::yaml::{Kind, Pointer, Tree, load};
 use std::ops::Range;
 
@@ -32,11 +34,11 @@ impl Report<'_> {
             }
             match load(document) {
                 Ok((tree, _)) => self.chart(&tree, &at, &text, &part),
-                Err(error) if error.code == "yaml-syntax" => {
+                Err(error) if error.code == YamlCode::YamlSyntax => {
                     let span = part.start + error.span.start..part.start + error.span.end;
                     let (name, path) = (context.facts.name, &file.path);
                     let message = format!("{name} cannot apply {path}: {}", error.message);
-                    self.error_inside("manifest-syntax", &at, &text, &span, message)
+                    self.error_inside(codes::ManifestSyntax, &at, &text, &span, message)
                         .help = error.help;
                     return;
                 }
@@ -69,7 +71,7 @@ impl Report<'_> {
         let message =
             format!("with `repo` the chart is a plain name; `{chart}` is not found there");
         let inside = self.inside_of(at, text, &span);
-        self.warning_at("helm-chart", at, inside, message)
+        self.warning_at(codes::HelmChart, at, inside, message)
             .help(format!("write `chart: {name}`"));
     }
 }
@@ -117,7 +119,7 @@ impl Report<'_> {
         let message =
             "no CNI plugin takes flannel's place: the node does not get ready without one";
         let severity = crate::diagnostic::Severity::Warning;
-        self.report_of(severity, "no-cni", context, &given.origin, message)
+        self.report_of(severity, codes::NoCni, context, &given.origin, message)
             .help("give its manifests under `files`, below server/manifests; its images must be on the node");
     }
 }

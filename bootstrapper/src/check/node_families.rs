@@ -1,6 +1,7 @@
 //! The address families of the cluster and of the node's static addresses.
 
 use super::context::Context;
+use crate::codes;
 use crate::diagnostic::Severity;
 use crate::report::Report;
 use crate::yaml::Pointer;
@@ -26,7 +27,7 @@ impl Report<'_> {
             );
             self.report_of(
                 Severity::Warning,
-                "node-family",
+                codes::NodeFamily,
                 context,
                 &part.origin,
                 message,
@@ -42,7 +43,7 @@ impl Report<'_> {
                 services.join(",")
             );
             self.note(
-                "node-family",
+                codes::NodeFamilyDefault,
                 &Pointer::from("/operatingSystem/network"),
                 message,
             );

@@ -2,6 +2,7 @@
 //! own, and those below a folder of state that it does not use.
 
 use super::context::Context;
+use crate::codes;
 use crate::model::File;
 use crate::report::Report;
 use crate::yaml::Pointer;
@@ -15,7 +16,7 @@ impl Report<'_> {
         else {
             return;
         };
-        self.warning("file-without-effect", &at.join("path"), message)
+        self.warning(codes::FileWithoutEffect, &at.join("path"), message)
             .help(help);
     }
 }

@@ -1,6 +1,7 @@
 //! The port of the API and the next one, which no other part of a node may have.
 
 use super::context::Context;
+use crate::codes;
 use crate::report::Report;
 
 impl Report<'_> {
@@ -14,7 +15,7 @@ impl Report<'_> {
         };
         let Some(next) = port.checked_add(1) else {
             let message = "the API server inside the node would listen on port 65536";
-            self.error_of("port-taken", context, &given.origin, message)
+            self.error_of(codes::PortTaken, context, &given.origin, message)
                 .help("choose a port below 65535");
             return;
         };
@@ -27,7 +28,7 @@ impl Report<'_> {
             } else {
                 format!("port {number} is that of {owner} on the same node")
             };
-            self.error_of("port-taken", context, &given.origin, message)
+            self.error_of(codes::PortTaken, context, &given.origin, message)
                 .help("leave it out: K3s takes 6443");
         }
     }

@@ -1,6 +1,7 @@
 //! Checks of `kubernetes.registries`: credentials and TLS files that belong together, rules that have an effect, and no
 //! second registries.yaml beside it.
 
+use crate::codes;
 use crate::config_file::ConfigFile;
 use crate::model::{Mirror, RegistryAuth, RegistryTls};
 use crate::report::Report;
@@ -29,9 +30,10 @@ impl Report<'_> {
             let is_mirrored = registries.mirrors.keys().any(|mirrored| mirrored == host);
             if let Some(near) = other_port(host.as_str(), &hosts).filter(|_| !is_mirrored) {
                 let message = format!("no endpoint has this name: that of the same host is {near}");
-                self.warning("registry-unused", &at, message).help(format!(
-                    "name it {near}, with the port that the endpoint has"
-                ));
+                self.warning(codes::RegistryUnused, &at, message)
+                    .help(format!(
+                        "name it {near}, with the port that the endpoint has"
+                    ));
             }
             if let Some(auth) = &access.auth {
                 self.registry_auth(auth, &at.join("auth"));
@@ -46,7 +48,7 @@ impl Report<'_> {
         let path = config.registries_path();
         if written(config).any(|file| file.as_str() == path) {
             let message = format!("the registries are given here and in the file {path}");
-            self.error("registries-twice", at, message)
+            self.error(codes::RegistriesTwice, at, message)
                 .help("keep one of the two");
         }
     }
@@ -56,7 +58,7 @@ impl Report<'_> {
             if let Some(group) = rule.missing_group(to) {
                 let message =
                     format!("the replacement names the group `{group}`, which `{rule}` has not");
-                self.error("rewrite-group", &at.join("rewrite").join(rule), message)
+                self.error(codes::RewriteGroup, &at.join("rewrite").join(rule), message)
                     .help(
                         "put parentheses around what the group is to hold, such as ^rancher/(.*)",
                     );
@@ -64,7 +66,7 @@ impl Report<'_> {
         }
         if mirror.endpoints.is_empty() && !mirror.rewrite.is_empty() {
             self.error(
-                "registry-rewrite",
+                codes::RegistryRewrite,
                 &at.join("rewrite"),
                 "K3s rewrites names for `endpoints` only, and there are none",
             )
@@ -87,7 +89,7 @@ impl Report<'_> {
             None
         };
         if let Some(problem) = problem {
-            self.error("registry-auth", at, problem);
+            self.error(codes::RegistryAuth, at, problem);
         }
         let is_pair = |text: &str| {
             let decoded = base64::engine::general_purpose::STANDARD.decode(text);
@@ -97,7 +99,7 @@ impl Report<'_> {
             && !is_pair(pair.reveal())
         {
             self.error(
-                "registry-auth",
+                codes::RegistryAuthEncoding,
                 &at.join("auth"),
                 "this is not the base64 text of user:password",
             )
@@ -108,7 +110,7 @@ impl Report<'_> {
     fn registry_tls(&mut self, tls: &RegistryTls, config: &ConfigFile, at: &Pointer) {
         if self.given(&at.join("certFile")) != self.given(&at.join("keyFile")) {
             self.error(
-                "registry-tls",
+                codes::RegistryTls,
                 at,
                 "`certFile` and `keyFile` belong together",
             );
@@ -126,7 +128,7 @@ impl Report<'_> {
                 .any(|start| path.as_str().starts_with(start));
             if may_be_written && !written(config).any(|file| file.as_str() == path.as_str()) {
                 let message = format!("{path} is not among the files of this config-file");
-                self.warning("registry-tls-file", &at.join(key), message)
+                self.warning(codes::RegistryTlsFile, &at.join(key), message)
                     .help("give it under `files` or `writeFiles`, unless the OS image has it: without it no image is pulled");
             }
         }

@@ -1,6 +1,7 @@
 //! Checks of a file registries.yaml: invalid YAML in it is fatal for K3s, and a key that it does not know is not used.
 
 use super::files::Others;
+use crate::codes;
 use crate::model::File;
 use crate::report::Report;
 use crate::text::closest;
@@ -34,17 +35,21 @@ impl Report<'_> {
         match load(&text) {
             Err(error) => {
                 self.error(
-                    "k3s-file",
+                    codes::K3sFile,
                     &content_at,
                     format!("{name} reads {path} at start and would not start: {error}"),
                 );
             }
             Ok((tree, _)) if !matches!(tree.node(tree.root()).kind, Kind::Mapping(_)) => {
-                self.error("k3s-file", &content_at, format!("{path} must be a mapping"));
+                self.error(
+                    codes::K3sFile,
+                    &content_at,
+                    format!("{path} must be a mapping"),
+                );
             }
             Ok((tree, _)) => {
                 if let Err((reason, help)) = check_registries(&tree, name) {
-                    self.error("registries", &content_at, format!("{path}: {reason}"))
+                    self.error(codes::Registries, &content_at, format!("{path}: {reason}"))
                         .help = help;
                 }
             }

@@ -3,6 +3,7 @@
 //! are checked by their types already.
 
 use super::context::Context;
+use crate::codes;
 use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::distribution::joined::{Broken, Key, Origin, Surprise, SurpriseKind, Value};
 use crate::distribution::known::{self, Kind, Known};
@@ -28,7 +29,7 @@ impl Report<'_> {
                 Broken::NotYaml(error) => error.span.clone(),
                 Broken::NotAMapping => 0..0,
             };
-            self.error_of("k3s-file", context, &Origin::DropIn(*id, span), message);
+            self.error_of(codes::K3sFile, context, &Origin::DropIn(*id, span), message);
         }
         // Of each kind as many as are kept: the nearest name of one is not found for nothing.
         let is_unknown = |key: &&Key| key.known.is_none() && context.facts.knows_all;
@@ -102,7 +103,7 @@ impl Report<'_> {
             let message = format!("{of} has no packaged component `{name}` and would ignore it");
             self.report_of(
                 Severity::Warning,
-                "unknown-component",
+                codes::UnknownComponent,
                 context,
                 &part.origin,
                 message,
@@ -132,13 +133,13 @@ impl Report<'_> {
         ) {
             (Some(value), _) if value.text.len() > most => {
                 let message = message(&value.text);
-                self.error_of("node-name", context, &value.origin, message)
+                self.error_of(codes::NodeName, context, &value.origin, message)
                     .help(help);
             }
             (None, Some(host)) if host.as_str().len() > most => {
                 let at = Pointer::from("/operatingSystem/hostname");
                 let message = message(host.as_str());
-                self.error("node-name", &at, message).help(help);
+                self.error(codes::NodeName, &at, message).help(help);
             }
             _ => {}
         }
@@ -152,7 +153,7 @@ impl Report<'_> {
                 "the node is called `{lower}`: {} lowers the name",
                 context.facts.name
             );
-            self.note("node-name-case", &at, message)
+            self.note(codes::NodeNameCase, &at, message)
                 .help(format!("write `{lower}`"));
         }
     }
@@ -164,7 +165,7 @@ impl Report<'_> {
         let message = format!("{name} does not know the setting `{written}` and would ignore it");
         self.report_of(
             Severity::Warning,
-            "k3s-setting",
+            codes::K3sSetting,
             context,
             &key.origin,
             message,
@@ -178,7 +179,7 @@ impl Report<'_> {
             format!("`{written}` here replaces what the config-file's own keys make of it");
         self.report_of(
             Severity::Note,
-            "k3s-setting-replaced",
+            codes::K3sSettingReplaced,
             context,
             &key.origin,
             message,
@@ -200,7 +201,7 @@ impl Report<'_> {
                 format!("write a list of texts, such as `{key}: [\"a=b\"]`"),
             ),
         };
-        self.error_of("k3s-value", context, &surprise.origin, message)
+        self.error_of(codes::K3sValueChanged, context, &surprise.origin, message)
             .help(help);
     }
 
@@ -218,7 +219,7 @@ impl Report<'_> {
         if let Err(wanted) = of_kind {
             let name = context.facts.name;
             let message = format!("`{text}` is not {wanted}: {name} would not start");
-            self.error_of("k3s-value", context, &value.origin, message);
+            self.error_of(codes::K3sValue, context, &value.origin, message);
             return;
         }
         let parts: Vec<&str> = match known.kind {
@@ -253,7 +254,7 @@ impl Report<'_> {
         };
         let (name, key) = (context.facts.name, known.name);
         let message = format!("`{text}` is no value of `{key}`: {name} would not start");
-        self.error_of("k3s-value", context, &value.origin, message)
+        self.error_of(codes::K3sValue, context, &value.origin, message)
             .help(help);
     }
 }

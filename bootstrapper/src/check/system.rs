@@ -1,6 +1,7 @@
 //! Checks of static network settings and of services.
 
 use super::context::Context;
+use crate::codes;
 use crate::model::{NetworkInterface, OperatingSystem};
 use crate::report::Report;
 use crate::values::{InterfaceAddress, IpAddress, UnitName};
@@ -52,7 +53,7 @@ impl Report<'_> {
             (None, None) if self.given(&at.join("macAddress")) => {}
             (None, None) => {
                 self.error(
-                    "network-interface",
+                    codes::NetworkInterface,
                     at,
                     "it is not said which interface gets these addresses",
                 )
@@ -60,7 +61,7 @@ impl Report<'_> {
             }
             (Some(name), None) if name.is_pattern() => {
                 self.note(
-                    "network-pattern",
+                    codes::NetworkPattern,
                     &at.join("interface"),
                     format!("every Ethernet interface that `{name}` fits gets these addresses"),
                 )
@@ -70,7 +71,7 @@ impl Report<'_> {
         }
         if interface.addresses.is_empty() {
             self.error(
-                "network-addresses",
+                codes::NetworkAddresses,
                 &at.join("addresses"),
                 "there is no address",
             )
@@ -88,7 +89,7 @@ impl Report<'_> {
         for gateway in gateways.iter().map(IpAddress::address).take(3) {
             if !families.insert(gateway.is_ipv4()) {
                 self.error(
-                    "network-gateway",
+                    codes::NetworkGatewayTwice,
                     &at,
                     "two default gateways of one address family",
                 )
@@ -105,14 +106,14 @@ impl Report<'_> {
                 let message = format!(
                     "the gateway {gateway} is in no network of this interface, so it is taken to be on the link"
                 );
-                self.warning("network-gateway-on-link", &at, message)
+                self.warning(codes::NetworkGatewayOnLink, &at, message)
                     .help("check the gateway and the prefix lengths of `addresses`");
             } else if interface.is_outside(gateway)
                 && !interface.addresses.iter().any(|own| of_family(&own))
             {
                 let message =
                     format!("the gateway {gateway} is of a family of which there is no address");
-                self.error("network-gateway", &at, message)
+                self.error(codes::NetworkGateway, &at, message)
                     .help("add an address of its family, or leave it out");
             }
             if interface
@@ -121,7 +122,7 @@ impl Report<'_> {
                 .any(|own| own.address() == gateway)
             {
                 let message = format!("the gateway {gateway} is this interface's own address");
-                self.error("network-gateway", &at, message);
+                self.error(codes::NetworkGateway, &at, message);
             }
         }
     }
@@ -136,8 +137,12 @@ impl Report<'_> {
                 if own.contains(network) || network.contains(&own) {
                     let message =
                         format!("the network {own} and the cluster's network {network} overlap");
-                    self.error("cidr-overlap", &at.join("addresses").join(index), message)
-                        .help("choose other networks for the cluster's pods and services");
+                    self.error(
+                        codes::CidrOverlap,
+                        &at.join("addresses").join(index),
+                        message,
+                    )
+                    .help("choose other networks for the cluster's pods and services");
                 }
             }
         }
@@ -151,14 +156,14 @@ impl Report<'_> {
             twice |= !seen.names.insert(name);
         }
         if twice {
-            self.error("network-twice", at, "this interface occurs twice")
+            self.error(codes::NetworkTwice, at, "this interface occurs twice")
                 .help("join the two entries: an interface may have several addresses");
         }
         for (index, address) in this.addresses.iter().enumerate() {
             if !seen.addresses.insert(address.address()) {
                 let message = format!("the address {} occurs twice", address.address());
                 let at = at.join("addresses").join(index);
-                self.error("network-addresses", &at, message);
+                self.error(codes::NetworkAddressTwice, &at, message);
             }
         }
         let gateways = this.gateway.as_ref();
@@ -166,7 +171,7 @@ impl Report<'_> {
         let own: HashSet<bool> = gateways.iter().map(|g| g.address().is_ipv4()).collect();
         if own.iter().any(|family| seen.families.contains(family)) {
             self.error(
-                "network-gateway",
+                codes::NetworkGatewayTwice,
                 &at.join("gateway"),
                 "another interface has a default gateway of this address family",
             )
@@ -184,17 +189,17 @@ impl Report<'_> {
                 if FIRST_BOOT_UNITS.contains(&unit.as_str()) {
                     let message =
                         format!("{unit} is part of the first boot, which sets it up itself");
-                    self.error("service-reserved", &at(), message)
+                    self.error(codes::ServiceReserved, &at(), message)
                         .help("leave it out");
                 }
                 if let Some(needed) = needed_for(os, unit).filter(|_| key == "disable") {
                     let message = format!("{unit} is what `{needed}` needs");
-                    self.error("service-needed", &at(), message)
+                    self.error(codes::ServiceNeeded, &at(), message)
                         .help(format!("leave it out, or leave `{needed}` out"));
                 }
                 if !seen.insert(unit) {
                     let message = format!("{unit} occurs twice in `services`");
-                    self.error("service-twice", &at(), message)
+                    self.error(codes::ServiceTwice, &at(), message)
                         .help("enable or disable it, and once");
                 }
             }

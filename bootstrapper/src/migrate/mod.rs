@@ -11,6 +11,7 @@ mod write;
 
 pub(crate) use objects::{value_of, without_unset};
 
+use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::{ParseOptions, parse};
 use raw::Origin;
@@ -218,7 +219,7 @@ fn blame(
         let (line, message) = (item.origin.line, error.message.clone());
         match item.place {
             Place::User(_) => return Err(MigrateError::User { line, message }),
-            Place::Command(_) if error.code == "shell-syntax" => {
+            Place::Command(_) if error.code == codes::ShellSyntax => {
                 return Err(MigrateError::Commands { line, message });
             }
             _ => {}

@@ -3,6 +3,7 @@
 use super::objects::without_unset;
 use super::objects::{self, Content, Object};
 use super::{MigrateError, Migrated, Remark};
+use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::schema::{alternatives, schema};
 use crate::{ParseOptions, emit, parse};
@@ -263,7 +264,7 @@ impl<'a> Template<'a> {
             steps.truncate(2);
         }
         let line = spec.remove(&steps).ok_or_else(invalid)?;
-        if error.code == "shell-syntax" {
+        if error.code == codes::ShellSyntax {
             let message = error.message.clone();
             return Err(MigrateError::Template { line, message });
         }

@@ -1,6 +1,7 @@
 //! Files that are written to the node.
 
 use super::attributes;
+use crate::codes;
 use crate::values::{FileMode, FileOwner, GuestPath};
 use base64::Engine as _;
 use schemars::JsonSchema;
@@ -79,7 +80,7 @@ pub struct File {
     /// Content from a Secret of the management cluster.
     #[serde(default)]
     #[schemars(extend("x-refused" = attributes::with_code(
-        "content-from",
+        codes::ContentFrom,
         "`contentFrom` cannot be used: there is no API server to read a Secret from",
         "write the text into `content`"
     )))]

@@ -1,6 +1,7 @@
 //! What messages may quote of a value: nothing of one that may be a secret.
 
 use super::{KNOWN, NAMES, assigned, is_host, is_known, is_place, is_plain, is_secret};
+use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::schema::check_value;
 use crate::values::Complaint;
@@ -12,7 +13,7 @@ const HIDDEN: &str = "(hidden)";
 /// Most values that the messages of one diagnostic are compared with.
 const MAX_VALUES: usize = 200;
 /// Diagnostics of keys quote no value, and of keys only those that may be shown.
-const OF_KEYS: &[&str] = &["unknown-key", "misplaced-key", "missing-key"];
+const OF_KEYS: [codes::Document; 3] = [codes::UnknownKey, codes::MisplacedKey, codes::MissingKey];
 /// Most nodes that are looked through for them.
 const MAX_NODES: usize = 500;
 /// Shortest word without quotes that is compared.
@@ -39,7 +40,7 @@ pub(super) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
     // Many diagnostics may have one large value.
     let mut values: HashMap<String, Vec<String>> = HashMap::new();
     for diagnostic in diagnostics {
-        let of_key = OF_KEYS.contains(&diagnostic.code);
+        let of_key = OF_KEYS.iter().any(|code| diagnostic.code == *code);
         let pointer = diagnostic.pointer.clone();
         diagnostic.pointer = shown_pointer(&pointer);
         if of_key {

@@ -2,6 +2,7 @@
 
 use super::network::is_host;
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -76,14 +77,14 @@ impl TextValue for UserName {
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c));
         if !fine {
             return Err(Complaint::new(
-                "user-name",
+                codes::UserName,
                 format!("`{text}` is not a portable user name"),
             )
             .help("begin with a lower-case letter, go on with letters, digits, `-` or `_`; at most 32"));
         }
         if SYSTEM_ACCOUNTS.contains(&text) || text.starts_with("systemd-") {
             return Err(Complaint::new(
-                "user-name-system",
+                codes::UserNameSystem,
                 format!("`{text}` is an account of the system, not for logins"),
             )
             .help("choose another name"));
@@ -156,18 +157,18 @@ impl TextValue for Password {
         let help = "write the output of: printf %s 'the password' | base64";
         if text == Self::PLACEHOLDER {
             return Err(Complaint::new(
-                "password-placeholder",
+                codes::PasswordPlaceholder,
                 "this is the sample's placeholder, not a password",
             )
             .help("write the output of: printf %s 'the password' | base64; or of: mkpasswd -m sha-512"));
         }
         let compact: String = text.split_ascii_whitespace().collect();
         let bytes = STANDARD.decode(&compact).map_err(|_| {
-            Complaint::new("password-encoding", "the password is not base64").help(help)
+            Complaint::new(codes::PasswordEncoding, "the password is not base64").help(help)
         })?;
         let plain = String::from_utf8(bytes).map_err(|_| {
             Complaint::new(
-                "password-encoding",
+                codes::PasswordEncoding,
                 "the decoded password is not UTF-8 text",
             )
             .help(help)
@@ -176,12 +177,14 @@ impl TextValue for Password {
             rest.strip_suffix('\r').unwrap_or(rest)
         });
         if trimmed.is_empty() {
-            return Err(Complaint::new("password-empty", "the password is empty")
-                .help("leave `password` out for a user who logs in with an SSH key only"));
+            return Err(
+                Complaint::new(codes::PasswordEmpty, "the password is empty")
+                    .help("leave `password` out for a user who logs in with an SSH key only"),
+            );
         }
         if trimmed.chars().any(char::is_control) {
             return Err(Complaint::new(
-                "password-encoding",
+                codes::PasswordEncoding,
                 "the decoded password has a line break or control character",
             )
             .help(help));
@@ -217,7 +220,7 @@ fn parse_hash(text: &str) -> Result<Password, Complaint> {
     };
     if !known || !body_fine || !fields_fine || !digest_fine {
         return Err(Complaint::new(
-            "password-hash",
+            codes::PasswordHash,
             "the password begins with `$` but is no complete hash of crypt(5)",
         )
         .help("make one with: mkpasswd -m sha-512 (or give the password itself in base64)"));
@@ -262,8 +265,11 @@ impl TextValue for SshKey {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let line = text.trim();
         let bad = |reason: &str| {
-            Complaint::new("ssh-key", format!("not an OpenSSH public key: {reason}"))
-                .help("paste the whole line of a .pub file, such as id_ed25519.pub in ~/.ssh")
+            Complaint::new(
+                codes::SshKey,
+                format!("not an OpenSSH public key: {reason}"),
+            )
+            .help("paste the whole line of a .pub file, such as id_ed25519.pub in ~/.ssh")
         };
         if line.contains("PRIVATE KEY") {
             return Err(bad(
@@ -460,7 +466,7 @@ impl TextValue for HostName {
             && !text.chars().any(|c| c.is_ascii_uppercase());
         if !fine {
             return Err(
-                Complaint::new("host-name", format!("`{text}` is not a host name"))
+                Complaint::new(codes::HostName, format!("`{text}` is not a host name"))
                     .help("use lower-case letters, digits, `-` and `.`; at most 64 characters"),
             );
         }

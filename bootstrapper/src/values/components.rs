@@ -1,6 +1,7 @@
 //! Arguments of the components of Kubernetes.
 
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 
 /// One argument of a Kubernetes component: `key=value`, with or without `--` before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl TextValue for ComponentArg {
     const PATTERN: &'static str = r"^(--)?[A-Za-z][A-Za-z0-9._-]*([+-]?=.*)?$";
 
     fn parse(text: &str) -> Result<Self, Complaint> {
-        let bad = |message: String| Complaint::new("component-arg", message);
+        let bad = |message: String| Complaint::new(codes::ComponentArg, message);
         if text.trim().is_empty() {
             return Err(
                 bad("an empty argument: the component would not start".to_owned())

@@ -1,6 +1,7 @@
 //! What a disk is recognised by: identities, names with wildcards, sizes, the place it is plugged in.
 
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 
 /// A serial number or world-wide name of a disk, compared as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl TextValue for DiskId {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
             Complaint::new(
-                "disk-id",
+                codes::DiskId,
                 format!("`{text}` is not a disk's serial number or world-wide name: {reason}"),
             )
             .help("write what lsblk -o NAME,SERIAL,WWN shows")
@@ -51,7 +52,7 @@ impl TextValue for DiskGlob {
     fn parse(text: &str) -> Result<Self, Complaint> {
         if !is_disk_text(text) {
             return Err(
-                Complaint::new("disk-glob", format!("`{text}` is not a disk's model"))
+                Complaint::new(codes::DiskGlob, format!("`{text}` is not a disk's model"))
                     .help("write what lsblk -o NAME,MODEL shows; `*` and `?` are wildcards"),
             );
         }
@@ -120,13 +121,13 @@ impl TextValue for DiskSize {
             .and_then(|(number, (_, factor))| number.checked_mul(*factor))
             .filter(|bytes| *bytes <= LARGEST);
         let bytes = bytes.ok_or_else(|| {
-            Complaint::new("disk-size", format!("`{text}` is not a size"))
+            Complaint::new(codes::DiskSize, format!("`{text}` is not a size"))
                 .help("write a whole number and a unit, such as 64GB or 500GiB")
         })?;
         if unit.is_empty() && bytes < SMALLEST {
             let message =
                 format!("`{text}` has no unit, and a disk of so few bytes does not exist");
-            return Err(Complaint::new("disk-size", message)
+            return Err(Complaint::new(codes::DiskSize, message)
                 .help(format!("write a unit, such as {text}GB")));
         }
         Ok(Self {
@@ -155,7 +156,7 @@ impl TextValue for DiskByPath {
         let name = text.strip_prefix("/dev/disk/by-path/").unwrap_or(text);
         let bad = |reason: &str| {
             Complaint::new(
-                "disk-by-path",
+                codes::DiskByPath,
                 format!("`{text}` is not a name in /dev/disk/by-path: {reason}"),
             )
             .help("write what ls /dev/disk/by-path shows, such as pci-0000:00:1f.2-ata-1")

@@ -2,6 +2,7 @@
 
 use super::network::{check_host_port, is_host};
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 
 /// Declares a newtype over its own text.
 macro_rules! texts {
@@ -44,7 +45,7 @@ impl TextValue for ConfigVersion {
     fn parse(text: &str) -> Result<Self, Complaint> {
         if !["1.0", "1"].contains(&text) {
             return Err(Complaint::new(
-                "config-version",
+                codes::ConfigVersion,
                 format!("the config-file has format version `{text}`; this tool reads 1.0"),
             )
             .help("write `version: 1.0`"));
@@ -66,7 +67,7 @@ impl TextValue for DomainName {
     fn parse(text: &str) -> Result<Self, Complaint> {
         if !is_subdomain(text) {
             return Err(Complaint::new(
-                "domain-name",
+                codes::DomainName,
                 format!("`{text}` is not a DNS domain in lower case"),
             ));
         }
@@ -94,7 +95,7 @@ impl TextValue for NodeLabel {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: String| {
             Complaint::new(
-                "node-label",
+                codes::NodeLabel,
                 format!("`{text}` is not a node label: {reason}"),
             )
             .help("write key=value, such as site.example.com/zone=plant-7")
@@ -164,9 +165,9 @@ impl TextValue for NodeName {
         let lower = text.to_ascii_lowercase();
         if !is_subdomain(&lower) || lower.len() > MAX_NODE_NAME {
             return Err(
-                Complaint::new("node-name", format!("`{text}` is not a node name")).help(format!(
-                    "use letters, digits, `-` and `.`, at most {MAX_NODE_NAME} characters"
-                )),
+                Complaint::new(codes::NodeName, format!("`{text}` is not a node name")).help(
+                    format!("use letters, digits, `-` and `.`, at most {MAX_NODE_NAME} characters"),
+                ),
             );
         }
         Ok(Self(lower))
@@ -187,7 +188,7 @@ impl TextValue for NodeTaint {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: String| {
             Complaint::new(
-                "node-taint",
+                codes::NodeTaint,
                 format!("`{text}` is not a node taint: {reason}"),
             )
             .help("write key=value:Effect; Effect is NoSchedule, PreferNoSchedule or NoExecute")
@@ -228,10 +229,11 @@ impl TextValue for Port {
             .parse::<u16>()
             .is_ok_and(|port| port.to_string() == text && port > 0);
         if !fine {
-            return Err(
-                Complaint::new("port", format!("`{text}` is not a port from 1 to 65535"))
-                    .help("write a whole number, such as 6443"),
-            );
+            return Err(Complaint::new(
+                codes::Port,
+                format!("`{text}` is not a port from 1 to 65535"),
+            )
+            .help("write a whole number, such as 6443"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -251,7 +253,7 @@ impl TextValue for RegistryPrefix {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
             Complaint::new(
-                "registry-prefix",
+                codes::RegistryPrefix,
                 format!("`{text}` is not a registry: {reason}"),
             )
             .help("write host[:port][/path], such as registry.example.com:5000")
@@ -290,7 +292,7 @@ impl TextValue for SubjectAltName {
         let name = text.strip_prefix("*.").unwrap_or(text);
         if text.parse::<std::net::IpAddr>().is_err() && !is_host(name) {
             return Err(Complaint::new(
-                "subject-alt-name",
+                codes::SubjectAltName,
                 format!("`{text}` is neither a host name nor an IP address"),
             )
             .help("one name or address per list element"));

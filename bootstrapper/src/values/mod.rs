@@ -23,11 +23,13 @@ pub use paths::{Command, FileMode, FileOwner, FilePath, GuestPath};
 pub use registries::{RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
 pub use system::{InterfaceAddress, InterfaceName, MacAddress, NtpServer, UnitName};
 
+use diagnostics::code::Code;
+
 /// Why a text is not a valid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     /// Stable code of the diagnostic.
-    pub code: &'static str,
+    pub code: Code,
     /// What is wrong, with the value where it is no secret.
     pub message: String,
     /// What to do about it.
@@ -36,9 +38,9 @@ pub struct Complaint {
 
 impl Complaint {
     /// A complaint without help.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self {
-            code,
+            code: code.into(),
             message: message.into(),
             help: None,
         }

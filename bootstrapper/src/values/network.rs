@@ -1,6 +1,7 @@
 //! Addresses, networks and proxy settings.
 
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -27,7 +28,7 @@ impl TextValue for Cidr {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let network = text.parse().map_err(|_| {
             Complaint::new(
-                "cidr",
+                codes::Cidr,
                 format!("`{text}` is not a network in CIDR notation"),
             )
             .help("write address/prefix length, such as 10.42.0.0/16")
@@ -73,7 +74,7 @@ impl TextValue for CidrList {
         if networks.len() > 2 || (networks.len() == 2 && is_v4(&networks[0]) == is_v4(&networks[1]))
         {
             return Err(Complaint::new(
-                "cidr-family",
+                codes::CidrList,
                 format!("`{text}` is not one network, nor one IPv4 and one IPv6 network"),
             ));
         }
@@ -112,7 +113,7 @@ impl TextValue for IpAddress {
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         let address = text.parse().map_err(|_| {
-            Complaint::new("ip-address", format!("`{text}` is not an IP address"))
+            Complaint::new(codes::IpAddress, format!("`{text}` is not an IP address"))
                 .help("write an address without prefix length, such as 192.168.1.24")
         })?;
         Ok(Self {
@@ -193,7 +194,7 @@ impl TextValue for ProxyUrl {
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
-            Complaint::new("proxy-url", format!("not a proxy URL: {reason}"))
+            Complaint::new(codes::ProxyUrl, format!("not a proxy URL: {reason}"))
                 .help("write scheme://host:port, such as http://proxy.example.com:911")
         };
         let (scheme, rest) = text
@@ -305,7 +306,7 @@ impl TextValue for NoProxy {
             // Behind an @ there would be a password before it.
             let shown = bad.rsplit('@').next().unwrap_or_default();
             return Err(Complaint::new(
-                "no-proxy",
+                codes::NoProxy,
                 format!("`{shown}` is neither a host, a .domain, an address nor a network"),
             )
             .help(

@@ -1,6 +1,7 @@
 //! Files on the node: path, mode, owner; and the commands that run there.
 
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 
 /// An absolute, normalised path below `/etc` or `/var`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,13 +33,13 @@ impl TextValue for GuestPath {
     fn parse(text: &str) -> Result<Self, Complaint> {
         if !text.starts_with('/') {
             return Err(Complaint::new(
-                "path-not-absolute",
+                codes::PathNotAbsolute,
                 format!("the path `{text}` is not absolute"),
             ));
         }
         if text.chars().any(char::is_control) {
             return Err(Complaint::new(
-                "path-not-normal",
+                codes::PathNotNormal,
                 "the path has a control character",
             ));
         }
@@ -52,20 +53,20 @@ impl TextValue for GuestPath {
                 part
             };
             return Err(Complaint::new(
-                "path-not-normal",
+                codes::PathNotNormal,
                 format!("the path `{text}` is not normalised: it has {what}"),
             )
             .help("write the path of a file, without `//`, `.` or `..`"));
         }
         if text.split('/').any(|part| part.len() > 255) || text.len() > 4095 {
             return Err(Complaint::new(
-                "path-not-normal",
+                codes::PathNotNormal,
                 "the path is too long for Linux",
             ));
         }
         if !text.starts_with("/etc/") && !text.starts_with("/var/") {
             return Err(Complaint::new(
-                "path-outside",
+                codes::PathOutside,
                 format!("the path `{text}` is outside /etc and /var"),
             )
             .help("files are limited to /etc and /var: the rest of the node is the read-only OS image"));
@@ -94,8 +95,12 @@ impl TextValue for FilePath {
             steps.all(|step| !["", ".", ".."].contains(&step))
         };
         if !steps.is_some_and(normal) || text.chars().any(char::is_control) {
+            let code = match text.starts_with('/') {
+                true => codes::PathNotNormal,
+                false => codes::PathNotAbsolute,
+            };
             return Err(Complaint::new(
-                "file-path",
+                code,
                 format!("`{text}` is not an absolute, normalised path"),
             ));
         }
@@ -145,14 +150,14 @@ impl TextValue for FileMode {
         if let Some((_, octal)) = DECIMAL.iter().find(|(decimal, _)| *decimal == text) {
             let message = format!("`{text}` is the mode {octal} as a decimal number");
             let help = format!("write {octal}; four octal digits if {text} is meant");
-            return Err(Complaint::new("file-mode", message).help(help));
+            return Err(Complaint::new(codes::FileMode, message).help(help));
         }
         let digits = text.strip_prefix("0o").unwrap_or(text);
         let bits = u32::from_str_radix(digits, 8)
             .ok()
             .filter(|bits| *bits <= 0o7777 && (3..=5).contains(&digits.len()))
             .ok_or_else(|| {
-                Complaint::new("file-mode", format!("`{text}` is not a mode in octal"))
+                Complaint::new(codes::FileMode, format!("`{text}` is not a mode in octal"))
                     .help("write three or four octal digits, such as 0644")
             })?;
         Ok(Self {
@@ -187,7 +192,7 @@ impl TextValue for FileOwner {
         let (user, group) = text.split_once(':').unwrap_or((text, "root"));
         if !is_name(user) || !is_name(group) {
             return Err(
-                Complaint::new("file-owner", format!("`{text}` is not an owner"))
+                Complaint::new(codes::FileOwner, format!("`{text}` is not an owner"))
                     .help("write user or user:group, such as root:root"),
             );
         }
@@ -211,11 +216,11 @@ impl TextValue for Command {
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         if text.trim().is_empty() {
-            return Err(Complaint::new("empty-command", "the command is empty"));
+            return Err(Complaint::new(codes::EmptyCommand, "the command is empty"));
         }
         if text.contains('\0') {
             return Err(Complaint::new(
-                "nul-character",
+                codes::NulCharacter,
                 "a NUL character cannot be part of a command",
             ));
         }

@@ -2,6 +2,7 @@
 
 use super::network::check_host_port;
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 use std::fmt;
 
 /// A registry as image names have it: `host[:port]`, or `*`.
@@ -18,7 +19,7 @@ impl TextValue for RegistryHost {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
             Complaint::new(
-                "registry-host",
+                codes::RegistryHost,
                 format!("`{text}` is not a registry: {reason}"),
             )
             .help("write host[:port] without scheme or path, or `*`")
@@ -51,8 +52,11 @@ impl TextValue for RegistryUrl {
     fn parse(text: &str) -> Result<Self, Complaint> {
         // The text may have a password in it, so it is not shown.
         let bad = |reason: &str| {
-            Complaint::new("registry-url", format!("not a registry's URL: {reason}"))
-                .help("write https://host[:port][/path]")
+            Complaint::new(
+                codes::RegistryUrl,
+                format!("not a registry's URL: {reason}"),
+            )
+            .help("write https://host[:port][/path]")
         };
         // K3s reads one without a scheme as https (pkg/agent/containerd, getHostConfigs).
         let rest = match text.split_once("://") {
@@ -146,7 +150,7 @@ impl TextValue for RewriteRule {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
             Complaint::new(
-                "rewrite-rule",
+                codes::RewriteRule,
                 format!("`{text}` is not a regular expression: {reason}"),
             )
             .help("write one of RE2, such as ^rancher/(.*); groups are $1, $2 in the replacement")
@@ -195,7 +199,7 @@ impl TextValue for RegistrySecret {
         let odd = |c: char| c.is_control() && !"\n\r\t".contains(c);
         if text.is_empty() || text.chars().any(odd) {
             return Err(Complaint::new(
-                "registry-secret",
+                codes::RegistrySecret,
                 "the credential is empty or has a control character",
             ));
         }

@@ -2,6 +2,7 @@
 
 use super::network::is_host;
 use super::{Complaint, TextValue, display_text, text_value};
+use crate::codes;
 use std::net::IpAddr;
 
 /// Name of a network interface, in which `*`, `?` and `[...]` are wildcards.
@@ -32,14 +33,14 @@ impl TextValue for InterfaceName {
         let open = text.matches('[').count() != text.matches(']').count();
         if text.is_empty() || text.len() > 64 || too_long || open || !text.chars().all(fine) {
             return Err(Complaint::new(
-                "interface-name",
+                codes::InterfaceName,
                 format!("`{text}` is not the name of a network interface"),
             )
             .help("write a name that `ip link` shows, such as enp1s0; or use macAddress"));
         }
         if text == "lo" {
             return Err(Complaint::new(
-                "interface-name",
+                codes::InterfaceName,
                 "`lo` is the loopback interface: it leads to no network",
             ));
         }
@@ -64,7 +65,7 @@ impl TextValue for MacAddress {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
             Complaint::new(
-                "mac-address",
+                codes::MacAddress,
                 format!("`{text}` is not an interface's hardware address: {reason}"),
             )
             .help("write six pairs of hexadecimal digits, such as 52:54:00:12:34:56")
@@ -118,7 +119,7 @@ impl TextValue for InterfaceAddress {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
             Complaint::new(
-                "interface-address",
+                codes::InterfaceAddress,
                 format!("`{text}` is not an interface's address: {reason}"),
             )
             .help("write address/prefix length, such as 192.168.1.24/24 (255.255.255.0 is /24)")
@@ -180,7 +181,7 @@ impl TextValue for NtpServer {
         let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
         if text.parse::<IpAddr>().is_err() && (numeric || !is_host(text)) {
             return Err(Complaint::new(
-                "ntp-server",
+                codes::NtpServer,
                 format!("`{text}` is neither a host name nor an address"),
             )
             .help("one server per list element, without scheme and port"));
@@ -219,7 +220,7 @@ impl TextValue for UnitName {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let bad = |reason: &str| {
             Complaint::new(
-                "unit-name",
+                codes::UnitName,
                 format!("`{text}` is not a systemd unit: {reason}"),
             )
             .help("write a name that `systemctl list-unit-files` shows, such as docker.service")

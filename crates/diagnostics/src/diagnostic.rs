@@ -3,6 +3,7 @@
 //! A diagnostic is built whole and then pushed; what holds for every one of them, as the longest message, is seen to when
 //! it is pushed.
 
+use crate::code::Code;
 use crate::yaml::{Pointer, Position, Tree};
 use serde::Serialize;
 use std::ops::{Deref, DerefMut, Range};
@@ -39,7 +40,7 @@ pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// Stable code, for programs and for looking it up.
-    pub code: &'static str,
+    pub code: Code,
     /// JSON pointer of the value at fault; empty for the whole document.
     pub pointer: String,
     /// Line, from 1.
@@ -120,7 +121,7 @@ impl Diagnostics {
         &mut self,
         tree: &Tree,
         severity: Severity,
-        code: &'static str,
+        code: impl Into<Code>,
         pointer: &Pointer,
         message: impl Into<String>,
     ) -> Draft<'_> {
@@ -137,7 +138,7 @@ impl Diagnostics {
     pub fn error(
         &mut self,
         tree: &Tree,
-        code: &'static str,
+        code: impl Into<Code>,
         pointer: &Pointer,
         message: impl Into<String>,
     ) -> Draft<'_> {
@@ -148,7 +149,7 @@ impl Diagnostics {
     pub fn note(
         &mut self,
         tree: &Tree,
-        code: &'static str,
+        code: impl Into<Code>,
         pointer: &Pointer,
         message: impl Into<String>,
     ) -> Draft<'_> {
@@ -159,12 +160,17 @@ impl Diagnostics {
     pub fn add_at(
         &mut self,
         severity: Severity,
-        code: &'static str,
+        code: impl Into<Code>,
         pointer: &Pointer,
         span: Range<usize>,
         position: Position,
         message: impl Into<String>,
     ) -> Draft<'_> {
+        let code = code.into();
+        debug_assert!(
+            code.entry().severities.contains(&severity),
+            "{code} is declared without {severity:?}"
+        );
         let diagnostic = Some(Diagnostic {
             severity,
             code,
@@ -242,6 +248,7 @@ fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Diagnostics, MAX_FINDINGS, MAX_MESSAGE, MAX_QUOTED, Severity, shortened};
+    use crate::code::Sample;
     use crate::yaml::{Pointer, Position};
 
     #[test]
@@ -250,7 +257,14 @@ mod tests {
         let mut add = |severity, line| {
             let position = Position { line, column: 1 };
             let at = Pointer::root();
-            drop(found.add_at(severity, "a-code", &at, 0..0, position, line.to_string()));
+            drop(found.add_at(
+                severity,
+                Sample::ACode,
+                &at,
+                0..0,
+                position,
+                line.to_string(),
+            ));
             (found.has_errors(), found.is_full())
         };
         assert_eq!(add(Severity::Note, 900), (false, false));

@@ -1,6 +1,7 @@
 //! YAML read with the place of every value, and reports of what is wrong with it: collected, shown to people with the
 //! line at fault, and written for programs. It knows nothing of any one format; those who use it say what is wanted.
 
+pub mod code;
 pub mod diagnostic;
 mod render;
 pub mod report;

@@ -168,6 +168,7 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::SHOWN;
+    use crate::code::Sample;
     use crate::diagnostic::{Diagnostic, Severity};
     use std::ops::Range;
 
@@ -176,7 +177,7 @@ mod tests {
     fn finding(severity: Severity, line: usize, span: Range<usize>) -> Diagnostic {
         Diagnostic {
             severity,
-            code: "a-code",
+            code: Sample::ACode.into(),
             pointer: "/key".to_owned(),
             line,
             column: 7,

@@ -3,6 +3,7 @@
 //! A run of SARIF is a dozen keys, so it is written by hand: serde-sarif has a type for each of the format's hundred
 //! objects, and builders generated from its schema.
 
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ pub fn to_json(diagnostics: &[Diagnostic]) -> String {
 pub struct Sarif {
     tool: &'static str,
     version: &'static str,
-    rules: Vec<&'static str>,
+    rules: Vec<Code>,
     results: Vec<Value>,
     failures: Vec<Value>,
 }
@@ -65,7 +66,7 @@ impl Sarif {
     }
 
     /// Index of a code among the rules, which are those that were met.
-    fn rule(&mut self, code: &'static str) -> usize {
+    fn rule(&mut self, code: Code) -> usize {
         let known = self.rules.iter().position(|rule| *rule == code);
         known.unwrap_or_else(|| {
             self.rules.push(code);
@@ -113,13 +114,14 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Sarif, to_json, uri};
+    use crate::code::Sample;
     use crate::diagnostic::{Diagnostic, Severity};
     use serde_json::{Value, json};
 
-    fn diagnostic(severity: Severity, code: &'static str) -> Diagnostic {
+    fn diagnostic(severity: Severity, code: Sample) -> Diagnostic {
         Diagnostic {
             severity,
-            code,
+            code: code.into(),
             pointer: "/key".to_owned(),
             line: 2,
             column: 7,
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_report_for_programs_has_every_field_but_the_span() {
-        let text = to_json(&[diagnostic(Severity::Note, "a-code")]);
+        let text = to_json(&[diagnostic(Severity::Note, Sample::ACode)]);
         assert!(text.ends_with('\n'));
         let value: Value = serde_json::from_str(&text).expect("JSON");
         let expected = json!({"diagnostics": [{
@@ -151,11 +153,12 @@ mod tests {
     #[test]
     fn results_of_one_code_share_a_rule() {
         let value = sarif(|run| {
-            let all = ["b", "a", "b"].map(|code| diagnostic(Severity::Error, code));
+            let all = [Sample::Other, Sample::ACode, Sample::Other]
+                .map(|code| diagnostic(Severity::Error, code));
             run.file("f", &all);
         });
         let rules = &value["runs"][0]["tool"]["driver"]["rules"];
-        assert_eq!(*rules, json!([{"id": "b"}, {"id": "a"}]));
+        assert_eq!(*rules, json!([{"id": "other"}, {"id": "a-code"}]));
         let results = value["runs"][0]["results"].as_array().expect("a list");
         let indexes: Vec<&Value> = results.iter().map(|result| &result["ruleIndex"]).collect();
         assert_eq!(indexes, [0, 1, 0]);
@@ -164,7 +167,7 @@ mod tests {
     #[test]
     fn a_result_has_level_place_and_help() {
         let value = sarif(|run| {
-            let mut found = diagnostic(Severity::Warning, "a");
+            let mut found = diagnostic(Severity::Warning, Sample::ACode);
             found.help("mend it");
             run.file("a file", &[found]);
         });

@@ -2,6 +2,7 @@
 
 use super::list::{Argument, Arguments, Findings};
 use crate::check::context::Context;
+use crate::codes;
 use crate::diagnostic::Severity;
 use crate::distribution::joined::{Origin, Value};
 use crate::values::{Complaint, NodeLabel, NodeTaint, TextValue as _};
@@ -45,7 +46,7 @@ fn static_cpus<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
         None => false,
     });
     if !is_some && listed.is_none_or(|cpus| cpus.value().is_empty()) {
-        out.add(Severity::Error, "reserved-cpu", policy.origin, || {
+        out.add(Severity::Error, codes::ReservedCpu, policy.origin, || {
             let message =
                 "cpu-manager-policy=static without reserved CPUs: the kubelet would not start";
             let help = "add reserved-cpus=0, or an amount such as kube-reserved=cpu=500m";
@@ -60,7 +61,7 @@ fn static_memory<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
     if let Some(policy) = policy
         && kubelet.last("reserved-memory").is_none()
     {
-        out.add(Severity::Error, "reserved-memory", policy.origin, || {
+        out.add(Severity::Error, codes::ReservedMemory, policy.origin, || {
             let message = "memory-manager-policy=Static without reserved-memory: the kubelet would not start";
             let help = "add reserved-memory=0:memory=1100Mi, as much as kube-reserved, system-reserved and eviction-hard have";
             (message.to_owned(), Some(help.to_owned()))
@@ -77,7 +78,7 @@ fn soft_evictions<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
         let signals = argument.value().split(',');
         let signals = signals.filter_map(|part| Some(part.split_once('<')?.0.trim()));
         for signal in signals.filter(|signal| !graced.contains(signal)) {
-            out.add(Severity::Error, "eviction-grace", argument.origin, || {
+            out.add(Severity::Error, codes::EvictionGrace, argument.origin, || {
                                 let message = format!(
                     "eviction-soft has {signal}, eviction-soft-grace-period has not: the kubelet would not start"
                 );
@@ -94,12 +95,18 @@ fn cloud_provider<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
     let in_drop_in = |argument: &&Argument<'a>| matches!(argument.origin, Origin::DropIn(..));
     let given = kubelet.all("cloud-provider");
     for argument in given.filter(unknown).filter(in_drop_in) {
-        out.add(Severity::Error, "cloud-provider", argument.origin, || {
-            let name = argument.value();
-            let message = format!("the kubelet would not start: it has no cloud provider `{name}`");
-            let help = "write external and bring a cloud controller, or leave it out";
-            (message, Some(help.to_owned()))
-        });
+        out.add(
+            Severity::Error,
+            codes::CloudProvider,
+            argument.origin,
+            || {
+                let name = argument.value();
+                let message =
+                    format!("the kubelet would not start: it has no cloud provider `{name}`");
+                let help = "write external and bring a cloud controller, or leave it out";
+                (message, Some(help.to_owned()))
+            },
+        );
     }
 }
 
@@ -154,7 +161,7 @@ fn replaced<'a>(
     }
     out.add(
         Severity::Warning,
-        "argument-replaces",
+        codes::ArgumentReplaces,
         argument.origin,
         || {
             let name = &argument.name;
@@ -170,7 +177,7 @@ fn only_node<'a>(context: &Context<'_>, taint: &str, origin: &'a Origin, out: &m
     let keeps_away = effects.iter().any(|effect| taint.ends_with(effect));
     let joins = context.joined.last("server").is_some();
     if keeps_away && !joins {
-        out.add(Severity::Note, "taint-only-node", origin, || {
+        out.add(Severity::Note, codes::TaintOnlyNode, origin, || {
             let message = format!(
                 "`{taint}` is on the only node of the cluster: pods that do not tolerate it run nowhere"
             );
@@ -211,7 +218,7 @@ fn max_pods<'a>(
     };
     let many = |pods: i32| i64::from(pods) > addresses;
     if pods.value().parse().is_ok_and(many) {
-        out.add(Severity::Warning, "max-pods", pods.origin, || {
+        out.add(Severity::Warning, codes::MaxPods, pods.origin, || {
             let given = pods.value();
             let message = format!(
                 "max-pods={given}, but the node's pod network, a /{length}, has {addresses} addresses"

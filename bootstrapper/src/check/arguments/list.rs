@@ -3,6 +3,7 @@
 use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::distribution::joined::{Joined, Origin};
 use crate::values::{ComponentArg, TextValue as _};
+use diagnostics::code::Code;
 
 /// A component and the setting that its arguments are given in.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl<'a> Arguments<'a> {
 #[derive(Debug)]
 pub(super) struct Finding<'a> {
     pub(super) severity: Severity,
-    pub(super) code: &'static str,
+    pub(super) code: Code,
     pub(super) origin: &'a Origin,
     pub(super) message: String,
     pub(super) help: Option<String>,
@@ -119,7 +120,7 @@ impl<'a> Findings<'a> {
     pub(super) fn add(
         &mut self,
         severity: Severity,
-        code: &'static str,
+        code: impl Into<Code>,
         origin: &'a Origin,
         made: impl FnOnce() -> (String, Option<String>),
     ) {
@@ -130,7 +131,7 @@ impl<'a> Findings<'a> {
         let (message, help) = made();
         self.list.push(Finding {
             severity,
-            code,
+            code: code.into(),
             origin,
             message,
             help,

@@ -7,6 +7,7 @@ mod named_files;
 mod types;
 
 use super::context::Context;
+use crate::codes;
 use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::report::Report;
 use crate::text::closest;
@@ -110,9 +111,9 @@ fn one<'a>(
         };
         out.add(severity, fault.code, argument.origin, || {
             let who = component.shown;
-            let message = match fault.code {
-                "tls-name" => fault.message,
-                _ => format!("{}: {who} would not start", fault.message),
+            let message = match fault.code == codes::TlsName {
+                true => fault.message,
+                false => format!("{}: {who} would not start", fault.message),
             };
             (message, fault.help)
         });
@@ -120,7 +121,7 @@ fn one<'a>(
 }
 
 fn template<'a>(argument: &Argument<'a>, out: &mut Findings<'a>) {
-    out.add(Severity::Warning, "argument-template", argument.origin, || {
+    out.add(Severity::Warning, codes::ArgumentTemplate, argument.origin, || {
         let name = &argument.name;
         let message = format!(
             "`{name}` has a template of cloud-init, which is not rendered here: it arrives as it is written"
@@ -162,7 +163,7 @@ fn without_value<'a>(
     };
     out.add(
         Severity::Error,
-        "argument-without-value",
+        codes::ArgumentWithoutValue,
         argument.origin,
         || {
             let value = if needs { "<value>" } else { "true" };
@@ -179,7 +180,7 @@ fn unknown<'a>(
     severity: Severity,
     out: &mut Findings<'a>,
 ) {
-    out.add(severity, "unknown-argument", argument.origin, || {
+    out.add(severity, codes::UnknownArgument, argument.origin, || {
         let (who, name) = (component.shown, &argument.name);
         let message =
             format!("{who} of Kubernetes {KUBERNETES} has no flag `{name}` and would not start");

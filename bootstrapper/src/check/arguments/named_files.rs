@@ -2,6 +2,7 @@
 
 use super::list::{Arguments, Findings};
 use crate::check::context::Context;
+use crate::codes;
 use crate::diagnostic::Severity;
 use crate::distribution::joined::Origin;
 use crate::distribution::known::{self, Kind};
@@ -162,7 +163,7 @@ fn file<'a>(
     if !path.starts_with('/') || out.is_full(Severity::Warning) || written.has(path) {
         return;
     }
-    out.add(Severity::Warning, "argument-file", origin, || {
+    out.add(Severity::Warning, codes::ArgumentFile, origin, || {
         let message = format!("`{name}` names `{path}`, which nothing in the config-file writes: without it {who} does not start");
         let help = "add it to `files`, or make sure that the OS image has it";
         (message, Some(help.to_owned()))

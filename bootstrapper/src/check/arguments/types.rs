@@ -2,13 +2,15 @@
 
 use super::flags::{self, Flag, KUBERNETES};
 use crate::check::settings::{is_duration, is_switch};
+use crate::codes;
 use crate::text::closest;
+use diagnostics::code::Code;
 use std::net::{IpAddr, SocketAddr};
 
 /// Why a component does not take a value, or a part of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    pub(super) code: &'static str,
+    pub(super) code: Code,
     pub(super) message: String,
     pub(super) help: Option<String>,
     /// Whether another version of Kubernetes may take it.
@@ -18,7 +20,7 @@ pub(super) struct Fault {
 impl Fault {
     fn new(message: String) -> Self {
         Self {
-            code: "argument-value",
+            code: codes::ArgumentValue.into(),
             message,
             help: None,
             of_version: false,
@@ -182,7 +184,7 @@ fn choice(flag: &Flag, value: &str) -> Option<Fault> {
     let of = flag.name;
     let fault = match tls {
         true => Fault {
-            code: "tls-name",
+            code: codes::TlsName.into(),
             ..Fault::new(format!("Go's TLS does not know `{name}` in {of}"))
         },
         false => Fault::new(format!("`{name}` is no value of {of}")).of_version(),
@@ -266,7 +268,7 @@ fn is_percentage(text: &str) -> bool {
 fn gate(part: &str) -> Option<Fault> {
     let gate = part.split_once(':').map_or(part, |(_, gate)| gate);
     let fault = |message: String| Fault {
-        code: "feature-gate",
+        code: codes::FeatureGate.into(),
         ..Fault::new(message)
     };
     let Some((name, value)) = gate.split_once('=') else {

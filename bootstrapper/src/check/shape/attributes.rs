@@ -1,8 +1,10 @@
 //! What a key's declaration in the model says of its use: without effect, or refused.
 
 use super::Shape;
+use crate::codes;
 use crate::schema::{alternatives, takes};
 use crate::yaml::{Entry, Pointer};
+use diagnostics::code::Code;
 use serde_json::Value;
 
 impl Shape<'_> {
@@ -11,7 +13,7 @@ impl Shape<'_> {
         if schema.get("x-no-effect").is_some() {
             let message = format!("`{}` has no effect on a standalone node", entry.key);
             self.found
-                .note(self.tree, "no-effect", here, message)
+                .note(self.tree, codes::NoEffect, here, message)
                 .help("it can be left out; Cluster API alone uses it");
         }
         if let Some(refused) = Refused::of(schema) {
@@ -29,7 +31,7 @@ impl Shape<'_> {
 
 /// `x-refused` of a key.
 struct Refused<'s> {
-    code: &'static str,
+    code: Code,
     message: &'s str,
     help: &'s str,
 }
@@ -38,9 +40,15 @@ impl<'s> Refused<'s> {
     fn of(schema: &'s Value) -> Option<Self> {
         let refused = schema.get("x-refused")?;
         let text = |key: &str| refused.get(key).and_then(Value::as_str);
-        let codes = ["cluster-reference", "content-from", "not-supported"];
+        let codes = [
+            Code::from(codes::ClusterReference),
+            codes::ContentFrom.into(),
+            codes::NotSupported.into(),
+        ];
         Some(Self {
-            code: codes.into_iter().find(|code| Some(*code) == text("code"))?,
+            code: codes
+                .into_iter()
+                .find(|code| Some(code.as_str()) == text("code"))?,
             message: text("message")?,
             help: text("help")?,
         })

@@ -2,6 +2,7 @@
 //! empty texts for values that are not set, and lists of nothing but empty mappings.
 
 use super::Shape;
+use crate::codes;
 use crate::schema::alternatives;
 use crate::yaml::{Entry, Kind, NodeId, Pointer};
 use serde_json::{Map, Value};
@@ -31,7 +32,7 @@ impl Shape<'_> {
         };
         let message = format!("`{given}` is read as `{name}`");
         self.found
-            .note(self.tree, "key-case", here, message)
+            .note(self.tree, codes::KeyCase, here, message)
             .help(format!("write `{name}`"));
         name
     }
@@ -65,7 +66,7 @@ impl Shape<'_> {
         }
         let message = "the elements of this list are empty, read as an empty list";
         self.found
-            .note(self.tree, "empty-elements", at, message)
+            .note(self.tree, codes::EmptyElements, at, message)
             .help("leave the list out");
         true
     }

@@ -2,11 +2,13 @@
 
 use super::{Shape, fixed_texts, homes, homes::Homes};
 use crate::SCHEMA;
+use crate::codes;
 use crate::diagnostic::Severity;
 use crate::schema::{alternatives, kind_of, takes};
 use crate::secrets;
 use crate::text::{closest, listed, odd_character};
 use crate::yaml::{Entry, Kind, NodeId, Pointer};
+use diagnostics::code::Code;
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -70,7 +72,7 @@ impl<'a> Shape<'a> {
         });
         let message = format!("`{text}` is not a kind that can be converted");
         self.found
-            .error(self.tree, "unknown-kind", &at.join("kind"), message)
+            .error(self.tree, codes::UnknownKind, &at.join("kind"), message)
             .help(help);
         None
     }
@@ -96,7 +98,12 @@ impl<'a> Shape<'a> {
             return self.unknown(entry, at, "did you mean `kind`?".to_owned());
         }
         self.found
-            .error(self.tree, "missing-key", at, "the key `kind` is missing")
+            .error(
+                self.tree,
+                codes::MissingKey,
+                at,
+                "the key `kind` is missing",
+            )
             .help(format!("add `kind: {}`", kinds.join("` or `kind: ")));
     }
 
@@ -182,13 +189,13 @@ impl<'a> Shape<'a> {
             ),
             false => (parent.clone(), "unknown key".to_owned()),
         };
-        self.at_key(entry, "unknown-key", &pointer, message, help);
+        self.at_key(entry, codes::UnknownKey, &pointer, message, help);
     }
 
     fn at_key(
         &mut self,
         entry: &Entry,
-        code: &'static str,
+        code: impl Into<Code>,
         at: &Pointer,
         message: String,
         help: String,
@@ -221,7 +228,7 @@ impl<'a> Shape<'a> {
         if let Some(step) = below.filter(|step| !given(step) && absent.contains(&step.as_str())) {
             let message = format!("the key `{step}` is missing here: {what} {belong} {place}");
             self.found
-                .error(self.tree, "missing-key", mapping.at, message)
+                .error(self.tree, codes::MissingKey, mapping.at, message)
                 .help("write the missing key above them, and indent them deeper");
             return true;
         }
@@ -236,7 +243,7 @@ impl<'a> Shape<'a> {
         };
         let message = format!("{what} {belong} {place}");
         let pointer = mapping.at.join(key);
-        self.at_key(group.first, "misplaced-key", &pointer, message, help);
+        self.at_key(group.first, codes::MisplacedKey, &pointer, message, help);
         below.is_some_and(|step| absent.contains(&step.as_str()))
     }
 
@@ -269,7 +276,12 @@ impl<'a> Shape<'a> {
         for missing in std::mem::take(&mut self.missing) {
             if !self.elsewhere.contains(&missing.name) {
                 self.found
-                    .error(self.tree, "missing-key", &missing.pointer, missing.message)
+                    .error(
+                        self.tree,
+                        codes::MissingKey,
+                        &missing.pointer,
+                        missing.message,
+                    )
                     .help = missing.help;
             }
         }

@@ -11,6 +11,7 @@ mod keys;
 mod scalars;
 mod types;
 
+use crate::codes;
 use crate::diagnostic::Diagnostics;
 use crate::schema::{alternatives, check_value, takes};
 use crate::secrets;
@@ -139,7 +140,7 @@ impl<'a> Shape<'a> {
         if is_list && !is_scalar {
             let message = format!("`{}` has no value, read as an empty list", entry.key);
             self.found
-                .note(self.tree, "null-list", here, message)
+                .note(self.tree, codes::NullList, here, message)
                 .help(format!("write `{}: []`, or leave it out", entry.key));
         }
     }
@@ -180,7 +181,12 @@ impl<'a> Shape<'a> {
             let here = at.join(index);
             if self.tree.is_null(*id) {
                 self.found
-                    .error(self.tree, "empty-element", &here, "an empty list element")
+                    .error(
+                        self.tree,
+                        codes::EmptyElement,
+                        &here,
+                        "an empty list element",
+                    )
                     .help("remove the `-` or give it a value");
                 fits = false;
                 continue;

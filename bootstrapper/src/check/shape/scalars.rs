@@ -1,6 +1,7 @@
 //! Single values: texts of a format, words of a list, true and false, numbers.
 
 use super::{Shape, fixed_texts};
+use crate::codes;
 use crate::schema::{check_value, takes};
 use crate::secrets;
 use crate::text::{closest, odd_character};
@@ -51,7 +52,7 @@ impl Shape<'_> {
         if let Some(c) = text.chars().find(|c| *c == '\0') {
             self.found.error(
                 self.tree,
-                "nul-character",
+                codes::NulCharacter,
                 at,
                 format!("the text has the character {c:?}, which no file or command line can hold"),
             );
@@ -71,7 +72,7 @@ impl Shape<'_> {
         });
         let message = format!("`{text}` is not allowed here");
         self.found
-            .error(self.tree, "not-allowed", at, message)
+            .error(self.tree, codes::NotAllowed, at, message)
             .help(help);
         None
     }
@@ -89,7 +90,7 @@ impl Shape<'_> {
                 self.found
                     .error(
                         self.tree,
-                        "wrong-type",
+                        codes::WrongType,
                         at,
                         format!("`{text}` is not true or false"),
                     )
@@ -104,7 +105,7 @@ impl Shape<'_> {
         let number = text.parse::<u32>().ok();
         if number.is_none() {
             let message = format!("`{text}` is not a whole number from 0 to {}", u32::MAX);
-            self.found.error(self.tree, "wrong-type", at, message);
+            self.found.error(self.tree, codes::WrongType, at, message);
         }
         number.map(Value::from)
     }
@@ -120,7 +121,7 @@ impl Shape<'_> {
             let message =
                 "` #` begins a comment here, within the quotes of the text, which ends before it";
             self.found
-                .error(self.tree, "comment-in-text", at, message)
+                .error(self.tree, codes::CommentInText, at, message)
                 .help("put the whole text in quotes, or below `|`");
         }
         cut

@@ -1,10 +1,12 @@
 //! A value of another type than is wanted, and how to write it.
 
 use super::Shape;
+use crate::codes;
 use crate::diagnostic::Severity;
 use crate::schema::{alternatives, takes};
 use crate::secrets;
 use crate::values::{Command, ComponentArg, NodeLabel, TextValue as _};
+use crate::yaml::YamlCode;
 use crate::yaml::{Kind, NodeId, Pointer, of_text};
 use serde_json::Value;
 
@@ -26,7 +28,9 @@ impl Shape<'_> {
         }
         let help = self.help_of_type(choices, &wanted, id);
         let message = format!("{seen} where {} is wanted", wanted.join(" or "));
-        self.found.error(self.tree, "wrong-type", at, message).help = help;
+        self.found
+            .error(self.tree, codes::WrongType, at, message)
+            .help = help;
         None
     }
 
@@ -40,7 +44,14 @@ impl Shape<'_> {
         let (span, message, help) = of_text(self.tree.source(), node.span.start)?;
         let first = self.tree.position(span.start);
         self.found
-            .add_at(Severity::Error, "yaml-syntax", at, span, first, message)
+            .add_at(
+                Severity::Error,
+                YamlCode::YamlSyntax,
+                at,
+                span,
+                first,
+                message,
+            )
             .help(help);
         Some(())
     }

@@ -1,6 +1,7 @@
 //! Checks of what K3s' template alone has: values fixed by the OS image, ports, the cloud controller.
 
 use super::ConfigSpec;
+use crate::codes;
 use crate::report::Report;
 use crate::yaml::Pointer;
 
@@ -18,10 +19,14 @@ impl Report<'_> {
         };
         if !version.same_as(embedded) {
             let message = format!("the OS image has K3s {embedded}, not `{version}`");
-            self.error("k3s-version-differs", &self.spec.join("version"), message)
-                .help(format!(
-                    "leave `version` out, or write `version: {embedded}`"
-                ));
+            self.error(
+                codes::K3sVersionDiffers,
+                &self.spec.join("version"),
+                message,
+            )
+            .help(format!(
+                "leave `version` out, or write `version: {embedded}`"
+            ));
         }
     }
 
@@ -29,7 +34,7 @@ impl Report<'_> {
         if spec.agent_config.air_gapped == Some(false) {
             let at = self.spec.join("agentConfig").join("airGapped");
             let message = "a standalone node is always air-gapped: K3s is part of the OS image";
-            self.error("air-gapped", &at, message)
+            self.error(codes::AirGapped, &at, message)
                 .help("leave airGapped out, or write true");
         }
     }
@@ -67,7 +72,7 @@ impl Report<'_> {
             _ => section.join("cloudProviderName"),
         };
         self.error(
-            "no-cloud-controller",
+            codes::NoCloudController,
             &at,
             "an external cloud provider without a cloud controller: the node keeps the taint \
              node.cloudprovider.kubernetes.io/uninitialized and no pod is scheduled",
@@ -78,7 +83,7 @@ impl Report<'_> {
     /// The kubelet has had no built-in cloud providers since 1.31 and does not start with the name of one.
     fn unknown_provider(&mut self, name: &str, at: &Pointer) {
         let message = format!("the kubelet would not start: it has no cloud provider `{name}`");
-        self.error("cloud-provider", at, message)
+        self.error(codes::CloudProvider, at, message)
             .help("write external and bring a cloud controller, or leave it out");
     }
 }

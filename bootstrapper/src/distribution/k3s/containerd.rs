@@ -1,6 +1,7 @@
 //! containerd templates: what Go and TOML make of them, and plugin names that fit the file.
 
 use super::go_template::check_template;
+use crate::codes;
 use crate::model::File;
 use crate::report::Report;
 use crate::yaml::Pointer;
@@ -81,7 +82,7 @@ impl Report<'_> {
                 let message = format!(
                     "Go's text/template would refuse the template, and K3s would crash: {reason}"
                 );
-                self.error("template-syntax", &content_at, message)
+                self.error(codes::TemplateSyntax, &content_at, message)
                     .help("the base is included by {{ template \"base\" . }}");
                 return;
             }
@@ -98,21 +99,22 @@ impl Report<'_> {
                 "the table [{}] has a plugin name of version 1, which containerd 2 does not read",
                 plain(table)
             );
-            self.error("containerd-plugins", &content_at, message).help(
-                "runtimes are below plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes",
-            );
+            self.error(codes::ContainerdPlugins, &content_at, message)
+                .help(
+                    "runtimes are below plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes",
+                );
         }
         let versions = Versions::of(&tables);
         if versions.v3 && versions.v2 {
             self.error(
-                "containerd-plugins",
+                codes::ContainerdPlugins,
                 &content_at,
                 "the template has plugin names of version 2 and of version 3",
             )
             .help("use the names of one version; K3s of this OS image has containerd 2, version 3");
         } else if file.path.file_name() == V3_NAME && versions.v2 {
             self.error(
-                "containerd-plugins",
+                codes::ContainerdPlugins,
                 &content_at,
                 format!("plugin names of version 2 in {V3_NAME}: containerd would not read them"),
             )
@@ -137,7 +139,7 @@ impl Report<'_> {
         let part = error.span().unwrap_or(0..0);
         let first = reason.lines().next().unwrap_or_default();
         let message = format!("containerd would not start, the template is no TOML: {first}");
-        self.error_inside("containerd-toml", at, text, &part, message)
+        self.error_inside(codes::ContainerdToml, at, text, &part, message)
             .help("close every quote and bracket on its line");
     }
 
@@ -148,7 +150,7 @@ impl Report<'_> {
                 "[{}] beside the base's config_path keeps containerd's CRI plugin from loading",
                 plain(table)
             );
-            self.error("containerd-registry", at, message)
+            self.error(codes::ContainerdRegistry, at, message)
                 .help("give mirrors and credentials under kubernetes.registries");
         }
         let names = tables.iter().filter_map(|table| runtime_of(table));
@@ -158,7 +160,7 @@ impl Report<'_> {
                 "K3s adds the runtime `{name}` itself where its program is in PATH; then its table is there twice, \
                  and containerd does not start"
             );
-            self.warning("containerd-runtime", at, message)
+            self.warning(codes::ContainerdRuntime, at, message)
                 .help("leave the runtime out, or give it another name");
         }
     }
@@ -170,13 +172,13 @@ impl Report<'_> {
             let is_new = seen.insert(table);
             if has_base && BASE_TABLES.contains(&table.as_str()) {
                 let message = format!("the table [{table}] is in K3s' base template already");
-                self.error("containerd-table", at, message).help(
+                self.error(codes::ContainerdTable, at, message).help(
                     "TOML allows a table once: put such settings into a drop-in file below \
                      config-v3.toml.d, which K3s reads since v1.33.10, or write a template without the base",
                 );
             } else if !is_new {
                 let message = format!("the table [{table}] occurs twice in the template");
-                self.error("containerd-table", at, message)
+                self.error(codes::ContainerdTable, at, message)
                     .help("TOML allows a table once: join the two");
             }
         }

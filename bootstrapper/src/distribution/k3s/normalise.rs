@@ -3,6 +3,7 @@
 
 use super::containerd::{self, V3_NAME};
 use super::{ComponentName, KThreesControlPlaneTemplate, ServerConfig};
+use crate::codes;
 use crate::distribution::TEMPLATE_SPEC;
 use crate::model::{File, OneOrMany};
 use crate::report::Report;
@@ -27,7 +28,7 @@ fn etcd_proxy(server: &mut ServerConfig, report: &mut Report<'_>) {
         .join(index);
     let message = "`etcd-proxy` is left out: cluster-api-k3s alone has it";
     report
-        .note("no-effect", &at, message)
+        .note(codes::NoEffect, &at, message)
         .help("it can be left out; a standalone node has no etcd proxy");
     server.disable_components.retain(|name| !is_proxy(name));
 }
@@ -53,7 +54,7 @@ fn place(template: &mut KThreesControlPlaneTemplate, report: &mut Report<'_>) {
     if !beside.is_empty() {
         let message = format!("kthreesConfigSpec stands beside {}", beside.join(", "));
         report
-            .error("mixed-spec", &outer.join("kthreesConfigSpec"), message)
+            .error(codes::MixedSpec, &outer.join("kthreesConfigSpec"), message)
             .help("put all of it under kthreesConfigSpec, or all of it directly under spec");
     }
     spec.direct = *nested;
@@ -65,7 +66,7 @@ fn files(files: &mut OneOrMany<File>, report: &mut Report<'_>) {
     if single {
         let message = "`files` is a single mapping, read as a list of one";
         report
-            .note("single-file", &section, message)
+            .note(codes::SingleFile, &section, message)
             .help("put `- ` before its first key");
     }
     let mut list = std::mem::take(files).into_list();
@@ -86,7 +87,7 @@ pub(super) fn containerd_template(file: &mut File, at: &Pointer, report: &mut Re
         let message =
             "escaped quotes in a template action (`{{ template \\\"base\\\" . }}`) are unescaped";
         report
-            .note("escaped-quotes", &at.join("content"), message)
+            .note(codes::EscapedQuotes, &at.join("content"), message)
             .help("write {{ template \"base\" . }}: a block text needs no escapes");
     }
     if containerd::is_version_3_by_wrong_name(file) {
@@ -95,7 +96,7 @@ pub(super) fn containerd_template(file: &mut File, at: &Pointer, report: &mut Re
         let message =
             format!("plugin names of version 3 in {name}: the file is written as {V3_NAME}");
         report
-            .note("containerd-template-name", &at.join("path"), message)
+            .note(codes::ContainerdTemplateName, &at.join("path"), message)
             .help(format!("name it {}", file.path));
     }
 }
@@ -112,12 +113,12 @@ fn cloud_controller(server: &mut ServerConfig, report: &mut Report<'_>) {
     if server.disable_cloud_controller == Some(false) {
         let message =
             "`cloudController` is disabled here and kept by `disableCloudController: false`";
-        report.error("cloud-controller-conflict", &at, message);
+        report.error(codes::CloudControllerConflict, &at, message);
     } else {
         let message =
             "`cloudController` is no packaged component; read as `disableCloudController: true`";
         report
-            .note("cloud-controller-component", &at, message)
+            .note(codes::CloudControllerComponent, &at, message)
             .help("write `disableCloudController: true` under serverConfig");
     }
     server.disable_cloud_controller = Some(true);

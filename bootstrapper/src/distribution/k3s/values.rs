@@ -1,5 +1,6 @@
 //! Values that K3s' template alone has: its version, its packaged components, its install script.
 
+use crate::codes;
 use crate::values::{Complaint, TextValue, display_text, text_value};
 
 /// A K3s release, such as `v1.33.5+k3s1`.
@@ -31,10 +32,11 @@ impl TextValue for K3sVersion {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c));
         if !(2..=3).contains(&numbers.len()) || !all_numbers || !rest_fine {
-            return Err(
-                Complaint::new("k3s-version", format!("`{text}` is not a K3s version"))
-                    .help("leave `version` out: the OS image fixes it"),
-            );
+            return Err(Complaint::new(
+                codes::K3sVersion,
+                format!("`{text}` is not a K3s version"),
+            )
+            .help("leave `version` out: the OS image fixes it"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -66,7 +68,7 @@ impl TextValue for ComponentName {
         if text.is_empty() || text.contains(char::is_whitespace) || text.contains(char::is_control)
         {
             return Err(Complaint::new(
-                "unknown-component",
+                codes::ComponentName,
                 format!("`{text}` is not the name of a component"),
             )
             .help("write one component per list element"));
@@ -97,7 +99,7 @@ impl TextValue for InstallScriptPath {
     fn parse(text: &str) -> Result<Self, Complaint> {
         if text != Self::FIXED {
             return Err(Complaint::new(
-                "install-script-path",
+                codes::InstallScriptPath,
                 format!("the install script is always {}, not `{text}`", Self::FIXED),
             )
             .help("leave airGappedInstallScriptPath out: the OS image fixes it"));

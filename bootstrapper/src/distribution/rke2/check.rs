@@ -1,6 +1,7 @@
 //! Checks of what RKE2's template alone has: no RKE2 is in the OS images, its own registries, its cloud controller.
 
 use super::{FACTS, KubernetesComponent, Rke2ControlPlaneTemplate, Rke2ServerConfig};
+use crate::codes;
 use crate::distribution::Distribution as _;
 use crate::report::Report;
 use crate::yaml::Pointer;
@@ -10,12 +11,12 @@ impl Report<'_> {
         let spec = template.spec();
         if let Some(embedded) = &self.options.k3s_version {
             let message = format!("the OS image has K3s {embedded}, and no RKE2");
-            self.error("other-distribution", &Pointer::from("/kubernetes/kind"), message)
+            self.error(codes::OtherDistribution, &Pointer::from("/kubernetes/kind"), message)
                 .help("write a KThreesControlPlaneTemplate: RKE2 templates can be converted and validated only");
         }
         if spec.agent_config.air_gapped == Some(false) {
             self.error(
-                "air-gapped",
+                codes::AirGapped,
                 &self.below_spec("agentConfig/airGapped"),
                 "a standalone node is always air-gapped: RKE2 is installed from /opt/rke2-artifacts",
             )
@@ -35,7 +36,7 @@ impl Report<'_> {
         if twice && !template.spec().private_registries_config.is_empty() {
             let at = self.below_spec("privateRegistriesConfig");
             let message = format!("the registries are given more than once, and all become {path}");
-            self.error("registries-twice", &at, message)
+            self.error(codes::RegistriesTwice, &at, message)
                 .help("keep one of kubernetes.registries, privateRegistriesConfig and the file");
         }
     }
@@ -46,7 +47,7 @@ impl Report<'_> {
             && disabled.contains(&KubernetesComponent::CloudController)
         {
             self.error(
-                "no-cloud-controller",
+                codes::NoCloudController,
                 &self.below_spec("serverConfig/cloudProviderName"),
                 "an external cloud provider without a cloud controller: the node keeps the taint \
                  node.cloudprovider.kubernetes.io/uninitialized and no pod is scheduled",

@@ -1,5 +1,6 @@
 //! Values that RKE2's template has and K3s' has not.
 
+use crate::codes;
 use crate::values::{Complaint, TextValue, display_text, text_value};
 
 /// An RKE2 release, such as `v1.33.1+rke2r1`.
@@ -23,10 +24,11 @@ impl TextValue for Rke2Version {
                 && is_number(release)
         });
         if !fine {
-            return Err(
-                Complaint::new("rke2-version", format!("`{text}` is not an RKE2 version"))
-                    .help("write it as v1.33.1+rke2r1"),
-            );
+            return Err(Complaint::new(
+                codes::Rke2Version,
+                format!("`{text}` is not an RKE2 version"),
+            )
+            .help("write it as v1.33.1+rke2r1"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -57,10 +59,11 @@ impl TextValue for PortRange {
             .map(|(from, to)| (port(from), port(to)));
         match ends {
             Some((Some(from), Some(to))) if 0 < from && from <= to => Ok(Self(text.to_owned())),
-            _ => Err(
-                Complaint::new("port-range", format!("`{text}` is not a range of ports"))
-                    .help("write the first and the last one, such as 30000-32767"),
-            ),
+            _ => Err(Complaint::new(
+                codes::PortRange,
+                format!("`{text}` is not a range of ports"),
+            )
+            .help("write the first and the last one, such as 30000-32767")),
         }
     }
 
@@ -83,10 +86,11 @@ impl TextValue for Sha256Sum {
     fn parse(text: &str) -> Result<Self, Complaint> {
         let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
         if text.len() != 64 || !text.chars().all(is_digit) {
-            return Err(
-                Complaint::new("sha256", format!("`{text}` is not a SHA-256 checksum"))
-                    .help("write the 64 digits that sha256sum prints"),
-            );
+            return Err(Complaint::new(
+                codes::Sha256,
+                format!("`{text}` is not a SHA-256 checksum"),
+            )
+            .help("write the 64 digits that sha256sum prints"));
         }
         Ok(Self(text.to_owned()))
     }

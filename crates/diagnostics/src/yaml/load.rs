@@ -1,7 +1,9 @@
 //! Reads YAML events into a [`Tree`] within fixed limits, so that no input can make it hang or eat the memory.
 
 use super::cause;
+use super::code::YamlCode;
 use super::tree::{Entry, Kind, Node, NodeId, Tree};
+use crate::code::Code;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -18,7 +20,7 @@ pub const MAX_NODES: usize = 50_000;
 #[error("{message}")]
 pub struct LoadError {
     /// Stable code of the diagnostic.
-    pub code: &'static str,
+    pub code: Code,
     /// What was seen.
     pub message: String,
     /// What to do about it.
@@ -28,9 +30,9 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    pub(super) fn new(code: &'static str, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: YamlCode, span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
-            code,
+            code: code.into(),
             message: message.into(),
             help: None,
             span,
@@ -62,7 +64,7 @@ pub fn load_owned(source: String) -> Result<(Tree, Vec<LoadError>), (LoadError, 
 fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
     if source.len() > MAX_BYTES {
         return Err(LoadError::new(
-            "too-large",
+            YamlCode::TooLarge,
             0..0,
             format!(
                 "the document has {} bytes; the limit is {MAX_BYTES}",
@@ -72,7 +74,7 @@ fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
     }
     if let Some(at) = source.find('\0') {
         let error = LoadError::new(
-            "yaml-syntax",
+            YamlCode::YamlSyntax,
             at..at,
             "a NUL character is not allowed in YAML",
         );
@@ -88,7 +90,7 @@ fn read(source: &str) -> Result<(Loader, NodeId), LoadError> {
     }
     let root = loader
         .root
-        .ok_or_else(|| LoadError::new("empty", 0..0, "the document has no content"))?;
+        .ok_or_else(|| LoadError::new(YamlCode::Empty, 0..0, "the document has no content"))?;
     Ok((loader, root))
 }
 
@@ -103,7 +105,7 @@ fn refuse_tag(source: &str, event: &Event<'_>, span: &Range<usize>) -> Result<()
         .map_or(0, |space| space + 1);
     let at = before[word..].find('!').map_or(span.start, |at| word + at);
     let message = "! begins a tag of YAML, which has no meaning here";
-    let error = LoadError::new("yaml-tag", at..at + 1, message);
+    let error = LoadError::new(YamlCode::YamlTag, at..at + 1, message);
     Err(error.help("put the whole text in quotes"))
 }
 
@@ -153,7 +155,11 @@ impl Loader {
             Event::SequenceEnd | Event::MappingEnd => self.close(&span),
             Event::Alias(anchor) => {
                 let id = self.anchors.get(&anchor).copied().ok_or_else(|| {
-                    LoadError::new("yaml-alias", span.clone(), "an alias inside its own anchor")
+                    LoadError::new(
+                        YamlCode::YamlAlias,
+                        span.clone(),
+                        "an alias inside its own anchor",
+                    )
                 })?;
                 self.place(id, span)
             }
@@ -165,7 +171,7 @@ impl Loader {
         self.documents += 1;
         if self.documents > 1 {
             return Err(LoadError::new(
-                "several-documents",
+                YamlCode::SeveralDocuments,
                 span,
                 "a second YAML document begins here, and only one is read",
             )
@@ -191,7 +197,7 @@ impl Loader {
         let plain = style == ScalarStyle::Plain;
         if anchor != 0 && span.is_empty() {
             let message = "& begins an anchor of YAML, and there is no value behind it";
-            let error = LoadError::new("yaml-anchor", span, message);
+            let error = LoadError::new(YamlCode::YamlAnchor, span, message);
             return Err(error.help("put the whole text in quotes"));
         }
         let id = self.push(Kind::Scalar { text, plain }, span.clone());
@@ -209,7 +215,7 @@ impl Loader {
         self.refuse_complex_key(&span)?;
         if self.stack.len() >= MAX_DEPTH {
             return Err(LoadError::new(
-                "too-deep",
+                YamlCode::TooDeep,
                 span,
                 format!("nested deeper than {MAX_DEPTH} levels"),
             ));
@@ -251,7 +257,7 @@ impl Loader {
         for entry in entries {
             if !seen.insert(entry.key.as_str()) {
                 let message = "this key is in its mapping a second time";
-                let error = LoadError::new("duplicate-key", entry.key_span.clone(), message);
+                let error = LoadError::new(YamlCode::DuplicateKey, entry.key_span.clone(), message);
                 let help = "keep one of them; in a list, `- ` begins the next element";
                 self.duplicates.push(error.help(help));
             }
@@ -276,7 +282,7 @@ impl Loader {
                     && matches!(self.nodes[frame.id.0].kind, Kind::Mapping(_)) =>
             {
                 Err(LoadError::new(
-                    "yaml-key",
+                    YamlCode::YamlKey,
                     span.clone(),
                     "a key must be plain text, not an alias, a list or a mapping",
                 )
@@ -296,7 +302,7 @@ impl Loader {
         frame.weight = frame.weight.saturating_add(weight);
         if frame.weight > MAX_NODES {
             return Err(LoadError::new(
-                "too-large",
+                YamlCode::TooLarge,
                 span,
                 format!("more than {MAX_NODES} values once aliases are expanded"),
             ));

@@ -2,10 +2,12 @@
 //! It is not a general YAML library: one document, no tags beyond the core ones, no merge keys.
 
 mod cause;
+mod code;
 mod load;
 mod tree;
 
 pub use cause::of_text;
+pub use code::YamlCode;
 pub use load::load_owned;
 pub use load::{LoadError, MAX_BYTES, MAX_DEPTH, MAX_NODES, load};
 pub use tree::{Entry, Kind, Node, NodeId, Pointer, Position, Tree};

@@ -1,5 +1,6 @@
 //! Errors and warnings with their place in the YAML file.
 
+use diagnostics::yaml::YamlCode;
 use std::fmt;
 use std::ops::Range;
 
@@ -40,7 +41,8 @@ impl Diagnostic {
     pub(crate) fn snippet(&self, source: &str) -> String {
         let shown = diagnostics::diagnostic::Diagnostic {
             severity: diagnostics::diagnostic::Severity::Error,
-            code: "",
+            // The snippet does not show it.
+            code: YamlCode::YamlSyntax.into(),
             pointer: String::new(),
             line: usize::try_from(self.position.line).unwrap_or_default(),
             column: usize::try_from(self.position.column).unwrap_or_default(),

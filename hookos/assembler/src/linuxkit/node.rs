@@ -84,7 +84,7 @@ pub fn parse(text: &str) -> Result<Node, Diagnostic> {
 fn syntax_error(text: &str) -> Option<Diagnostic> {
     let error = yaml::load(text)
         .err()
-        .filter(|error| error.code == "yaml-syntax")?;
+        .filter(|error| error.code == yaml::YamlCode::YamlSyntax)?;
     let at = yaml::position_in(text, error.span.start);
     let position = Position {
         line: u64::try_from(at.line).unwrap_or_default(),

@@ -8,6 +8,7 @@ mod layout;
 mod line;
 mod words;
 
+use super::code::YamlCode;
 use super::load::LoadError;
 use granit_parser::{Parser, ScanError, options};
 use line::Line;
@@ -52,7 +53,7 @@ impl Suspect {
     }
 
     fn into_error(self) -> LoadError {
-        let error = LoadError::new("yaml-syntax", self.span, self.message);
+        let error = LoadError::new(YamlCode::YamlSyntax, self.span, self.message);
         error.help(self.help)
     }
 }
@@ -211,7 +212,7 @@ fn untried(source: &str, error: &ScanError) -> LoadError {
         return suspect.into_error();
     }
     let message = format!("not valid YAML: {}", without_text(&error.info()));
-    let error = LoadError::new("yaml-syntax", at..at, message);
+    let error = LoadError::new(YamlCode::YamlSyntax, at..at, message);
     error.help("compare this line and those above it with ones that are right")
 }
 
