@@ -12,7 +12,8 @@ const HEAD: &str = "# The config-file
 
 One YAML document (UTF-8, at most 32 MiB and 50,000 values) that describes a standalone edge node. `configs/config-file.yaml` is a sample,
 `configs/config-file.schema.json` the JSON Schema for editors. Check a file with
-`cluster-bootstrapper validate --config-file FILE`: it reports every fault with its line.
+`cluster-bootstrapper validate --config-file FILE`: it reports every fault with its line, and a code that
+[diagnostics](diagnostics.md) and `cluster-bootstrapper explain CODE` explain.
 
 - Unknown and duplicate keys are errors. A key without a value counts as left out; one left out that has no default here sets
   nothing.

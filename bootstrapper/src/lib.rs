@@ -40,7 +40,7 @@
 //! error and types scalars before the schema can say that a text is wanted, so it is used in tests only.
 
 mod check;
-mod codes;
+pub mod codes;
 mod config_file;
 mod distribution;
 pub mod document;
@@ -64,12 +64,11 @@ pub use diagnostics::{diagnostic, yaml};
 pub use distribution::{BootFile, FirstBoot, Kubernetes, Setting, k3s, rke2};
 pub use report::ParseOptions;
 
-use crate::yaml::YamlCode;
 use diagnostic::{Diagnostic, Diagnostics, Severity};
 use diagnostics::text;
 use report::Report;
 use schema::SCHEMA;
-use yaml::{LoadError, Pointer, Tree};
+use yaml::{LoadError, Pointer, Tree, YamlCode};
 
 /// A config-file that was read.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! cluster-bootstrapper on the command line: arguments in, files and exit codes out.
 //! Exit 0 is success, 1 a wrong config-file, 2 wrong usage, 3 a file that cannot be read or written.
 
+mod explain;
 mod manual;
 mod validate;
 
@@ -80,6 +81,8 @@ enum Command {
     },
     /// Check config-files and report all that is wrong with them.
     Validate(validate::Arguments),
+    /// Explain a code of the reports: what is wrong, why, and what to do.
+    Explain(explain::Arguments),
     /// Print a part of the config-file as one line of JSON, for scripts.
     Show {
         /// The part.
@@ -200,6 +203,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             _,
         ) => run_install(&input, &root, default_hostname),
         (Some(Command::Validate(arguments)), _) => validate::run(&arguments),
+        (Some(Command::Explain(arguments)), _) => explain::run(arguments),
         (Some(Command::Completions { shell }), _) => {
             print(&manual::completions(shell)).map(|()| ExitCode::SUCCESS)
         }

@@ -1,9 +1,9 @@
 //! `validate`: one or many config-files checked in one run.
 
-use crate::{Input, Output, WRONG_CONFIG, WRONG_IO, print, read, refused, report};
+use crate::{Input, Output, WRONG_CONFIG, WRONG_IO, explain, print, read, refused, report};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use cluster_bootstrapper::diagnostic::to_json;
+use cluster_bootstrapper::diagnostic::{Diagnostic, to_json};
 use diagnostics::report::Sarif;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut worst = 0;
     let mut sarif = new_sarif();
     let mut reports = vec![];
+    let mut all = vec![];
     for path in files(&arguments.paths)? {
         let input = arguments.input(&path);
         let path = path.display().to_string();
@@ -54,6 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 let found = &parsed.diagnostics;
                 sarif.file(&path, found);
                 reports.push(json!({"path": path, "valid": valid, "diagnostics": found}));
+                all.extend(parsed.diagnostics);
             }
             // The others are checked all the same.
             Err(error) => {
@@ -68,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments.output {
         Output::Json => print(&format!("{}\n", json!({ "files": reports })))?,
         Output::Sarif => print(&sarif.into_text())?,
-        Output::Human => {}
+        Output::Human => explained(&all),
     }
     Ok(ExitCode::from(worst))
 }
@@ -85,7 +87,10 @@ fn single(input: &Input, output: Output) -> Result<ExitCode> {
             );
             print(&sarif.into_text())?;
         }
-        Output::Human => report(&input.config_file, &parsed),
+        Output::Human => {
+            report(&input.config_file, &parsed);
+            explained(&parsed.diagnostics);
+        }
     }
     if refused(input, &parsed) {
         return Ok(ExitCode::from(WRONG_CONFIG));
@@ -94,6 +99,13 @@ fn single(input: &Input, output: Output) -> Result<ExitCode> {
         print(&format!("{}: valid\n", input.config_file.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where the codes of a report are explained.
+fn explained(found: &[Diagnostic]) {
+    if let Some(hint) = explain::hint(found) {
+        eprintln!("{hint}");
+    }
 }
 
 fn new_sarif() -> Sarif {

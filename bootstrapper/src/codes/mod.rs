@@ -6,6 +6,7 @@ mod cluster;
 mod document;
 mod files;
 mod machine;
+pub mod page;
 mod registries;
 
 pub(crate) use arguments::Arguments::*;

@@ -133,7 +133,8 @@ mod tests {
             let position = Position { line: 1, column: 1 };
             let mut found = Diagnostics::default();
             let root = Pointer::root();
-            drop(found.add_at(Severity::Error, "a-code", &root, at..at, position, "wrong"));
+            let code = crate::yaml::YamlCode::YamlSyntax;
+            drop(found.add_at(Severity::Error, code, &root, at..at, position, "wrong"));
             let mut found = found.into_sorted();
             hide_in_text(&text, &mut found);
             let ranges = found[0].hidden.iter().map(|range| &text[range.clone()]);

@@ -37,7 +37,10 @@ fn drop_in(lines: &[&str], more: &str) -> Parsed {
 }
 
 fn codes(found: &[Diagnostic]) -> Vec<(Severity, &'static str)> {
-    found.iter().map(|d| (d.severity, d.code)).collect()
+    found
+        .iter()
+        .map(|d| (d.severity, d.code.as_str()))
+        .collect()
 }
 
 #[track_caller]
@@ -557,7 +560,12 @@ mod kubelet_rules {
             &["flannel-backend: none", "kubelet-arg: [max-pods=500]"],
             "",
         );
-        assert!(parsed.diagnostics.iter().all(|d| d.code != "max-pods"));
+        assert!(
+            parsed
+                .diagnostics
+                .iter()
+                .all(|d| d.code.as_str() != "max-pods")
+        );
     }
 }
 

@@ -94,13 +94,13 @@ cases! { drop_in:
         => ["error cidr-overlap 1", "error cluster-dns 2"];
     a_taint_without_an_effect: "debug: true\nnode-taint: dedicated=vision" => ["error node-taint 2"];
     a_role_label: "node-label:\n- a=b\n- node-role.kubernetes.io/edge=true" => ["error node-label 3"];
-    an_octal_mode: "write-kubeconfig-mode: 0644" => ["error k3s-value 1"];
+    an_octal_mode: "write-kubeconfig-mode: 0644" => ["error k3s-value-changed 1"];
     a_quoted_mode: "write-kubeconfig-mode: \"0644\"" => [];
-    a_token_of_digits: "token: 0123456789" => ["error k3s-value 1"];
-    a_word_that_is_true: "cluster-domain: yes" => ["error k3s-value 1"];
+    a_token_of_digits: "token: 0123456789" => ["error k3s-value-changed 1"];
+    a_word_that_is_true: "cluster-domain: yes" => ["error k3s-value-changed 1"];
     a_switch_that_is_a_word: "embedded-registry: yes" => [];
     a_quoted_switch_that_is_no_truth_value: "embedded-registry: \"yes\"" => ["error k3s-value 1"];
-    a_mapping_for_a_list: "node-label:\n  zone: a\n  rack: b" => ["error k3s-value 2"];
+    a_mapping_for_a_list: "node-label:\n  zone: a\n  rack: b" => ["error k3s-value-changed 2"];
     a_list_as_one_text: "kubelet-arg: \"max-pods=100 v=2\"" => ["error component-arg 1"];
     parts_between_commas: "disable: traefik,servicelb" => [];
     a_time_without_a_unit: "etcd-s3-timeout: \"5\"" => ["error k3s-value 1"];
@@ -166,7 +166,7 @@ cases! { os:
         => ["warning network-gateway-on-link 1"];
     a_host_name_that_is_no_label: "hostname: a234567890123456789012345678901.a23456789012345678901234567890ab"
         => ["error node-name 1"];
-    a_node_of_one_family: "network: [{interface: e0, addresses: [\"2001:db8:1::24/64\"]}]" => ["note node-family 1"];
+    a_node_of_one_family: "network: [{interface: e0, addresses: [\"2001:db8:1::24/64\"]}]" => ["note node-family-default 1"];
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files that are generated from the model are up to date, and the reader agrees with a validator of JSON Schema.
 
+use cluster_bootstrapper::codes::page;
 use cluster_bootstrapper::{ParseOptions, document, parse, schema};
 use std::path::Path;
 
@@ -27,6 +28,11 @@ fn the_schema_file_is_up_to_date() {
 #[test]
 fn the_description_is_up_to_date() {
     up_to_date("docs/config-file.md", &document::document());
+}
+
+#[test]
+fn the_page_of_the_codes_is_up_to_date() {
+    up_to_date("docs/diagnostics.md", &page::markdown());
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn one_error(marked: &str, code: &str, help: &str) {
         .filter(|d| d.severity == Severity::Error);
     let errors: Vec<_> = errors.collect();
     assert_eq!(errors.len(), 1, "{marked}\n{errors:#?}");
-    let found = (errors[0].code, errors[0].line, errors[0].column);
+    let found = (errors[0].code.as_str(), errors[0].line, errors[0].column);
     assert_eq!(found, (code, line, column), "{marked}\n{errors:#?}");
     let given = errors[0].help.as_deref().unwrap_or_default();
     assert!(given.contains(help) && !given.is_empty(), "{errors:#?}");

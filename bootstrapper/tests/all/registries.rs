@@ -53,7 +53,7 @@ const ERRORS: &[(&str, &str, usize)] = &[
     ),
     (
         "{configs: {a: {auth: {auth: secret}}}}",
-        "registry-auth",
+        "registry-auth-encoding",
         43,
     ),
     (

@@ -21,7 +21,7 @@ fn with(spec: &str, options: &ParseOptions) -> Parsed {
 fn findings(parsed: &Parsed) -> Vec<(Severity, &str, usize, usize)> {
     let found = parsed.diagnostics.iter();
     found
-        .map(|d| (d.severity, d.code, d.line, d.column))
+        .map(|d| (d.severity, d.code.as_str(), d.line, d.column))
         .collect()
 }
 
@@ -60,7 +60,11 @@ privateRegistriesConfig: {mirrors: {docker.io: {endpoint: ['https://mirror.examp
 fn converts_every_key_to_the_golden_output() {
     let parsed = with(FULL, &ParseOptions::default());
     // The taint is on the cluster's only node.
-    let told: Vec<&str> = parsed.diagnostics.iter().map(|found| found.code).collect();
+    let told: Vec<&str> = parsed
+        .diagnostics
+        .iter()
+        .map(|found| found.code.as_str())
+        .collect();
     assert_eq!(told, ["taint-only-node"]);
     let boot = parsed.config.expect("valid").first_boot().expect("decoded");
     golden("golden/rke2-k8s.cfg", &boot.cloud_config());
@@ -182,7 +186,11 @@ const ERRORS: &[(&str, &str, usize)] = &[
         "unknown-key",
         25,
     ),
-    ("agentConfig: {kubeletPath: kubelet}", "file-path", 28),
+    (
+        "agentConfig: {kubeletPath: kubelet}",
+        "path-not-absolute",
+        28,
+    ),
     (
         "manifestsConfigMapReference: {name: a}",
         "cluster-reference",

@@ -7,7 +7,7 @@ use cluster_bootstrapper::diagnostic::Severity;
 #[test]
 fn refuses_nesting_without_end() {
     let parsed = read(&"[".repeat(100_000));
-    assert!(["too-deep", "yaml-syntax"].contains(&parsed.diagnostics[0].code));
+    assert!(["too-deep", "yaml-syntax"].contains(&parsed.diagnostics[0].code.as_str()));
 }
 
 #[test]

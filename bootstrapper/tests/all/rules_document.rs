@@ -307,7 +307,7 @@ fn texts_stay_what_the_user_typed() {
 fn the_generated_files_help_names_where_settings_go() {
     let parsed = with_spec("{files: [{path: /etc/rancher/k3s/config.yaml}]}");
     let mut found = parsed.diagnostics.iter();
-    let found = found.find(|d| d.code == "path-generated");
+    let found = found.find(|d| d.code.as_str() == "path-generated");
     let help = found.and_then(|d| d.help.as_deref()).unwrap_or_default();
     assert!(
         help.contains("config.yaml.d") && help.contains("replaces") && help.contains("key+"),
@@ -360,7 +360,7 @@ fn a_file_may_be_as_large_as_the_limit_once_unpacked() {
     assert_eq!(bytes.len() as u64, MAX_UNPACKED);
     let beyond = parsed(MAX_UNPACKED + 1);
     let mut errors = beyond.diagnostics.iter();
-    let error = errors.find(|d| d.code == "content-encoding");
+    let error = errors.find(|d| d.code.as_str() == "content-size");
     let message = &error.expect("refused").message;
     assert!(message.contains("larger than 33554432 bytes"), "{message}");
 }
@@ -389,7 +389,7 @@ fn a_content_may_be_as_large_as_the_limit_once_unpacked() {
     };
     assert!(with_one(limit()).config.is_some());
     let larger = with_one(limit() + 1);
-    assert_eq!(found(&larger, Severity::Error)[0].0, "content-encoding");
+    assert_eq!(found(&larger, Severity::Error)[0].0, "content-size");
 }
 
 #[test]

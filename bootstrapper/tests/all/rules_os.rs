@@ -11,7 +11,11 @@ const ERRORS: &[(&str, &str, usize)] = &[
     // The disk to install on.
     ("installDisk: {minSize: big}", "disk-size", 26),
     ("installDisk: {minSize: 9100TB}", "disk-size", 26),
-    ("installDisk: {minSize: 2TB, maxSize: 1TB}", "disk-size", 26),
+    (
+        "installDisk: {minSize: 2TB, maxSize: 1TB}",
+        "disk-size-range",
+        26,
+    ),
     ("installDisk: {byPath: /dev/sda}", "disk-by-path", 25),
     (
         "installDisk: {byPath: pci-0000:00:1f.2-ata-1-part2}",
@@ -114,7 +118,7 @@ const ERRORS: &[(&str, &str, usize)] = &[
     ),
     (
         "network: [{interface: e0, addresses: [10.0.0.2/24, 10.0.0.2/16]}]",
-        "network-addresses",
+        "network-address-twice",
         54,
     ),
     (
@@ -129,7 +133,7 @@ const ERRORS: &[(&str, &str, usize)] = &[
     ),
     (
         "network: [{interface: e0, addresses: [10.0.0.2/24], gateway: '10.0.0.1,10.0.0.3'}]",
-        "network-gateway",
+        "network-gateway-twice",
         64,
     ),
     (
@@ -149,12 +153,12 @@ const ERRORS: &[(&str, &str, usize)] = &[
     ),
     (
         "network: [{interface: e0, addresses: [10.0.0.2/24]}, {interface: e1, addresses: [10.0.0.2/16]}]",
-        "network-addresses",
+        "network-address-twice",
         84,
     ),
     (
         "network: [{interface: e0, addresses: [10.0.0.2/24], gateway: 10.0.0.1}, {interface: e1, addresses: [10.1.0.2/24], gateway: 10.1.0.1}]",
-        "network-gateway",
+        "network-gateway-twice",
         126,
     ),
     (
@@ -300,7 +304,7 @@ fn the_networks_of_another_distribution_count_as_well() {
     let found = parsed
         .diagnostics
         .iter()
-        .any(|d| d.code == "cidr-overlap" && d.line == 3);
+        .any(|d| d.code.as_str() == "cidr-overlap" && d.line == 3);
     assert!(found, "{:#?}", parsed.diagnostics);
 }
 

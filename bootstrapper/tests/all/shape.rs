@@ -190,7 +190,7 @@ fn a_whole_number_has_32_bits_and_no_sign() {
         );
         let parsed = read(&text);
         (
-            parsed.diagnostics[0].code,
+            parsed.diagnostics[0].code.as_str(),
             parsed.diagnostics[0].message.clone(),
         )
     };

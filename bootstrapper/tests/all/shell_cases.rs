@@ -85,7 +85,7 @@ fn what_is_no_whole_program_is_refused_at_the_command_where_it_began() {
         let errors = parsed
             .diagnostics
             .iter()
-            .filter(|d| d.code == "shell-syntax");
+            .filter(|d| d.code.as_str() == "shell-syntax");
         let found: Vec<&str> = errors.map(|error| error.pointer.as_str()).collect();
         let index = match *name {
             "syntax-error" | "unexpected-fi" => 1,
@@ -147,7 +147,7 @@ fn a_command_that_restarts_the_machine_is_refused() {
             (String::new(), format!("{{postK3sCommands: ['{command}']}}")),
         ] {
             let parsed = with(&os, &spec);
-            let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();
+            let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code.as_str()).collect();
             assert!(
                 codes.contains(&"restart-in-command") && parsed.has_errors(),
                 "{os}{spec}"
@@ -165,7 +165,7 @@ fn a_command_that_restarts_the_machine_is_refused() {
 fn a_command_that_ends_the_shell_or_is_of_bash_gets_a_warning() {
     for (command, code) in [("exit 0", "ends-shell"), ("[[ -e /x ]]", "bash-syntax")] {
         let parsed = with("", &format!("{{preK3sCommands: ['{command}']}}"));
-        let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();
+        let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code.as_str()).collect();
         assert!(
             codes.contains(&code) && !parsed.has_errors(),
             "{command}: {codes:?}"

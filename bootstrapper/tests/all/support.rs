@@ -78,7 +78,7 @@ pub fn text_in(root: &Path, path: &str) -> String {
 pub fn found(parsed: &Parsed, severity: Severity) -> Vec<(&'static str, usize, usize)> {
     let all = parsed.diagnostics.iter();
     all.filter(|d| d.severity == severity)
-        .map(|d| (d.code, d.line, d.column))
+        .map(|d| (d.code.as_str(), d.line, d.column))
         .collect()
 }
 

@@ -28,7 +28,7 @@ fn tree(text: &str) -> Tree {
 }
 
 fn code(text: &str) -> Option<&'static str> {
-    load(text).err().map(|error| error.code)
+    load(text).err().map(|error| error.code.as_str())
 }
 
 #[test]

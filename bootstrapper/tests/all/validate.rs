@@ -17,6 +17,24 @@ fn write(folder: &Path, name: &str, spec: &str) -> String {
 }
 
 #[test]
+fn the_last_line_of_a_report_names_the_command_that_explains_its_first_error() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (good, wrong) = (
+        write(folder.path(), "good", GOOD),
+        write(folder.path(), "wrong", WRONG),
+    );
+    let hint = "For more about a code: cluster-bootstrapper explain unknown-key";
+    for arguments in [
+        vec!["validate", "--config-file", &wrong],
+        vec!["validate", &wrong, &good],
+    ] {
+        let said = stderr(&run(&arguments));
+        assert_eq!(said.lines().last(), Some(hint), "{said}");
+    }
+    assert_eq!(stderr(&run(&["validate", &good])), "");
+}
+
+#[test]
 fn several_files_are_checked_in_one_run() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (good, wrong) = (
@@ -192,4 +210,30 @@ fn a_single_valid_file_is_named_to_people_alone() {
     let programs = run(&["validate", "--config-file", &good, "--output", "json"]);
     assert_eq!(programs.status.code(), Some(0));
     assert_eq!(stdout(&programs), "{\"diagnostics\":[]}\n");
+}
+
+#[test]
+fn a_code_is_explained() {
+    let done = run(&["explain", "cidr-overlap"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let head = "cidr-overlap (error): Two networks overlap\n\n";
+    assert!(stdout(&done).starts_with(head), "{}", stdout(&done));
+}
+
+#[test]
+fn a_mistyped_code_is_wrong_usage_and_the_right_one_is_named() {
+    let done = run(&["explain", "cidr-overlp"]);
+    assert_eq!(done.status.code(), Some(2), "{}", stdout(&done));
+    let meant = "did you mean `cidr-overlap`?";
+    assert!(stderr(&done).contains(meant), "{}", stderr(&done));
+}
+
+#[test]
+fn without_a_code_all_are_listed_with_their_titles() {
+    let listed = stdout(&run(&["explain"]));
+    for line in ["cidr-overlap", "yaml-syntax", "wrong-type"] {
+        let mut lines = listed.lines().map(str::trim);
+        let found = lines.find(|other| other.split(' ').next() == Some(line));
+        assert!(found.is_some_and(|found| found.len() > 30), "{listed}");
+    }
 }

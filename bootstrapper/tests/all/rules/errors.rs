@@ -165,7 +165,7 @@ pub const SPEC_ERRORS: &[(&str, &str, usize)] = &[
     ),
     (
         "serverConfig: {disableComponents: ['foo bar']}",
-        "unknown-component",
+        "component-name",
         36,
     ),
     // Networks.
@@ -173,7 +173,7 @@ pub const SPEC_ERRORS: &[(&str, &str, usize)] = &[
     ("serverConfig: {clusterCidr: 10.42.0.0/33}", "cidr", 29),
     (
         "serverConfig: {clusterCidr: '10.42.0.0/16,10.44.0.0/16'}",
-        "cidr-family",
+        "cidr-list",
         29,
     ),
     ("serverConfig: {clusterCidr: 10.42.0.0/25}", "cidr-size", 29),

@@ -47,7 +47,7 @@ fn finds(parsed: &Parsed, severity: Severity, code: &str, line: usize, column: u
     let found: Vec<_> = parsed
         .diagnostics
         .iter()
-        .map(|d| (d.severity, d.code, d.line, d.column))
+        .map(|d| (d.severity, d.code.as_str(), d.line, d.column))
         .collect();
     assert_eq!(
         found,
@@ -66,7 +66,7 @@ fn every_fault_of_the_k3s_configuration_is_found_at_its_place() {
             .diagnostics
             .iter()
             .filter(|d| d.severity == Severity::Error)
-            .map(|d| (d.code, d.line, d.column))
+            .map(|d| (d.code.as_str(), d.line, d.column))
             .collect();
         assert_eq!(
             found,
@@ -104,7 +104,7 @@ fn every_fault_of_the_operating_system_is_found_at_its_place() {
             .diagnostics
             .iter()
             .filter(|d| d.severity == Severity::Error)
-            .map(|d| (d.code, d.line, d.column))
+            .map(|d| (d.code.as_str(), d.line, d.column))
             .collect();
         assert_eq!(
             found,
@@ -172,7 +172,7 @@ fn does_not_say_that_nobody_can_log_in_when_the_way_in_was_refused() {
     ] {
         let parsed = with_os(os);
         assert!(parsed.config.is_none(), "{os}");
-        let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();
+        let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code.as_str()).collect();
         assert!(!codes.contains(&"no-login"), "{os}: {codes:?}");
     }
 }
@@ -220,7 +220,7 @@ fn notes_a_password_that_ends_in_a_line_break() {
 fn reports_all_errors_in_one_run() {
     let parsed =
         with_spec("foo: 1, files: [{path: x}], serverConfig: {clusterCidr: y, httpsListenPort: z}");
-    let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code).collect();
+    let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code.as_str()).collect();
     assert_eq!(codes, ["unknown-key", "path-not-absolute", "cidr", "port"]);
 }
 

@@ -174,10 +174,14 @@ pub const NODE_ERRORS: &[(&str, &str, usize)] = &[
         "cloud-config-list",
         73,
     ),
-    ("files: [{path: /etc/a, owner: '1000'}]", "file-owner", 31),
+    (
+        "files: [{path: /etc/a, owner: '1000'}]",
+        "file-owner-number",
+        31,
+    ),
     (
         "files: [{path: /etc/a}, {path: /etc/b, owner: 'root:0'}]",
-        "file-owner",
+        "file-owner-number",
         47,
     ),
     (

@@ -88,7 +88,7 @@ fn an_argument_is_a_flag_and_its_value() {
 #[test]
 fn a_component_is_a_name_of_any_kind() {
     takes::<ComponentName>(&["traefik", "my-own", "traefik,servicelb", "cloudController"]);
-    refuses::<ComponentName>("unknown-component", &["", "traefik servicelb", "a\nb"]);
+    refuses::<ComponentName>("component-name", &["", "traefik servicelb", "a\nb"]);
 }
 
 /// Names that Kubernetes takes as it takes DNS subdomains (RFC 1123).

@@ -26,7 +26,7 @@ fn a_cluster_has_a_network_or_one_of_each_family() {
         ("fd00::/56,10.42.0.0/16", "fd00::/56,10.42.0.0/16"),
     ]);
     refuses::<CidrList>(
-        "cidr-family",
+        "cidr-list",
         &[
             "10.42.0.0/16,10.44.0.0/16",
             "fd00::/56,fd01::/56",
