@@ -29,11 +29,12 @@ diagnostics::codes! {
              10.43.0.0/16).";
         CidrSize = "cidr-size" [Error] "A network is too small or too large",
             "A node needs a network for its own pods, by default a /24 or an IPv6 /64 of clusterCidr, and the DNS \
-             is the tenth address of serviceCidr. Larger ones than an IPv4 /12 or IPv6 /108 for services, or an \
-             IPv6 /48 for pods, keep Kubernetes from starting. Take a prefix length that the message allows.";
+             is the tenth address of serviceCidr. Kubernetes does not start with a serviceCidr larger than an IPv4 \
+             /12 or IPv6 /108, or an IPv6 clusterCidr larger than a /48. Take a prefix length that the message \
+             allows.";
         CloudControllerComponent = "cloud-controller-component" [Note] "`cloudController` is listed as a component",
-            "K3s has no packaged component of this name, but a switch. It is read as `disableCloudController: \
-             true`, as the list's author meant. Write it so.",
+            "K3s has no packaged component of this name, but a switch. The element is read as \
+             `disableCloudController: true`. Write it so.",
             "serverConfig:\n  disableCloudController: true";
         CloudControllerConflict = "cloud-controller-conflict" [Error] "The cloud controller is disabled and kept",
             "`disableComponents` has cloudController, and `disableCloudController` is false. Keep the one that is \
@@ -95,8 +96,8 @@ diagnostics::codes! {
              CNI plugin is there. Give its manifests under `files` below server/manifests; its images have to be on \
              the node.";
         NodeFamily = "node-family" [Warning] "The node has no address of a family that the cluster has",
-            "clusterCidr has an address family of which `network` gives the node no address, and K3s does not start \
-             without one. Add an address of that family, unless the router gives the node one.";
+            "clusterCidr has an address family of which `network` gives the node no address, and the distribution \
+             does not start without one. Add an address of that family, unless the router gives the node one.";
         NodeFamilyDefault = "node-family-default" [Note] "The cluster's networks follow the node's IPv6 addresses",
             "The static addresses are IPv6 alone and no clusterCidr is given, so the distribution takes the IPv6 \
              networks that the note names. Give clusterCidr and serviceCidr for others.";

@@ -59,8 +59,8 @@ diagnostics::codes! {
              or leave the key out. If elements follow, look at their indentation.";
         OldFormat = "old-format" [Error] "The file has the old raw-text format",
             "The lines are `key=value`, the format before the config-file was YAML, which is no longer read. \
-             `cluster-bootstrapper migrate --input OLD --out NEW` makes a config-file of it and reports what needs \
-             a decision.";
+             `cluster-bootstrapper migrate --input OLD --out NEW` makes a config-file of it and reports what was \
+             left out or means something else now.";
         SingleFile = "single-file" [Note] "`files` is one file, not a list",
             "A mapping where a list is wanted is read as a list of this one file. Put `- ` before its first key.",
             "files:\n- path: /etc/a\n  content: x";

@@ -16,16 +16,15 @@ diagnostics::codes! {
              Write what `base64 FILE` or `gzip -c FILE | base64` prints, or leave `encoding` out for plain text.";
         ContentSize = "content-size" [Error] "The files are too large",
             "One file, or all together, have more than 32 MiB once unpacked. Make them smaller or fewer; large data \
-             belong into the OS image.";
+             belongs in the OS image.";
         DuplicatePath = "duplicate-path" [Error] "Two files have the same path",
             "The later file would replace the earlier one. Keep one of them.";
         EmptyCommand = "empty-command" [Error] "A command is empty",
             "The list element has no text. Remove it, or write the command; below `- |` its lines have to be \
              indented.";
         EndsShell = "ends-shell" [Warning] "A command ends the shell that runs all commands",
-            "All commands of the first boot share one shell. After `exit` or `exec` nothing that follows is run; \
-             where they stand before the installation of Kubernetes, that is not run either. Put the command in a \
-             subshell, which ends alone.",
+            "All commands of the first boot share one shell, which also installs Kubernetes. After `exit` or `exec` \
+             nothing that follows is run. Put the command in a subshell, which ends alone.",
             "# wrong\n- exit 0\n# right\n- ( check-something; exit 0 )";
         FileMode = "file-mode" [Error] "A value is not a file's mode",
             "Three or four octal digits are wanted. 420 is 0644 as a decimal number, which programs write that have \
@@ -80,14 +79,14 @@ diagnostics::codes! {
         PathOutside = "path-outside" [Error] "A file is outside /etc and /var",
             "The rest of the node is the read-only OS image, so the file could not be written. Choose a path below \
              /etc or /var; a program of your own can stand below /var/lib.";
-        RestartInCommand = "restart-in-command" [Error] "A command of the first boot restarts the machine or switches it off",
+        RestartInCommand = "restart-in-command" [Error] "A command restarts the machine or switches it off",
             "A first boot that was not completed begins again at the next boot, up to the same command: the machine \
              would restart for ever. Leave the command out. writeFiles, services and network hold from the first \
              boot on without a restart.";
         ShellSyntax = "shell-syntax" [Error] "The commands are not a complete shell program",
             "All commands of a list are run as one program, a line break after each. A quote, bracket, `if` or \
-             here-document that begins in the list does not end in it, so the shell would run none of them, or \
-             other ones than are meant. Close it in the same list.",
+             here-document that begins in the list does not end in it, so the shell would not run what follows, or \
+             run something else than is meant. Close it in the same list.",
             "# wrong\n- if [ -e /etc/a ]; then\n- touch /etc/b\n# right: add\n- fi";
     }
 }

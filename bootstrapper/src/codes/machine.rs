@@ -113,8 +113,8 @@ diagnostics::codes! {
             "sshKey: ssh-ed25519 AAAAC3Nza... user@example.com";
         UnitName = "unit-name" [Error] "A value is not the name of a systemd unit that can be enabled",
             "It has characters that no unit has, is of a kind that cannot be enabled (device, scope, snapshot), or \
-             is a template without its instance. Write what `systemctl list-unit-files` shows; \
-             name@instance.service of a template.";
+             is a template without its instance. Write what `systemctl list-unit-files` shows, and \
+             name@instance.service for a template.";
         UserName = "user-name" [Error] "A value is not a user name",
             "Login names begin with a lower-case letter or `_` and go on with lower-case letters, digits, `-` and \
              `_`, at most 32 characters. Choose another name.";

@@ -7,8 +7,8 @@ diagnostics::codes! {
             "containerd 2 reads the names of version 3 in config-v3.toml.tmpl and those of version 2 in \
              config.toml.tmpl; names of version 1, or of two versions in one file, are not read, and the runtime \
              would be missing. Runtimes are below the table of the example.",
-            "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.kata]";
-        ContainerdRegistry = "containerd-registry" [Error] "A containerd template sets registry mirrors beside config_path",
+            "content: |\n  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.kata]";
+        ContainerdRegistry = "containerd-registry" [Error] "A containerd template has mirrors beside config_path",
             "K3s' base sets config_path, and containerd's CRI plugin does not load where mirrors, or TLS settings \
              of a registry, stand beside it: no pod would start. Give them under kubernetes.registries.";
         ContainerdRuntime = "containerd-runtime" [Warning] "K3s may add the same runtime itself",
@@ -18,7 +18,7 @@ diagnostics::codes! {
             "TOML allows a table once, and containerd does not start with a second one. The table is in the \
              template twice, or in K3s' base as well. Join the two; settings of the base's tables go to a drop-in \
              below config-v3.toml.d.";
-        ContainerdTemplateName = "containerd-template-name" [Note] "The template is written under the name of version 3",
+        ContainerdTemplateName = "containerd-template-name" [Note] "The template is written by the name of version 3",
             "The content has plugin names of version 3, and the path is that of a version 2 template. The file is \
              written as config-v3.toml.tmpl. Name it so.";
         ContainerdTemplateTwice = "containerd-template-twice" [Error] "There are two containerd templates",
@@ -70,8 +70,8 @@ diagnostics::codes! {
              Credentials go under `configs`.",
             "endpoints: [https://mirror.example.com:5000]";
         RewriteGroup = "rewrite-group" [Error] "A replacement names a group that its expression has not",
-            "`$1` is what the first parentheses of the expression hold, and there are none: it would be empty, and \
-             another image be pulled. Put parentheses around what is to be kept.",
+            "`$1` is what the first parentheses of the expression hold. A group that the expression has not is \
+             empty, and another image would be pulled. Put parentheses around what is to be kept.",
             "rewrite:\n  ^rancher/(.*): mirrored/$1";
         RewriteRule = "rewrite-rule" [Error] "A key is not a regular expression",
             "Keys of `rewrite` are regular expressions of Go (RE2) over the repository part of an image's name. \
