@@ -2,7 +2,7 @@
 
 diagnostics::codes! {
     /// Faults of arguments.
-    pub(crate) enum Arguments {
+    pub(crate) enum ArgumentCode {
         ArgumentFile = "argument-file" [Warning] "An argument names a file that nobody writes",
             "The component does not start without the file, and neither `files`, writeFiles nor a command has its \
              path. Add it to `files`, or make sure that the OS image has it.";

@@ -2,7 +2,7 @@
 
 diagnostics::codes! {
     /// Faults of the distribution's configuration.
-    pub(crate) enum Cluster {
+    pub(crate) enum ClusterCode {
         AdvertiseAddress = "advertise-address" [Error] "advertiseAddress is not an address of the node",
             "The API server tells the cluster to reach it at this address. A loopback, multicast or zero address \
              leads nowhere, and with one of another family than serviceCidr it does not start. Leave it out: the \

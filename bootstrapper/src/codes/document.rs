@@ -2,7 +2,7 @@
 
 diagnostics::codes! {
     /// Faults of form.
-    pub(crate) enum Document {
+    pub(crate) enum DocumentCode {
         ClusterReference = "cluster-reference" [Error] "A key refers to an object in a management cluster",
             "Cluster API would read a Secret or ConfigMap from its management cluster. A standalone node has none, \
              so the value would be missing. The help says what to write instead, mostly a file under `files`.";

@@ -2,7 +2,7 @@
 
 diagnostics::codes! {
     /// Faults of what is written to the node and run there.
-    pub(crate) enum Files {
+    pub(crate) enum FileCode {
         BashSyntax = "bash-syntax" [Warning] "A command has syntax of bash",
             "Commands are run by /bin/sh, which on Debian is no bash: the command would fail there, or do something \
              else. Write it for the POSIX shell, or call bash.",

@@ -2,7 +2,7 @@
 
 diagnostics::codes! {
     /// Faults of the machine's own configuration.
-    pub(crate) enum Machine {
+    pub(crate) enum MachineCode {
         DiskByPath = "disk-by-path" [Error] "A value is not the place of a disk",
             "The installer compares it with the names in /dev/disk/by-path, so another name fits no disk. Names \
              such as /dev/sda change at reboot, and a partition is no disk. Write what `ls /dev/disk/by-path` \

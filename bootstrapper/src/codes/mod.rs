@@ -9,13 +9,13 @@ mod machine;
 pub mod page;
 mod registries;
 
-pub(crate) use arguments::Arguments::*;
-pub(crate) use cluster::Cluster::*;
-pub(crate) use document::Document;
-pub(crate) use document::Document::*;
-pub(crate) use files::Files::*;
-pub(crate) use machine::Machine::*;
-pub(crate) use registries::Registries::*;
+pub(crate) use arguments::ArgumentCode::*;
+pub(crate) use cluster::ClusterCode::*;
+pub(crate) use document::DocumentCode;
+pub(crate) use document::DocumentCode::*;
+pub(crate) use files::FileCode::*;
+pub(crate) use machine::MachineCode::*;
+pub(crate) use registries::ImageCode::*;
 
 use diagnostics::code::Entry;
 use diagnostics::yaml::YamlCode;
@@ -29,12 +29,12 @@ pub(crate) struct Chapter {
 /// All codes, by what they are of.
 pub(crate) const CHAPTERS: [Chapter; 7] = [
     chapter("YAML", YamlCode::ENTRIES),
-    chapter("Keys and values", document::Document::ENTRIES),
-    chapter("Operating system", machine::Machine::ENTRIES),
-    chapter("Files and commands", files::Files::ENTRIES),
-    chapter("Cluster and node", cluster::Cluster::ENTRIES),
-    chapter("Arguments of components", arguments::Arguments::ENTRIES),
-    chapter("Registries and containerd", registries::Registries::ENTRIES),
+    chapter("Keys and values", document::DocumentCode::ENTRIES),
+    chapter("Operating system", machine::MachineCode::ENTRIES),
+    chapter("Files and commands", files::FileCode::ENTRIES),
+    chapter("Cluster and node", cluster::ClusterCode::ENTRIES),
+    chapter("Arguments of components", arguments::ArgumentCode::ENTRIES),
+    chapter("Registries and containerd", registries::ImageCode::ENTRIES),
 ];
 
 const fn chapter(title: &'static str, entries: &'static [Entry]) -> Chapter {

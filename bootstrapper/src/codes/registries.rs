@@ -2,7 +2,7 @@
 
 diagnostics::codes! {
     /// Faults of what pulls and runs images.
-    pub(crate) enum Registries {
+    pub(crate) enum ImageCode {
         ContainerdPlugins = "containerd-plugins" [Error] "A containerd template has plugin names of the wrong version",
             "containerd 2 reads the names of version 3 in config-v3.toml.tmpl and those of version 2 in \
              config.toml.tmpl; names of version 1, or of two versions in one file, are not read, and the runtime \

@@ -13,7 +13,8 @@ const HIDDEN: &str = "(hidden)";
 /// Most values that the messages of one diagnostic are compared with.
 const MAX_VALUES: usize = 200;
 /// Diagnostics of keys quote no value, and of keys only those that may be shown.
-const OF_KEYS: [codes::Document; 3] = [codes::UnknownKey, codes::MisplacedKey, codes::MissingKey];
+const OF_KEYS: [codes::DocumentCode; 3] =
+    [codes::UnknownKey, codes::MisplacedKey, codes::MissingKey];
 /// Most nodes that are looked through for them.
 const MAX_NODES: usize = 500;
 /// Shortest word without quotes that is compared.
