@@ -109,6 +109,7 @@ fn wrapped(text: &str) -> Vec<String> {
 mod tests {
     use super::{WIDTH, all, entry, wrapped};
     use std::collections::HashSet;
+    use std::path::Path;
 
     /// Longest explanation in characters, its example included.
     const LONGEST: usize = 700;
@@ -143,6 +144,33 @@ mod tests {
         };
         for entry in all() {
             assert!(is_name(entry.name), "{}", entry.name);
+        }
+    }
+
+    /// All sources of a directory but those of the declarations, as one text.
+    fn sources(directory: &Path) -> String {
+        let entries = std::fs::read_dir(directory).expect("a directory of sources");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let paths = paths.filter(|path| !path.ends_with("codes") && !path.ends_with("code.rs"));
+        let text = |path: std::path::PathBuf| match path.is_dir() {
+            true => sources(&path),
+            false => std::fs::read_to_string(&path).unwrap_or_default(),
+        };
+        paths.map(text).collect()
+    }
+
+    #[test]
+    fn every_code_is_reported_somewhere() {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = sources(&own.join("src")) + &sources(&own.join("../crates/diagnostics/src"));
+        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let used: HashSet<&str> = text.split(|c| !is_word(c)).collect();
+        let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+        for entry in all() {
+            let variant: String = entry.name.split('-').map(capital).collect();
+            let paths = ["codes", "YamlCode"].map(|path| format!("{path}::{variant}"));
+            let is_used = paths.iter().any(|path| used.contains(path.as_str()));
+            assert!(is_used, "nothing reports {}", entry.name);
         }
     }
 
