@@ -3,7 +3,8 @@
 use super::heredoc::Heredoc;
 use super::restarts::{SYSRQ, base_name, called, restart};
 use super::tokens::Kind;
-use super::words::{Text, is_name};
+use super::tokens::Text;
+use super::words::is_name;
 use super::{Parse, Parser, What};
 
 impl<'a> Parser<'a> {

@@ -1,7 +1,10 @@
 //! Tokens: words, operators and line breaks.
 
-use super::words::Text;
 use super::{Parse, Parser, What};
+use std::borrow::Cow;
+
+/// A word as far as it was read: `None` once an expansion was in it.
+pub(super) type Text<'a> = Option<Cow<'a, str>>;
 
 /// A token, and the byte offset of its beginning.
 #[derive(Debug)]

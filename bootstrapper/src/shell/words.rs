@@ -1,11 +1,8 @@
 //! Words: quotes, and the expansions in which commands may stand.
 
-use super::tokens::Kind;
+use super::tokens::{Kind, Text};
 use super::{Parse, Parser, What};
 use std::borrow::Cow;
-
-/// A word as far as it was read: `None` once an expansion was in it.
-pub(super) type Text<'a> = Option<Cow<'a, str>>;
 
 impl<'a> Parser<'a> {
     /// Reads a word up to what ends it.
