@@ -7,6 +7,7 @@ mod cluster_networks;
 mod commands;
 mod context;
 mod files;
+mod ignored_files;
 mod manifests;
 mod node_families;
 mod node_files;

@@ -2,9 +2,12 @@
 //! own, and those below a folder of state that it does not use.
 
 use super::context::Context;
+use super::ignored_files::ignored;
 use crate::codes;
 use crate::model::File;
+use crate::path_rule::PathRule;
 use crate::report::Report;
+use crate::text::closest;
 use crate::yaml::Pointer;
 
 impl Report<'_> {
@@ -12,7 +15,10 @@ impl Report<'_> {
     pub(super) fn file_without_effect(&mut self, file: &File, at: &Pointer, context: &Context<'_>) {
         let Some((message, help)) = overwritten(file, context)
             .or_else(|| of_another_program(file, context))
+            .or_else(|| of_another_unit(file, context))
+            .or_else(|| mistyped(file.path.as_str(), context))
             .or_else(|| below_another_folder(file, context))
+            .or_else(|| ignored(file.path.as_str(), context))
         else {
             return;
         };
@@ -27,6 +33,17 @@ fn overwritten(file: &File, context: &Context<'_>) -> Option<(String, String)> {
     let unit = facts.unit;
     let agent = format!("{}/agent", facts.data_dir);
     let others = [
+        (
+            facts.config.replace(
+                "config.yaml",
+                &format!("{}.yaml", facts.name.to_lowercase()),
+            ),
+            "the kubeconfig is made at each start; copy it in postK3sCommands if it has to be elsewhere",
+        ),
+        (
+            format!("{agent}/etc/containerd/config-v3.toml"),
+            "write a template, config-v3.toml.tmpl, beside it",
+        ),
         (
             format!("{agent}/etc/containerd/config.toml"),
             "write a template, config-v3.toml.tmpl, beside it",
@@ -53,17 +70,86 @@ fn overwritten(file: &File, context: &Context<'_>) -> Option<(String, String)> {
     Some((message, help.to_owned()))
 }
 
+/// Files of programs that a node of a distribution does not run, and what takes their place below its state.
+const OTHER_PROGRAMS: [(PathRule, &str, &str); 8] = [
+    (
+        PathRule::new("/etc/containerd/**"),
+        "it has a containerd of its own",
+        "agent/etc/containerd/config-v3.toml.tmpl",
+    ),
+    (
+        PathRule::new("/etc/crictl.yaml"),
+        "it has a containerd of its own",
+        "agent/etc/containerd/config-v3.toml.tmpl",
+    ),
+    (
+        PathRule::new("/etc/cni/net.d/**"),
+        "its containerd has another directory of networks",
+        "agent/etc/cni/net.d",
+    ),
+    (
+        PathRule::new("/etc/kubernetes/manifests/**"),
+        "its kubelet has another directory of static pods",
+        "agent/pod-manifests",
+    ),
+    (
+        PathRule::new("/etc/kubernetes/kubelet.conf"),
+        KUBELET,
+        KUBELET_DROP_IN,
+    ),
+    (
+        PathRule::new("/etc/kubernetes/kubelet-config.yaml"),
+        KUBELET,
+        KUBELET_DROP_IN,
+    ),
+    (
+        PathRule::new("/etc/default/kubelet"),
+        KUBELET,
+        KUBELET_DROP_IN,
+    ),
+    (
+        PathRule::new("/var/lib/kubelet/config.yaml"),
+        KUBELET,
+        KUBELET_DROP_IN,
+    ),
+];
+const KUBELET: &str = "it has a kubelet of its own";
+const KUBELET_DROP_IN: &str = "agent/etc/kubelet.conf.d/50-site.conf";
+
 fn of_another_program(file: &File, context: &Context<'_>) -> Option<(String, String)> {
     let (path, facts) = (file.path.as_str(), context.facts);
-    let name = facts.name;
-    if ["/etc/containerd/config.toml", "/etc/crictl.yaml"].contains(&path) {
-        let message = format!("{name} does not read {path}: it has a containerd of its own");
-        let folder = format!("{}/agent/etc/containerd", facts.data_dir);
+    let known = OTHER_PROGRAMS
+        .into_iter()
+        .find(|(rule, ..)| rule.covers(path));
+    let message = |reason: &str| format!("{} does not read {path}: {reason}", facts.name);
+    if let Some((_, reason, right)) = known {
         return Some((
-            message,
-            format!("write a template, {folder}/config-v3.toml.tmpl"),
+            message(reason),
+            format!("write {}/{right} instead", facts.data_dir),
         ));
     }
+    of_another_distribution(path, context).map(|right| {
+        let reason = "it is another distribution's";
+        (message(reason), format!("write it as {right}"))
+    })
+}
+
+/// The path in the directories of this distribution.
+fn of_another_distribution(path: &str, context: &Context<'_>) -> Option<String> {
+    let own = context.facts.name.to_lowercase();
+    let rest = ["/etc/rancher/", "/var/lib/rancher/"]
+        .into_iter()
+        .find_map(|parent| Some((parent, path.strip_prefix(parent)?)));
+    let (parent, rest) = rest?;
+    let (other, below) = rest.split_once('/')?;
+    let is_other = ["k3s", "rke2"].contains(&other) && other != own;
+    is_other.then(|| format!("{parent}{own}/{below}"))
+}
+
+/// Units and drop-ins of a service that nobody makes, as of an agent.
+fn of_another_unit(file: &File, context: &Context<'_>) -> Option<(String, String)> {
+    let (path, facts) = (file.path.as_str(), context.facts);
+    let name = facts.name;
     let folder = path.strip_prefix("/etc/systemd/system/")?;
     let unit = folder.split('/').next()?.trim_end_matches(".d");
     let is_like = ["k3s", "rke2"].iter().any(|start| unit.starts_with(start));
@@ -99,4 +185,18 @@ fn below_another_folder(file: &File, context: &Context<'_>) -> Option<(String, S
         file.path
     );
     Some((message, format!("write it as {folder}{inside}")))
+}
+
+/// A name beside the configuration that is nearly one that is read.
+fn mistyped(path: &str, context: &Context<'_>) -> Option<(String, String)> {
+    let facts = context.facts;
+    let (directory, _) = facts.config.rsplit_once('/')?;
+    let name = path.strip_prefix(directory)?.strip_prefix('/')?;
+    let known = [facts.config, facts.registries];
+    let is_known = known.contains(&path) || path == context.distribution.registries_path();
+    let near = closest(name, ["config.yaml", "registries.yaml"].into_iter())?;
+    (!is_known).then(|| {
+        let message = format!("{} does not read {path}", facts.name);
+        (message, format!("did you mean {directory}/{near}?"))
+    })
 }
