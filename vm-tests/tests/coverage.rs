@@ -7,17 +7,19 @@ use cluster_bootstrapper::{ParseOptions, parse};
 use vm_tests::expectation::coverage::{REASONS, leaf_of, normal, reason};
 use vm_tests::expectation::derive;
 
-/// A config-file with every key that has an effect.
-const EVERY_KEY: &str = include_str!("every-key.yaml");
+/// Config-files that have together every key with an effect: one that is installed, and what it cannot have beside it.
+const EVERY_KEY: [&str; 2] = [
+    include_str!("../../configs/scenarios/config-files/many-keys.yaml"),
+    include_str!("every-key.yaml"),
+];
 
 fn covered() -> BTreeSet<String> {
-    let parsed = parse(EVERY_KEY, &ParseOptions::default());
-    let messages: Vec<String> = parsed
-        .diagnostics
-        .iter()
-        .map(|diagnostic| format!("{diagnostic:?}"))
-        .collect();
-    let expectations = derive(&parsed).unwrap_or_else(|| panic!("{}", messages.join("\n")));
+    EVERY_KEY.iter().flat_map(|text| covered_by(text)).collect()
+}
+
+fn covered_by(text: &str) -> Vec<String> {
+    let parsed = parse(text, &ParseOptions::default());
+    let expectations = derive(&parsed).unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics));
     let leaves = schema_leaves();
     let keys = expectations
         .iter()

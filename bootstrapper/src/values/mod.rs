@@ -10,18 +10,14 @@ mod paths;
 mod registries;
 mod system;
 
-pub(crate) use accounts::SYSTEM_ACCOUNTS;
-pub use accounts::{HostName, Password, SshKey, SshKeyLines, UserName};
-pub use components::ComponentArg;
-pub use disks::{DiskByPath, DiskGlob, DiskId, DiskSize};
-pub use kubernetes::{
-    ConfigVersion, DomainName, MAX_NODE_NAME, NodeLabel, NodeName, NodeTaint, Port, RegistryPrefix,
-    SubjectAltName,
-};
-pub use network::{Cidr, CidrList, IpAddress, IpList, NoProxy, ProxyUrl};
-pub use paths::{Command, FileMode, FileOwner, FilePath, GuestPath};
-pub use registries::{RegistryHost, RegistrySecret, RegistryUrl, RewriteRule};
-pub use system::{InterfaceAddress, InterfaceName, MacAddress, NtpServer, UnitName};
+pub use accounts::*;
+pub use components::*;
+pub use disks::*;
+pub use kubernetes::*;
+pub use network::*;
+pub use paths::*;
+pub use registries::*;
+pub use system::*;
 
 use diagnostics::code::Code;
 
@@ -78,9 +74,22 @@ pub trait TextValue: Sized {
     fn as_str(&self) -> &str;
 }
 
-/// Declares the serde, schema and formatting side of a [`TextValue`].
+/// Declares the serde and schema side of a file's [`TextValue`]s, all of them in one list, and their look-up by format.
 macro_rules! text_value {
-    ($($name:ident),+ $(,)?) => {$(
+    ($($name:ident),+ $(,)?) => {
+        /// Checks a text against the value whose format it is; `None` for any other format.
+        pub(crate) fn check(
+            format: &str,
+            text: &str,
+        ) -> Option<Result<(), $crate::values::Complaint>> {
+            match format {
+                $(<$name as $crate::values::TextValue>::FORMAT => {
+                    Some(<$name as $crate::values::TextValue>::parse(text).map(drop))
+                })+
+                _ => None,
+            }
+        }
+        $(
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let text = <String as serde::Deserialize>::deserialize(from)?;
@@ -108,7 +117,8 @@ macro_rules! text_value {
                 $crate::values::TextValue::as_str(self)
             }
         }
-    )+};
+        )+
+    };
 }
 pub(crate) use text_value;
 
@@ -147,72 +157,20 @@ pub(crate) fn schema_of<T: TextValue>() -> schemars::Schema {
     schema
 }
 
-/// Checks a text against the first of some values whose format it is; `None` when it is none of theirs.
-macro_rules! check_any {
-    ($format:expr, $text:expr, $($name:ident),+ $(,)?) => {
-        match $format {
-            $(<$name as $crate::values::TextValue>::FORMAT => {
-                Some(<$name as $crate::values::TextValue>::parse($text).map(drop))
-            })+
-            _ => None,
-        }
-    };
+/// Checks a text against the value of that format; `None` when the format is a distribution's own.
+///
+/// # Errors
+/// The complaint of the value's `parse`.
+pub fn check(format: &str, text: &str) -> Option<Result<(), Complaint>> {
+    const FILES: [fn(&str, &str) -> Option<Result<(), Complaint>>; 8] = [
+        accounts::check,
+        components::check,
+        disks::check,
+        kubernetes::check,
+        network::check,
+        paths::check,
+        registries::check,
+        system::check,
+    ];
+    FILES.iter().find_map(|check| check(format, text))
 }
-pub(crate) use check_any;
-
-/// Lists the text values once, for the look-up by format.
-macro_rules! formats {
-    ($($name:ident),+ $(,)?) => {
-        /// Checks a text against the value of that format; `None` when the format is a distribution's own.
-        ///
-        /// # Errors
-        /// The complaint of the value's `parse`.
-        pub fn check(format: &str, text: &str) -> Option<Result<(), Complaint>> {
-            check_any!(format, text, $($name),+)
-        }
-
-        /// Names of all formats.
-        pub const FORMATS: &[&str] = &[$(<$name as TextValue>::FORMAT),+];
-    };
-}
-
-formats!(
-    Cidr,
-    CidrList,
-    Command,
-    ComponentArg,
-    ConfigVersion,
-    DiskByPath,
-    DiskGlob,
-    DiskId,
-    DiskSize,
-    DomainName,
-    FileMode,
-    FileOwner,
-    FilePath,
-    GuestPath,
-    HostName,
-    InterfaceAddress,
-    InterfaceName,
-    IpAddress,
-    IpList,
-    MacAddress,
-    NoProxy,
-    NodeLabel,
-    NodeName,
-    NodeTaint,
-    NtpServer,
-    Password,
-    Port,
-    ProxyUrl,
-    RegistryHost,
-    RegistryPrefix,
-    RegistrySecret,
-    RegistryUrl,
-    RewriteRule,
-    SshKey,
-    SshKeyLines,
-    SubjectAltName,
-    UnitName,
-    UserName,
-);

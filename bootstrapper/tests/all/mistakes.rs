@@ -55,7 +55,7 @@ fn spec(lines: &str) -> String {
 
 mistakes! {
     a_key_in_other_case: os("  «HostName: a\n") => "unknown-key", "did you mean `hostname`?";
-    a_key_of_another_tool: os("  «timezone: UTC\n") => "unknown-key", "known keys here";
+    a_key_of_another_tool: os("  «locale: en_US.UTF-8\n") => "unknown-key", "known keys here";
     a_mistyped_key_that_is_required: format!("{TOP}  «user: []\n{BOTTOM}{SPEC}") => "unknown-key", "known keys here";
     a_mistyped_kind_key: format!("{TOP}{}{SPEC}        files: []\n", BOTTOM.replace("kind", "«Kind")) => "unknown-key", "`kind`";
     a_mistyped_section: format!("{TOP}{}{SPEC}        files: []\n", BOTTOM.replace("kubernetes", "«kubernets")) => "unknown-key", "`kubernetes`";

@@ -19,7 +19,7 @@ pub use values::{ComponentName, InstallScriptPath, K3sVersion};
 use super::{Commands, Distribution, Entry, Facts, Setting, TEMPLATE_SPEC, Template};
 use crate::model::{File, Registries};
 use crate::report::Report;
-use crate::values::{Complaint, FilePath, check_any};
+use crate::values::{Complaint, FilePath};
 use crate::yaml::{Kind, Pointer, Tree};
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl Template for KThreesControlPlaneTemplate {
     const KIND: &'static str = "KThreesControlPlaneTemplate";
 
     fn check_value(format: &str, text: &str) -> Option<Result<(), Complaint>> {
-        check_any!(format, text, ComponentName, InstallScriptPath, K3sVersion)
+        values::check(format, text)
     }
 }
 

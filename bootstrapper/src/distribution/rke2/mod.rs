@@ -20,7 +20,7 @@ pub use values::{PortRange, Rke2Version, Sha256Sum};
 use super::{Commands, Distribution, Entry, Facts, Setting, Template};
 use crate::model::{File, Registries};
 use crate::report::Report;
-use crate::values::{Complaint, check_any};
+use crate::values::Complaint;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ impl Template for Rke2ControlPlaneTemplate {
     const KIND: &'static str = "RKE2ControlPlaneTemplate";
 
     fn check_value(format: &str, text: &str) -> Option<Result<(), Complaint>> {
-        check_any!(format, text, PortRange, Rke2Version, Sha256Sum)
+        values::check(format, text)
     }
 }
 
