@@ -72,7 +72,7 @@ pub enum InstallError {
         /// The key.
         key: &'static str,
         /// What it needs.
-        program: &'static str,
+        program: String,
     },
     /// A unit cannot be started at boot.
     #[error("operatingSystem.services: {unit} cannot be enabled: {reason}")]

@@ -47,6 +47,7 @@ fn need(draft: &Draft<'_>, key: &'static str, program: &'static str) -> Result<(
             return Ok(());
         }
     }
+    let program = program.to_owned();
     Err(InstallError::Missing { key, program })
 }
 
