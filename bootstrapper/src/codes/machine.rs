@@ -111,6 +111,11 @@ diagnostics::codes! {
              type that OpenSSH no longer takes, or a private key, which must not leave its owner's machine. Paste \
              the whole line of a .pub file.",
             "sshKey: ssh-ed25519 AAAAC3Nza... user@example.com";
+        TimeZone = "time-zone" [Error] "A value is not the name of a time zone",
+            "The name becomes a path below /usr/share/zoneinfo. Names of the IANA time zone database have parts that \
+             begin with a capital letter, with `/` between; offsets such as +02:00 are none. Write what \
+             `timedatectl list-timezones` shows.",
+            "timezone: Europe/Berlin";
         UnitName = "unit-name" [Error] "A value is not the name of a systemd unit that can be enabled",
             "It has characters that no unit has, is of a kind that cannot be enabled (device, scope, snapshot), or \
              is a template without its instance. Write what `systemctl list-unit-files` shows, and \

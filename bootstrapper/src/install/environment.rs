@@ -1,11 +1,11 @@
-//! The node's environment: /etc/environment with the proxy, and the host name.
+//! The node's environment: /etc/environment with the proxy, the host name, and the time zone.
 
 use super::InstallError;
 use super::access::Access;
 use super::draft::Draft;
 use crate::config_file::ConfigFile;
 use crate::path_rule::PathRule;
-use crate::values::ProxyUrl;
+use crate::values::{ProxyUrl, TimeZone};
 use std::borrow::Cow;
 
 const ENVIRONMENT: &str = "/etc/environment";
@@ -13,6 +13,11 @@ const HOSTNAME: &str = "/etc/hostname";
 const HOSTS: &str = "/etc/hosts";
 /// Without it cloud-init sets a name of its own.
 const KEEP_NAME: &str = "/etc/cloud/cloud.cfg.d/10-emts-hostname.cfg";
+/// A link to the time zone (localtime(5)).
+const LOCALTIME: &str = "/etc/localtime";
+/// Debian's older record of the time zone's name; programs there believe it where it is.
+const TIMEZONE: &str = "/etc/timezone";
+const ZONES: &str = "/usr/share/zoneinfo";
 
 /// What stands for itself in a shell, also unquoted: no blank, operator, quote, pattern or `~`.
 const PLAIN: &str = "%+,-./:=@_*";
@@ -71,6 +76,7 @@ pub(super) fn claims(config: &ConfigFile) -> Vec<PathRule> {
     let mut claims = vec![KEEP_NAME];
     claims.extend((!os.proxy.is_empty()).then_some(ENVIRONMENT));
     claims.extend(os.hostname.iter().flat_map(|_| [HOSTNAME, HOSTS]));
+    claims.extend(os.timezone.iter().flat_map(|_| [LOCALTIME, TIMEZONE]));
     claims.into_iter().map(PathRule::new).collect()
 }
 
@@ -89,6 +95,9 @@ pub(super) fn plan(
     match &config.operating_system.hostname {
         Some(name) => hostname(name.as_str(), draft)?,
         None => hostname(default, draft)?,
+    }
+    if let Some(zone) = &config.operating_system.timezone {
+        time_zone(zone, draft)?;
     }
     draft.write(KEEP_NAME, "preserve_hostname: true\n", Access::root(0o644))
 }
@@ -156,4 +165,130 @@ fn hostname(name: &str, draft: &mut Draft<'_>) -> Result<(), InstallError> {
     };
     hosts.push_str(&format!("127.0.1.1\t{names}\n"));
     draft.write_found(HOSTS, hosts, access)
+}
+
+/// As timedatectl sets it.
+fn time_zone(zone: &TimeZone, draft: &mut Draft<'_>) -> Result<(), InstallError> {
+    let missing = |program| InstallError::Missing {
+        key: "operatingSystem.timezone",
+        program,
+    };
+    if !draft.exists(ZONES)? {
+        return Err(missing(format!("{ZONES} (time zones)")));
+    }
+    let file = format!("{ZONES}/{zone}");
+    // A directory, as that of `Europe` is, has a `.` in it.
+    if !draft.exists(&file)? || draft.exists(&format!("{file}/."))? {
+        return Err(missing(format!("time zone {file}")));
+    }
+    draft.link(LOCALTIME, &format!("..{file}"))?;
+    match draft.read(TIMEZONE)? {
+        Some((_, access)) => draft.write(TIMEZONE, format!("{zone}\n"), access),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::install::{Machine, Owners, Plan, Root, plan};
+    use crate::{ParseOptions, parse};
+    use std::fs;
+    use std::path::Path;
+
+    /// An image with the zones Europe/Berlin and UTC.
+    fn image() -> tempfile::TempDir {
+        let tree = tempfile::tempdir().expect("temporary directory");
+        for (path, text) in [
+            ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
+            ("etc/shadow", "root:*:20000::::::\n"),
+            ("etc/group", "root:x:0:\n"),
+            ("usr/share/zoneinfo/Europe/Berlin", "TZif"),
+            ("usr/share/zoneinfo/UTC", "TZif"),
+        ] {
+            let path = tree.path().join(path);
+            fs::create_dir_all(path.parent().expect("above")).expect("directory");
+            fs::write(path, text).expect("file");
+        }
+        tree
+    }
+
+    fn planned(image: &Path, zone: &str) -> Result<(Plan, Root), String> {
+        let text = format!(
+            "operatingSystem:\n  users: [{{username: root}}]\n  timezone: {zone}\nkubernetes:\n  kind: \
+             KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {{template: \
+             {{spec: {{}}}}}}\n"
+        );
+        let parsed = parse(&text, &ParseOptions::default());
+        let config = parsed.config.ok_or(format!("{:?}", parsed.diagnostics))?;
+        let root = Root::open(image, Owners::Keep).map_err(|error| error.to_string())?;
+        let machine = Machine::new(None).map_err(|error| error.to_string())?;
+        let plan = plan(&config, &machine, &root).map_err(|error| error.to_string())?;
+        Ok((plan, root))
+    }
+
+    fn install(image: &Path, zone: &str) {
+        let (plan, root) = planned(image, zone).expect("planned");
+        plan.carry_out(&root).expect("installed");
+    }
+
+    fn localtime(image: &Path) -> String {
+        let link = fs::read_link(image.join("etc/localtime")).expect("a link");
+        link.display().to_string()
+    }
+
+    #[test]
+    fn localtime_leads_to_the_zone() {
+        for zone in ["Europe/Berlin", "UTC"] {
+            let image = image();
+            install(image.path(), zone);
+            assert_eq!(
+                localtime(image.path()),
+                format!("../usr/share/zoneinfo/{zone}")
+            );
+        }
+    }
+
+    #[test]
+    fn a_copy_of_the_image_s_own_zone_is_replaced() {
+        let image = image();
+        fs::write(image.path().join("etc/localtime"), "TZif").expect("file");
+        install(image.path(), "Europe/Berlin");
+        assert_eq!(
+            localtime(image.path()),
+            "../usr/share/zoneinfo/Europe/Berlin"
+        );
+    }
+
+    #[test]
+    fn the_name_is_written_where_the_image_keeps_it() {
+        let image = image();
+        let name = image.path().join("etc/timezone");
+        install(image.path(), "Europe/Berlin");
+        assert!(!name.exists());
+        fs::write(&name, "Etc/UTC\n").expect("file");
+        install(image.path(), "Europe/Berlin");
+        assert_eq!(fs::read_to_string(&name).expect("text"), "Europe/Berlin\n");
+    }
+
+    #[test]
+    fn a_zone_that_the_image_lacks_is_refused() {
+        for zone in ["Europe/Paris", "Europe"] {
+            let error = planned(image().path(), zone).expect_err("refused");
+            assert!(
+                error.contains("operatingSystem.timezone") && error.contains(zone),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_image_without_zones_is_refused() {
+        let image = image();
+        fs::remove_dir_all(image.path().join("usr/share/zoneinfo")).expect("removed");
+        let error = planned(image.path(), "UTC").expect_err("refused");
+        assert!(
+            error.contains("has no /usr/share/zoneinfo (time zones)"),
+            "{error}"
+        );
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::{File, InstallDisk, NetworkInterface, Services};
 use crate::values::{
-    Command, HostName, NoProxy, NtpServer, Password, ProxyUrl, SshKey, SshKeyLines, UserName,
+    Command, HostName, NoProxy, NtpServer, Password, ProxyUrl, SshKey, SshKeyLines, TimeZone,
+    UserName,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +16,9 @@ pub struct OperatingSystem {
     /// Host name of the node; when left out, the installer gives each machine one, `node-` and eight hexadecimal digits.
     #[serde(default)]
     pub hostname: Option<HostName>,
+    /// Time zone of the node, which the OS image must have; when left out, that of the image holds.
+    #[serde(default)]
+    pub timezone: Option<TimeZone>,
     /// The disk to install on; without it the smallest internal disk that is large enough.
     #[serde(default)]
     pub install_disk: Option<InstallDisk>,

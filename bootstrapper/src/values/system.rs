@@ -1,4 +1,4 @@
-//! The operating system's network, time and units: names and addresses as systemd takes them.
+//! The operating system's network, time, time zone and units: names and addresses as systemd takes them.
 
 use super::network::is_host;
 use super::{Complaint, TextValue, display_text, text_value};
@@ -194,6 +194,40 @@ impl TextValue for NtpServer {
     }
 }
 
+/// Name of a time zone of the IANA time zone database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeZone(String);
+
+/// Longest name that is taken; the database has none of half as many characters.
+const ZONE_NAME: usize = 64;
+
+impl TextValue for TimeZone {
+    const FORMAT: &'static str = "time-zone";
+    const DESCRIPTION: &'static str = "Name of a time zone of the IANA time zone database, as `timedatectl list-timezones` shows it.";
+    const EXAMPLES: &'static [&'static str] = &["Europe/Berlin", "UTC"];
+    const PATTERN: &'static str = r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
+        // As all names of the database do. Files of another kind beside the zones (`posixrules`, `localtime`) do not.
+        let is_part = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_uppercase()) && part.chars().all(fine)
+        };
+        if text.len() > ZONE_NAME || !text.split('/').all(is_part) {
+            return Err(Complaint::new(
+                codes::TimeZone,
+                format!("`{text}` is not the name of a time zone"),
+            )
+            .help("write a name that `timedatectl list-timezones` shows, such as Europe/Berlin or UTC"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Name of a systemd unit, with its suffix; one without is a service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UnitName(String);
@@ -253,6 +287,7 @@ text_value!(
     MacAddress,
     InterfaceAddress,
     NtpServer,
+    TimeZone,
     UnitName
 );
 display_text!(
@@ -260,5 +295,55 @@ display_text!(
     MacAddress,
     InterfaceAddress,
     NtpServer,
+    TimeZone,
     UnitName
 );
+
+#[cfg(test)]
+mod tests {
+    use super::{TextValue as _, TimeZone};
+
+    #[test]
+    fn a_time_zone_has_a_name_of_the_database() {
+        for name in [
+            "Europe/Berlin",
+            "UTC",
+            "Etc/GMT+12",
+            "America/Port-au-Prince",
+            "America/Argentina/Buenos_Aires",
+        ] {
+            assert!(TimeZone::parse(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_no_time_zone() {
+        for name in [
+            "",
+            "/Europe/Berlin",
+            "../Etc/passwd",
+            "Europe/../UTC",
+            "Europe//Berlin",
+            "Europe/",
+            "Europe/.",
+        ] {
+            assert!(TimeZone::parse(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_other_characters_is_no_time_zone() {
+        for name in [
+            "Europe/New York",
+            "europe/berlin",
+            "localtime",
+            "+02:00",
+            "Ä/B",
+            "A\nB",
+            "zone1970.tab",
+        ] {
+            assert!(TimeZone::parse(name).is_err(), "{name}");
+        }
+        assert!(TimeZone::parse(&"A".repeat(65)).is_err());
+    }
+}

@@ -1,4 +1,4 @@
-//! The operating system: proxy, host name, the format version.
+//! The operating system: proxy, host name, time zone.
 
 use cluster_bootstrapper::install::proxy_variables;
 
@@ -19,6 +19,15 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
             name.as_str(),
             Probe::shell("cat /proc/sys/kernel/hostname"),
             equals(name),
+        ));
+    }
+    if let Some(zone) = &source.config.operating_system.timezone {
+        all.push(Expectation::new(
+            "/operatingSystem/timezone",
+            "the system has the time zone",
+            zone.as_str(),
+            Probe::shell("timedatectl show --property=Timezone --value"),
+            equals(zone),
         ));
     }
     for (name, value) in proxy_variables(source.config) {
