@@ -21,6 +21,9 @@ One YAML document (UTF-8, at most 32 MiB and 50,000 values) that describes a sta
 - `kubernetes` is a control plane template of Cluster API: `KThreesControlPlaneTemplate`, or `RKE2ControlPlaneTemplate`,
   which is converted and validated only, as the OS images have K3s. The K3s settings stand directly under `spec.template.spec`, or
   under `kthreesConfigSpec` there; never in both places.
+- Without `kubernetes` the node runs no Kubernetes but what else the OS image has, such as containerd or Docker: users, network,
+  proxy, files and commands are the same, nothing of K3s is written or installed, and a note says so. The key without a value,
+  and a file that has neither `operatingSystem` nor `kubernetes`, are errors.
 - Arguments of components (`kubeletArgs` and its like, and `kubelet-arg` and its like in K3s' drop-ins) are joined as K3s
   joins them and checked against the flags of Kubernetes 1.33: names, types, values that are known, feature gates, and
   what must be given together. Files that they name and that nothing in the config-file writes get a warning. A template

@@ -82,7 +82,7 @@ fn version(config: &ConfigFile, target: &Target) -> Option<String> {
 
 fn template(parsed: &Parsed, target: &Target) -> Result<Value, ExportError> {
     let config = parsed.config.as_ref().ok_or(ExportError::Invalid)?;
-    let Kubernetes::KThrees(_) = &config.kubernetes else {
+    let Some(Kubernetes::KThrees(_)) = &config.kubernetes else {
         return Err(ExportError::NotK3s);
     };
     let mut spec = spec(parsed);
@@ -148,8 +148,8 @@ fn spec(parsed: &Parsed) -> Value {
 fn files(config: &ConfigFile) -> Result<Vec<BootFile>, ContentError> {
     let mut files = user_files(config.k3s().files.as_slice())?;
     let registries = config.registries();
-    if !registries.is_empty() {
-        files.push(own(config.registries_path(), 0o600, &registries.to_yaml()));
+    if let Some(path) = config.registries_path().filter(|_| !registries.is_empty()) {
+        files.push(own(path, 0o600, &registries.to_yaml()));
     }
     Ok(files)
 }

@@ -124,7 +124,7 @@ pub fn parse_owned(text: String, options: &ParseOptions) -> Parsed {
     let value = check::Shape::new(&SCHEMA, &tree, &mut found).check();
     let mut config = value.and_then(|value| decode(value, &tree, &mut found));
     if let Some(config) = &mut config {
-        let spec = config.kubernetes.distribution().spec_pointer(&tree);
+        let spec = distribution::spec_pointer(config.distribution(), &tree);
         let mut report = Report {
             tree: &tree,
             found: &mut found,

@@ -70,6 +70,9 @@ impl Leases {
     /// What a config-file says and the harness would add to it.
     #[must_use]
     pub fn wanted(config: &ConfigFile) -> Self {
+        if config.kubernetes.is_none() {
+            return Self::default();
+        }
         let (kept, longer): (Vec<_>, Vec<_>) = COMPONENTS
             .iter()
             .partition(|(flag, _)| is_set(config, flag));

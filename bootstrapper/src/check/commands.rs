@@ -8,11 +8,16 @@ use crate::yaml::{Kind, NodeId, Pointer};
 
 impl Report<'_> {
     /// Checks all lists of commands.
-    pub(super) fn commands(&mut self, distribution: &dyn Distribution) {
-        let [before, after] = distribution.commands().map(|(key, _)| self.spec.join(key));
-        let first = Pointer::from("/operatingSystem/runCommands");
+    pub(super) fn commands(&mut self, distribution: Option<&dyn Distribution>) {
+        let own = distribution
+            .map(Distribution::commands)
+            .into_iter()
+            .flatten();
+        let own = own.map(|(key, _)| self.spec.join(key));
+        let mut lists = vec![Pointer::from("/operatingSystem/runCommands")];
+        lists.extend(own);
         let tree = self.tree;
-        for list in [first, before, after] {
+        for list in lists {
             if let Some(Kind::Sequence(items)) = tree.find(&list).map(|id| &tree.node(id).kind) {
                 // Of what was refused no program is left.
                 if !self.found.has_errors_below(&list) {

@@ -20,17 +20,18 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn of(config: &'a ConfigFile) -> Self {
-        let distribution = config.kubernetes.distribution();
+    /// `None` of a node without Kubernetes.
+    pub(super) fn of(config: &'a ConfigFile) -> Option<Self> {
+        let distribution = config.distribution()?;
         let joined = Joined::of(distribution, &config.operating_system);
         let facts = distribution.facts();
-        Self {
+        Some(Self {
             config,
             distribution,
             facts,
             inside: Inside::of(facts, &joined, &config.operating_system),
             joined,
-        }
+        })
     }
 
     /// The files that the installer writes, then the template's.

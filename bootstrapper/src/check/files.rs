@@ -15,8 +15,8 @@ use std::ops::Bound;
 
 /// What a file is compared with.
 pub(super) struct Others<'a> {
-    pub(super) distribution: &'a dyn Distribution,
-    pub(super) facts: &'static Facts,
+    /// `None` on a node without Kubernetes.
+    pub(super) distribution: Option<&'a dyn Distribution>,
     /// Names of the files before, by path.
     seen: BTreeMap<String, String>,
     /// Packaged components that are left out.
@@ -26,15 +26,20 @@ pub(super) struct Others<'a> {
 }
 
 impl<'a> Others<'a> {
-    fn of(context: &Context<'a>) -> Self {
-        let disabled = context.joined.parts("disable").into_iter();
-        let disabled = disabled.map(|part| part.text).collect();
+    fn of(config: &'a ConfigFile) -> Self {
         Self {
-            distribution: context.distribution,
-            facts: context.facts,
+            distribution: config.distribution(),
             seen: BTreeMap::new(),
-            generated: generated_paths(context.config),
-            disabled,
+            disabled: vec![],
+            generated: generated_paths(config),
+        }
+    }
+
+    fn with(context: &Context<'a>) -> Self {
+        let disabled = context.joined.parts("disable").into_iter();
+        Self {
+            disabled: disabled.map(|part| part.text).collect(),
+            ..Self::of(context.config)
         }
     }
 
@@ -77,11 +82,21 @@ impl Report<'_> {
         true
     }
 
+    /// Checks the files that the installer writes on a node without Kubernetes.
+    pub(super) fn written_files(&mut self, config: &ConfigFile) {
+        let mut others = Others::of(config);
+        let section = Pointer::from("/operatingSystem/writeFiles");
+        for (index, file) in config.operating_system.write_files.iter().enumerate() {
+            let name = format!("writeFiles[{index}]");
+            self.file(file, &section.join(index), name, &mut others);
+        }
+    }
+
     /// Checks the files that the installer writes, then those of the template.
     pub(super) fn files(&mut self, context: &Context<'_>) {
         let config = context.config;
         let os = &config.operating_system;
-        let mut others = Others::of(context);
+        let mut others = Others::with(context);
         let section = Pointer::from("/operatingSystem/writeFiles");
         for (index, file) in os.write_files.iter().enumerate() {
             let name = format!("writeFiles[{index}]");
@@ -143,9 +158,11 @@ impl Report<'_> {
 
     fn file(&mut self, file: &File, at: &Pointer, name: String, others: &mut Others<'_>) {
         self.file_content(file, at);
-        others.distribution.check_file(file, at, self);
-        self.registries_file(file, at, others);
-        self.manifest(file, at, others);
+        if let Some(distribution) = others.distribution {
+            distribution.check_file(file, at, self);
+            self.registries_file(file, at, distribution);
+            self.manifest(file, at, distribution.facts(), &others.disabled);
+        }
         self.cloud_config(file, at);
         let path_at = || at.join("path");
         if let Some(first) = others.seen.get(file.path.as_str()) {
@@ -177,13 +194,13 @@ impl Report<'_> {
     fn generated_path(&mut self, file: &File, at: &Pointer, others: &Others<'_>) {
         let path = file.path.as_str();
         // Of registries in two places there is an error of its own.
-        if path == others.distribution.registries_path() {
+        if others.distribution.map(Distribution::registries_path) == Some(path) {
             return;
         }
         let Some(rule) = others.generated.iter().find(|rule| rule.excludes(path)) else {
             return;
         };
-        if path == others.facts.config {
+        if others.distribution.map(|of| of.facts().config) == Some(path) {
             let message = format!("{path} is generated from agentConfig and serverConfig");
             self.error(codes::PathGenerated, &at.join("path"), message).help(format!(
                 "put further settings into {path}.d/50-site.yaml; a plain key there replaces a generated list, `key+` \
@@ -203,9 +220,9 @@ impl Report<'_> {
 
     /// K3s writes the manifests of its packaged components anew at every start, and deletes those of a name that
     /// `disable` has, whoever wrote them.
-    fn manifest(&mut self, file: &File, at: &Pointer, others: &Others<'_>) {
+    fn manifest(&mut self, file: &File, at: &Pointer, facts: &Facts, disabled: &[String]) {
         let path = file.path.as_str();
-        let folder = format!("{}/server/manifests/", others.facts.data_dir);
+        let folder = format!("{}/server/manifests/", facts.data_dir);
         let Some(inside) = path.strip_prefix(&folder) else {
             return;
         };
@@ -213,8 +230,7 @@ impl Report<'_> {
             return;
         };
         let taken = |name: &&str| {
-            others.facts.packaged.contains(name)
-                || others.disabled.iter().any(|other| other == name)
+            facts.packaged.contains(name) || disabled.iter().any(|other| other == name)
         };
         if ["yaml", "yml", "json"].contains(&end)
             && let Some(name) = stem.split('/').find(taken)
@@ -222,7 +238,7 @@ impl Report<'_> {
             let message = format!(
                 "{path} is named as {of}'s own component {name}: {of} replaces it at every start, or deletes it where \
                  the component is disabled",
-                of = others.facts.name
+                of = facts.name
             );
             self.error(codes::ManifestPackaged, &at.join("path"), message)
                 .help(format!("choose another name, such as my-{name}.{end}"));

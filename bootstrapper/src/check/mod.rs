@@ -17,6 +17,7 @@ mod registries_file;
 mod settings;
 mod shape;
 mod system;
+mod without_kubernetes;
 
 pub(crate) use shape::Shape;
 
@@ -28,7 +29,10 @@ use crate::yaml::Pointer;
 
 /// Brings a decoded config-file into one form, and reports what was written in another.
 pub(crate) fn normalise(config: &mut ConfigFile, report: &mut Report<'_>) {
-    let distribution = config.kubernetes.distribution_mut();
+    let Some(kubernetes) = &mut config.kubernetes else {
+        return;
+    };
+    let distribution = kubernetes.distribution_mut();
     distribution.normalise(report);
     let section = Pointer::from("/operatingSystem/writeFiles");
     let files = config.operating_system.write_files.iter_mut();
@@ -42,19 +46,29 @@ pub(crate) fn meaning(config: &ConfigFile, report: &mut Report<'_>) {
     if !report.content_fits(config) {
         return;
     }
-    let context = Context::of(config);
+    if config.kubernetes.is_none() && report.given(&Pointer::from("/kubernetes")) {
+        return; // It was refused.
+    }
     report.operating_system(&config.operating_system);
-    report.files(&context);
-    report.settings(&context);
-    report.components(&context);
-    report.node_name(&context);
-    report.component_arguments(&context);
-    report.cluster_networks(&context);
-    report.api_port(&context);
-    report.node_families(&context);
-    report.cni(&context);
+    match Context::of(config) {
+        Some(context) => with_kubernetes(&context, report),
+        None => report.without_kubernetes(config),
+    }
+}
+
+fn with_kubernetes(context: &Context<'_>, report: &mut Report<'_>) {
+    let config = context.config;
+    report.files(context);
+    report.settings(context);
+    report.components(context);
+    report.node_name(context);
+    report.component_arguments(context);
+    report.cluster_networks(context);
+    report.api_port(context);
+    report.node_families(context);
+    report.cni(context);
     context.distribution.check(report);
     report.registries(config);
-    report.system(&context);
-    report.commands(context.distribution);
+    report.system(&config.operating_system, Some(&context.inside));
+    report.commands(Some(context.distribution));
 }

@@ -45,7 +45,7 @@ impl Report<'_> {
     }
 
     fn given_twice(&mut self, config: &ConfigFile, at: &Pointer) {
-        let path = config.registries_path();
+        let path = config.registries_path().unwrap_or_default();
         if written(config).any(|file| file.as_str() == path) {
             let message = format!("the registries are given here and in the file {path}");
             self.error(codes::RegistriesTwice, at, message)

@@ -1,7 +1,7 @@
 //! Checks of a file registries.yaml: invalid YAML in it is fatal for K3s, and a key that it does not know is not used.
 
-use super::files::Others;
 use crate::codes;
+use crate::distribution::Distribution;
 use crate::model::File;
 use crate::report::Report;
 use crate::text::closest;
@@ -17,9 +17,14 @@ const TLS_KEYS: &[&str] = &["ca_file", "cert_file", "key_file", "insecure_skip_v
 
 impl Report<'_> {
     /// Checks a file registries.yaml.
-    pub(super) fn registries_file(&mut self, file: &File, at: &Pointer, others: &Others<'_>) {
-        let name = others.facts.name;
-        if file.path.as_str() != others.distribution.registries_path() {
+    pub(super) fn registries_file(
+        &mut self,
+        file: &File,
+        at: &Pointer,
+        distribution: &dyn Distribution,
+    ) {
+        let name = distribution.facts().name;
+        if file.path.as_str() != distribution.registries_path() {
             return;
         }
         let Ok(bytes) = file.bytes() else {

@@ -1,7 +1,7 @@
 //! Checks of static network settings and of services.
 
-use super::context::Context;
 use crate::codes;
+use crate::distribution::Inside;
 use crate::model::{NetworkInterface, OperatingSystem};
 use crate::report::Report;
 use crate::values::{InterfaceAddress, IpAddress, UnitName};
@@ -31,16 +31,18 @@ struct Seen {
 }
 
 impl Report<'_> {
-    pub(super) fn system(&mut self, context: &Context<'_>) {
+    /// `inside` is what a cluster on the node has inside.
+    pub(super) fn system(&mut self, os: &OperatingSystem, inside: Option<&Inside>) {
         let section = Pointer::from("/operatingSystem");
-        let os = &context.config.operating_system;
         let network = section.join("network");
         let mut seen = Seen::default();
         for (index, interface) in os.network.iter().enumerate() {
             let at = network.join(index);
             self.interface(interface, &at);
             self.gateways(interface, &at);
-            self.overlaps(interface, context, &at);
+            if let Some(inside) = inside {
+                self.overlaps(interface, inside, &at);
+            }
             self.repeated(interface, &mut seen, &at);
         }
         self.services(os, &section.join("services"));
@@ -128,8 +130,8 @@ impl Report<'_> {
     }
 
     /// Inside the cluster's networks the node's own network could not be reached.
-    fn overlaps(&mut self, interface: &NetworkInterface, context: &Context<'_>, at: &Pointer) {
-        let inside = context.inside.pods.iter().chain(&context.inside.services);
+    fn overlaps(&mut self, interface: &NetworkInterface, inside: &Inside, at: &Pointer) {
+        let inside = inside.pods.iter().chain(&inside.services);
         let inside: Vec<ipnet::IpNet> = inside.filter_map(|n| n.parse().ok()).collect();
         for (index, own) in interface.addresses.iter().enumerate() {
             let own = own.network();

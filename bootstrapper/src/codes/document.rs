@@ -41,6 +41,9 @@ diagnostics::codes! {
         NoEffect = "no-effect" [Note] "A value has no effect on a standalone node",
             "Cluster API alone uses this value. It is accepted, so that a template from there need not be changed, \
              and is otherwise ignored. It can be left out.";
+        NoKubernetes = "no-kubernetes" [Note] "The node runs no Kubernetes",
+            "There is no `kubernetes` in the config-file. The node gets its users, network, files and commands, and runs what \
+             else the OS image has, such as containerd or Docker. For a node with K3s, add the section of the sample.";
         NotAllowed = "not-allowed" [Error] "A value is none of those that its key takes",
             "The key takes one of a few fixed words, and this is another. The help names the word that was probably \
              meant, or all of them.";

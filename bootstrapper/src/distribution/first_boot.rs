@@ -2,7 +2,7 @@
 //! installation between them.
 
 use super::joined::Joined;
-use super::{Distribution, settings};
+use super::{Commands, Distribution, settings};
 use crate::emit::{block, fits_block, quoted};
 use crate::model::{ContentError, Encoding, File, OperatingSystem};
 use crate::path_rule::PathRule;
@@ -76,11 +76,16 @@ const CHECK: &str = "emts_failed=''\n\
       echo \"emts: a command ended the shell, what follows it was not run\" >&2\n  \
       exit 1\n\
     }' EXIT";
-const COMPLETE: &str = concat!(
-    "[ \"${emts_installed:-}\" != yes ] || { mkdir -p /var/lib/emts && : >| ",
-    complete!(),
-    "; }"
-);
+/// Says that the last command was reached.
+macro_rules! mark {
+    () => {
+        concat!("mkdir -p /var/lib/emts && : >| ", complete!())
+    };
+}
+
+const COMPLETE: &str = concat!("[ \"${emts_installed:-}\" != yes ] || { ", mark!(), "; }");
+/// The same of a node that nothing is installed on.
+const COMPLETE_AS_IT_IS: &str = mark!();
 const VERDICT: &str =
     "emts_end=yes; [ -z \"$emts_failed\" ] || { echo \"emts: failed:$emts_failed\" >&2; exit 1; }";
 
@@ -104,64 +109,59 @@ pub struct BootFile {
 pub struct FirstBoot {
     /// Files; a later one replaces an earlier one of the same path.
     pub files: Vec<BootFile>,
-    /// Lines of the shell script that installs the distribution.
+    /// Lines of one shell script: the user's commands, and between them the installation of the distribution.
     pub commands: Vec<String>,
 }
 
-/// What a distribution makes the first boot of.
+/// What the first boot is made of.
 pub(crate) struct Plan<'a> {
-    /// The distribution's name, for messages.
-    pub(crate) name: &'static str,
-    /// Its systemd unit.
-    pub(crate) unit: &'static str,
-    /// The address family of which the node needs a default route: `4`, `6` or `any`.
-    pub(crate) family: &'static str,
     /// The user's files and those made from other keys.
-    pub(crate) files: Vec<BootFile>,
+    files: Vec<BootFile>,
+    /// The operating system's commands.
+    run_commands: &'a [Command],
+    /// `None` on a node without Kubernetes.
+    distribution: Option<Installed<'a>>,
+}
+
+/// What a distribution adds to it.
+struct Installed<'a> {
+    /// The distribution's name, for messages.
+    name: &'static str,
+    /// Its systemd unit.
+    unit: &'static str,
+    /// The address family of which the node needs a default route: `4`, `6` or `any`.
+    family: &'static str,
     /// Path and text of the distribution's own settings.
-    pub(crate) settings: (&'static str, String),
-    /// File name and text of the script that installs it; `@DIGEST@` in it stands for the digest of all of the above.
-    pub(crate) install: (&'static str, String),
-    /// Lists of commands before the installation: the key that they stand under, and the commands.
-    pub(crate) before: Vec<(&'static str, &'a [Command])>,
+    settings: (&'static str, String),
+    /// File name and text of the script that installs it; `@DIGEST@` in it stands for the digest of settings and files.
+    install: (&'static str, String),
     /// What the distribution's own installer, and the script, write where files may be.
-    pub(crate) made: Vec<&'static str>,
-    /// The list of commands after it.
-    pub(crate) after: (&'static str, &'a [Command]),
+    made: Vec<&'static str>,
+    /// Commands before the installation and after it, and the keys that they stand under.
+    commands: [Commands<'a>; 2],
 }
 
 impl<'a> Plan<'a> {
-    /// What a template and the operating system's keys make of it.
+    /// What a template, if there is one, and the operating system's keys make of it.
     pub(crate) fn of(
-        distribution: &'a dyn Distribution,
+        distribution: Option<&'a dyn Distribution>,
         os: &'a OperatingSystem,
     ) -> Result<Self, ContentError> {
-        Ok(Self::with(
-            distribution,
-            os,
-            user_files(distribution.files())?,
-        ))
+        let files = distribution.map_or(Ok(vec![]), |of| user_files(of.files()))?;
+        Ok(Self::with(distribution, os, files))
     }
 
     /// The same of a node that has these files of the user's.
     fn with(
-        distribution: &'a dyn Distribution,
+        distribution: Option<&'a dyn Distribution>,
         os: &'a OperatingSystem,
         mut files: Vec<BootFile>,
     ) -> Self {
-        let facts = distribution.facts();
-        files.extend(registries(distribution));
-        let [before, after] = distribution.commands();
+        files.extend(distribution.and_then(registries));
         Self {
-            name: facts.name,
-            unit: facts.unit,
-            family: family(distribution, os),
             files,
-            settings: (facts.config, settings::yaml(&distribution.settings())),
-            install: distribution.install_script(),
-            before: vec![("runCommands", &os.run_commands), before],
-            made: distribution.made(),
-            after,
+            run_commands: &os.run_commands,
+            distribution: distribution.map(|distribution| Installed::of(distribution, os)),
         }
     }
 
@@ -169,31 +169,65 @@ impl<'a> Plan<'a> {
     pub(crate) fn first_boot(self) -> FirstBoot {
         let commands = self.commands();
         let mut files = self.files;
-        let digest = digest(&self.settings.1, &files);
-        let drop_in = format!("/etc/systemd/system/{}.d/10-emts.conf", self.unit);
-        files.push(own(&drop_in, 0o644, DROP_IN));
-        let default_route = DEFAULT_ROUTE.replace("@FAMILY@", self.family);
-        let path = script_path("default-route.sh");
-        files.push(own(&path, 0o755, &default_route));
-        let install = self.install.1.replace("@DIGEST@", &digest);
-        files.push(own(&script_path(self.install.0), 0o755, &install));
-        files.push(own(self.settings.0, 0o640, &self.settings.1));
+        if let Some(installed) = &self.distribution {
+            let own = installed.files(&files);
+            files.extend(own);
+        }
         FirstBoot { files, commands }
     }
 
     fn commands(&self) -> Vec<String> {
         let mut out = vec![CHECK.to_owned()];
-        for (key, commands) in &self.before {
-            out.extend(watched(key, commands));
+        out.extend(watched("runCommands", self.run_commands));
+        match &self.distribution {
+            Some(installed) => {
+                out.extend(installed.commands());
+                out.push(COMPLETE.to_owned());
+            }
+            None => out.push(COMPLETE_AS_IT_IS.to_owned()),
         }
+        out.push(VERDICT.to_owned());
+        out
+    }
+}
+
+impl<'a> Installed<'a> {
+    fn of(distribution: &'a dyn Distribution, os: &OperatingSystem) -> Self {
+        let facts = distribution.facts();
+        Self {
+            name: facts.name,
+            unit: facts.unit,
+            family: family(distribution, os),
+            settings: (facts.config, settings::yaml(&distribution.settings())),
+            install: distribution.install_script(),
+            made: distribution.made(),
+            commands: distribution.commands(),
+        }
+    }
+
+    /// Its files, which come after all others; these are part of what it has to be restarted for.
+    fn files(&self, others: &[BootFile]) -> [BootFile; 4] {
+        let digest = digest(&self.settings.1, others);
+        let drop_in = format!("/etc/systemd/system/{}.d/10-emts.conf", self.unit);
+        let default_route = DEFAULT_ROUTE.replace("@FAMILY@", self.family);
+        let install = self.install.1.replace("@DIGEST@", &digest);
+        [
+            own(&drop_in, 0o644, DROP_IN),
+            own(&script_path("default-route.sh"), 0o755, &default_route),
+            own(&script_path(self.install.0), 0o755, &install),
+            own(self.settings.0, 0o640, &self.settings.1),
+        ]
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let [(before, first), (after, last)] = self.commands;
+        let mut out = watched(before, first);
         out.push(format!(
             "sh {} && emts_installed=yes",
             script_path(self.install.0)
         ));
         out.push(check(&format!("the installation of {}", self.name)));
-        out.extend(watched(self.after.0, self.after.1));
-        out.push(COMPLETE.to_owned());
-        out.push(VERDICT.to_owned());
+        out.extend(watched(after, last));
         out
     }
 }
@@ -280,16 +314,20 @@ fn digest(config: &str, files: &[BootFile]) -> String {
 }
 
 /// The paths that the first boot of a config-file writes or removes, but for the user's files.
-pub(crate) fn claims(distribution: &dyn Distribution, os: &OperatingSystem) -> Vec<PathRule> {
-    let mut plan = Plan::with(distribution, os, vec![]);
-    let started = format!("/etc/systemd/system/multi-user.target.wants/{}", plan.unit);
-    let made = std::mem::take(&mut plan.made)
-        .into_iter()
-        .map(PathRule::new);
+pub(crate) fn claims(
+    distribution: Option<&dyn Distribution>,
+    os: &OperatingSystem,
+) -> Vec<PathRule> {
+    let plan = Plan::with(distribution, os, vec![]);
+    let mut all = CLAIMS.to_vec();
+    if let Some(installed) = &plan.distribution {
+        let started = "/etc/systemd/system/multi-user.target.wants";
+        all.push(PathRule::from(format!("{started}/{}", installed.unit)));
+        all.extend(installed.made.iter().copied().map(PathRule::new));
+    }
     let own = plan.first_boot().files.into_iter();
-    let own = own.map(|file| PathRule::from(file.path));
-    let all = CLAIMS.into_iter().chain([PathRule::from(started)]);
-    all.chain(made).chain(own).collect()
+    all.extend(own.map(|file| PathRule::from(file.path)));
+    all
 }
 
 /// The files of a config-file as they are written.
@@ -348,7 +386,10 @@ impl fmt::Display for FirstBoot {
              # cloud-init does not merge lists: no other file in cloud.cfg.d may have these keys.\n",
         )?;
         writeln!(f, "bootcmd:\n- {}", quoted(RESUME))?;
-        f.write_str("write_files:\n")?;
+        if !self.files.is_empty() {
+            // A key without a value would be an error of cloud-init's.
+            f.write_str("write_files:\n")?;
+        }
         for file in &self.files {
             write_file(f, file)?;
         }

@@ -259,12 +259,19 @@ impl JsonSchema for Kubernetes {
     }
 }
 
-/// Plans the first boot of a node.
+/// Where the configuration of a distribution stands in the document; without one, where that would be.
+pub(crate) fn spec_pointer(distribution: Option<&dyn Distribution>, tree: &Tree) -> Pointer {
+    distribution.map_or(Pointer::from(TEMPLATE_SPEC), |distribution| {
+        distribution.spec_pointer(tree)
+    })
+}
+
+/// Plans the first boot of a node, without a distribution of one without Kubernetes.
 ///
 /// # Errors
 /// A file's content does not fit its encoding.
 pub(crate) fn first_boot(
-    distribution: &dyn Distribution,
+    distribution: Option<&dyn Distribution>,
     os: &OperatingSystem,
 ) -> Result<FirstBoot, ContentError> {
     first_boot::Plan::of(distribution, os).map(first_boot::Plan::first_boot)

@@ -46,7 +46,12 @@ pub fn proxy_variables(config: &ConfigFile) -> Vec<(&'static str, String)> {
         "HTTPS_PROXY",
         proxy.https_proxy.as_ref().map(text),
     );
-    both("no_proxy", "NO_PROXY", Some(no_proxy(config)));
+    let no_proxy = no_proxy(config);
+    both(
+        "no_proxy",
+        "NO_PROXY",
+        (!no_proxy.is_empty()).then_some(no_proxy),
+    );
     out
 }
 
@@ -58,10 +63,11 @@ fn no_proxy(config: &ConfigFile) -> String {
         .flat_map(|list| list.entries())
         .cloned()
         .collect();
-    let inside = config.inside();
-    let names = [".svc".to_owned(), format!(".{}", inside.domain)];
-    let networks = inside.pods.into_iter().chain(inside.services);
-    let more = networks.chain(names);
+    let more = config.inside().into_iter().flat_map(|inside| {
+        let names = [".svc".to_owned(), format!(".{}", inside.domain)];
+        let networks = inside.pods.into_iter().chain(inside.services);
+        networks.chain(names)
+    });
     for entry in more {
         if !entries.contains(&entry) {
             entries.push(entry);

@@ -222,7 +222,6 @@ pub fn plan(config: &ConfigFile, machine: &Machine, root: &Root) -> Result<Plan,
 /// The paths that the installation and the first boot of a config-file write or remove themselves.
 pub fn generated_paths(config: &ConfigFile) -> Vec<PathRule> {
     let installed = STEPS.iter().flat_map(|step| (step.claims)(config));
-    let distribution = config.kubernetes.distribution();
-    let first_boot = distribution::claims(distribution, &config.operating_system);
+    let first_boot = distribution::claims(config.distribution(), &config.operating_system);
     installed.chain(first_boot).collect()
 }

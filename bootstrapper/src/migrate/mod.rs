@@ -50,14 +50,6 @@ pub enum MigrateError {
         /// What is wrong.
         message: String,
     },
-    /// The machine had Docker, and no Kubernetes.
-    #[error(
-        "line {line}: host_type is `container`: a config-file describes a Kubernetes node, which this machine was not"
-    )]
-    Container {
-        /// Line, from 1.
-        line: usize,
-    },
     /// A template cannot be read, or is not one of K3s.
     #[error("line {line}: {message}")]
     Template {
@@ -176,7 +168,6 @@ fn from_raw(old: &str) -> Result<Migrated, MigrateError> {
     if raw.settings.is_empty() && raw.yaml.is_none() {
         return Err(MigrateError::Empty);
     }
-    let container = raw.container();
     let mut items = keys::items(&raw, &mut remarks);
     // Values are judged where all values are: what the new format refuses is left out, and the rest tried again.
     loop {
@@ -193,10 +184,10 @@ fn from_raw(old: &str) -> Result<Migrated, MigrateError> {
             });
         };
         if !blame(&errors, &places, &mut items)? {
-            return Err(match container {
-                Some(line) => MigrateError::Container { line },
-                None => MigrateError::Invalid(format!("{}: {}", first.pointer, first.message)),
-            });
+            return Err(MigrateError::Invalid(format!(
+                "{}: {}",
+                first.pointer, first.message
+            )));
         }
     }
 }

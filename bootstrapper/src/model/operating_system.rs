@@ -43,7 +43,7 @@ pub struct OperatingSystem {
     /// Files that the installer writes, so that they are there before anything starts.
     #[serde(default)]
     pub write_files: Vec<File>,
-    /// Commands run at first boot by cloud-init, before preK3sCommands and in the same shell. An OS image that keeps no
+    /// Commands run at first boot by cloud-init, before preK3sCommands, if any, and in the same shell. An OS image that keeps no
     /// state of cloud-init runs them at every boot.
     #[serde(default)]
     #[schemars(extend("examples" = [["modprobe gpio-dev"]]))]
@@ -108,7 +108,7 @@ pub struct Proxy {
     /// Proxy for https URLs.
     #[serde(default)]
     pub https_proxy: Option<ProxyUrl>,
-    /// What is reached without the proxy. The cluster's networks, `.svc` and its domain are added.
+    /// What is reached without the proxy. With Kubernetes, the cluster's networks, `.svc` and its domain are added.
     #[serde(default)]
     pub no_proxy: Option<NoProxy>,
 }

@@ -119,6 +119,11 @@ const ENTRIES: &[Difference] = &[
             && drop_in.contains("default-route.sh")
             && file(&boot("{}"), "default-route.sh").contains("metric=20000\n")
     }),
+    ("A node may have no Kubernetes", || {
+        let parsed = read("operatingSystem: {hostname: a}\n");
+        let boot = parsed.config.expect("accepted").first_boot();
+        boot.is_ok_and(|boot| !boot.cloud_config().contains("k3s"))
+    }),
     ("Private registries have a section of their own", || {
         let config = |spec: &str| {
             let registries = "{mirrors: {docker.io: {endpoints: [https://m.example.com]}}}";

@@ -36,3 +36,4 @@ mod templates;
 mod tree;
 mod validate;
 mod values;
+mod without_kubernetes;

@@ -147,12 +147,28 @@ fn the_upper_case_proxy_stands_in_for_an_invalid_lower_case_one() {
 }
 
 #[test]
+fn a_machine_with_docker_becomes_a_node_without_kubernetes() {
+    let old = "# the gate\nhost_type=container\nhttp_proxy=http://proxy:911\nuser_name=gate\npasswd=not-the-usual-one\n\
+               services:\n  enable: [docker.service]\nruncmd:\n- docker run --detach meter\n";
+    let migrated = migrate(old).expect("migrated");
+    let parsed = read(&migrated.text);
+    let config = parsed.config.expect("valid");
+    assert!(config.kubernetes.is_none(), "{}", migrated.text);
+    let os = config.operating_system;
+    assert_eq!(os.users[0].username.as_str(), "gate");
+    assert_eq!(os.services.enable[0].as_str(), "docker.service");
+    assert_eq!(os.run_commands[0].as_str(), "docker run --detach meter");
+    assert!(os.proxy.http_proxy.is_some());
+    assert!(
+        migrated.remarks.iter().all(|r| !r.dropped),
+        "{:?}",
+        migrated.remarks
+    );
+}
+
+#[test]
 fn what_would_become_another_machine_is_an_error() {
     let refused = |text: &str| migrate(text).expect_err("refused");
-    assert!(matches!(
-        refused("http_proxy=http://proxy:911\nhost_type=container\n"),
-        MigrateError::Container { line: 2 }
-    ));
     assert!(matches!(
         refused("host_type=kubernetes\nuser_name='a b'\n"),
         MigrateError::User { line: 2, .. }

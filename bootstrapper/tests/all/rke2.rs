@@ -75,7 +75,7 @@ fn an_empty_template_leaves_all_to_rke2() {
     let parsed = with("", &ParseOptions::default());
     assert_eq!(findings(&parsed), []);
     let config = parsed.config.expect("valid");
-    let Kubernetes::Rke2(template) = &config.kubernetes else {
+    let Some(Kubernetes::Rke2(template)) = &config.kubernetes else {
         panic!("not RKE2: {:?}", config.kubernetes);
     };
     assert!(rke2::settings(&template.spec.template.spec).is_empty());
@@ -99,7 +99,7 @@ fn multus_stands_before_rke2s_own_plugin() {
         &ParseOptions::default(),
     );
     let config = parsed.config.expect("valid");
-    let Kubernetes::Rke2(template) = &config.kubernetes else {
+    let Some(Kubernetes::Rke2(template)) = &config.kubernetes else {
         panic!("not RKE2: {:?}", config.kubernetes);
     };
     let settings = rke2::settings(&template.spec.template.spec);

@@ -137,6 +137,9 @@ pub fn derive(parsed: &Parsed) -> Option<Vec<Expectation>> {
     all.extend(install_disk::expectations(&source));
     all.extend(network::expectations(&source));
     all.extend(files::expectations(&source));
+    if config.kubernetes.is_none() {
+        return Some(all);
+    }
     all.extend(registries::expectations(&source));
     all.extend(cluster::expectations(&source));
     all.extend(node_settings::expectations(&source));

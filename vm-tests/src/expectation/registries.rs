@@ -23,7 +23,7 @@ struct Leaf {
 }
 
 pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
-    let path = source.config.registries_path();
+    let path = source.config.registries_path().unwrap_or_default();
     let mut all = Vec::new();
     for leaf in leaves(source.config) {
         if let Some(url) = leaf.value.as_str()

@@ -113,6 +113,12 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// Whether the config-file asks for Kubernetes; if not, nothing of K3s is waited for or checked.
+    pub fn has_kubernetes(&self) -> bool {
+        let config = self.parsed.config.as_ref();
+        config.is_some_and(|config| config.kubernetes.is_some())
+    }
+
     pub fn budgets(&self) -> &'a Budgets {
         &self.options.scenario.budgets
     }
@@ -203,6 +209,11 @@ impl<'a> Flow<'a> {
 
     /// Until the node is ready with its workloads.
     async fn ready(&mut self) -> Result<()> {
+        if !self.has_kubernetes() {
+            self.output
+                .line("no Kubernetes in the config-file: not checked");
+            return Ok(());
+        }
         self.wait_until_ready().await?;
         self.k3s = self.api().await?.client.version().await?;
         self.start_workloads().await?;

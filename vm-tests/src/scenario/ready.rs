@@ -59,6 +59,9 @@ impl Flow<'_> {
 
     /// Until the node is ready with its workloads.
     pub async fn wait_until_ready(&mut self) -> Result<()> {
+        if !self.has_kubernetes() {
+            return Ok(());
+        }
         let api = self.api().await?;
         self.output.doing("waiting for a ready node");
         let ssh = self.ssh()?;
@@ -75,7 +78,12 @@ impl Flow<'_> {
     /// of 200 MB, which an emulated processor is busy with for seconds. A K3s that has not imported it tells so by its
     /// pods (`ErrImageNeverPull`), which the kubelet tries again.
     pub async fn bring_workload(&self) -> Result<()> {
-        let Some(archive) = &self.options.workload else {
+        let Some(archive) = self
+            .options
+            .workload
+            .as_ref()
+            .filter(|_| self.has_kubernetes())
+        else {
             return Ok(());
         };
         let bytes = fs_err::read(archive)?;

@@ -328,7 +328,11 @@ pub(super) async fn run_machine(
     };
     collect::at_the_end(&mut flow, result.is_err()).await;
     report.warnings.extend(flow.guard.overruns());
-    let (check, warnings) = service::told(&flow.accounts, flow.leases);
+    let accounts = match flow.has_kubernetes() {
+        true => flow.accounts.as_slice(),
+        false => &[],
+    };
+    let (check, warnings) = service::told(accounts, flow.leases);
     flow.checks.extend(check);
     report.warnings.extend(warnings);
     if !flow.k3s.is_empty() {

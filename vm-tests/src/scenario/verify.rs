@@ -127,7 +127,10 @@ async fn machine_checks(flow: &mut Flow<'_>, facts: &Facts, when: &str) -> Resul
     };
     let ssh = flow.ssh()?;
     let service = flow.service(&ssh);
-    let service = service.check(text(service::STATE), when).await;
+    let service = match flow.has_kubernetes() {
+        true => Some(service.check(text(service::STATE), when).await),
+        false => None,
+    };
     let current = text(BOOT_CURRENT);
     let first = fs_err::read(&flow.hardware.firmware.vars)
         .ok()
@@ -141,7 +144,7 @@ async fn machine_checks(flow: &mut Flow<'_>, facts: &Facts, when: &str) -> Resul
         passed: actual == expected,
         actual,
     };
-    flow.checks.push(service);
+    flow.checks.extend(service);
     flow.checks.push(check(
         "machine/bootCurrent",
         "the firmware started the first entry of BootOrder",
@@ -154,16 +157,19 @@ async fn machine_checks(flow: &mut Flow<'_>, facts: &Facts, when: &str) -> Resul
 /// What makes the node the same node.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Identity {
+    /// The Node object's, or the machine-id of a node without Kubernetes.
     uid: String,
     boot_id: String,
 }
 
 /// The node's identity now.
 pub(super) async fn identity(flow: &Flow<'_>) -> Result<Identity> {
-    let probes = [
-        Probe::Objects,
-        Probe::shell("cat /proc/sys/kernel/random/boot_id"),
-    ];
+    let kubernetes = flow.has_kubernetes();
+    let who = match kubernetes {
+        true => Probe::Objects,
+        false => Probe::shell("cat /etc/machine-id"),
+    };
+    let probes = [who, Probe::shell("cat /proc/sys/kernel/random/boot_id")];
     let facts = ask(flow, "identity", &probes).await?;
     let text = |index: usize| {
         facts
@@ -171,15 +177,21 @@ pub(super) async fn identity(flow: &Flow<'_>) -> Result<Identity> {
             .map(GuestOutput::text)
             .unwrap_or_default()
     };
-    let objects = Objects::parse(&text(0)).map_err(|reason| anyhow!(reason))?;
-    let uid = objects.node().map_err(|reason| anyhow!(reason))?["metadata"]["uid"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let uid = match kubernetes {
+        true => uid_of_node(&text(0))?,
+        false => text(0).trim().to_owned(),
+    };
     Ok(Identity {
         uid,
         boot_id: text(1).trim().to_owned(),
     })
+}
+
+fn uid_of_node(objects: &str) -> Result<String> {
+    let objects = Objects::parse(objects).map_err(|reason| anyhow!(reason))?;
+    let node = objects.node().map_err(|reason| anyhow!(reason))?;
+    let uid = node["metadata"]["uid"].as_str();
+    Ok(uid.unwrap_or_default().to_owned())
 }
 
 /// After a reboot: another boot, the same node, the pods running again.

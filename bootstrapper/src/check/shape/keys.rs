@@ -233,6 +233,9 @@ impl<'a> Shape<'a> {
             return true;
         }
         let help = match below {
+            Some(step) if step.as_str() != "[]" && !given(&step) => {
+                format!("write `{step}:` above, and indent deeper")
+            }
             Some(step) if step.as_str() != "[]" => {
                 format!("indent deeper than `{step}`, as its other keys are")
             }
