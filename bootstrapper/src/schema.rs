@@ -104,6 +104,13 @@ pub(crate) fn kind_of<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a str>
     kind.get("const").or(listed)?.as_str()
 }
 
+/// The kinds of `kubernetes` in their order.
+pub(crate) fn kinds(root: &Value) -> Vec<&str> {
+    let section = root.pointer("/properties/kubernetes");
+    let templates = section.into_iter().flat_map(|it| alternatives(root, it));
+    templates.filter_map(|it| kind_of(root, it)).collect()
+}
+
 fn collect(root: &Value, schema: &Value, kind: &str, path: String, leaves: &mut Vec<String>) {
     let mut choices = alternatives(root, schema);
     choices.retain(|choice| kind_of(root, choice).is_none_or(|of| of == kind));

@@ -4,6 +4,7 @@
 use super::context::Context;
 use super::ignored_files::ignored;
 use crate::codes;
+use crate::distribution;
 use crate::model::File;
 use crate::path_rule::PathRule;
 use crate::report::Report;
@@ -152,7 +153,10 @@ fn of_another_unit(file: &File, context: &Context<'_>) -> Option<(String, String
     let name = facts.name;
     let folder = path.strip_prefix("/etc/systemd/system/")?;
     let unit = folder.split('/').next()?.trim_end_matches(".d");
-    let is_like = ["k3s", "rke2"].iter().any(|start| unit.starts_with(start));
+    // Of whatever distribution: `k3s-agent.service` as well as `k3s.service`.
+    let names = distribution::units().into_iter();
+    let mut names = names.filter_map(|name| name.split(['-', '.']).next());
+    let is_like = names.any(|start| unit.starts_with(start));
     let is_own = unit == facts.unit || unit == format!("{}.env", facts.unit);
     if !is_like || is_own || is_given(unit, context) {
         return None;

@@ -1,7 +1,7 @@
 //! Checks of static network settings and of services.
 
 use crate::codes;
-use crate::distribution::Inside;
+use crate::distribution::{self, Inside};
 use crate::model::{NetworkInterface, OperatingSystem};
 use crate::report::Report;
 use crate::values::{InterfaceAddress, IpAddress, UnitName};
@@ -9,15 +9,13 @@ use crate::yaml::Pointer;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Units that the first boot is made of, or that it sets up itself.
+/// Units that the first boot is made of. It sets up those of the distributions itself.
 const FIRST_BOOT_UNITS: &[&str] = &[
     "cloud-config.service",
     "cloud-final.service",
     "cloud-init-local.service",
     "cloud-init.service",
     "cloud-init.target",
-    "k3s.service",
-    "rke2-server.service",
 ];
 
 /// What the interfaces before have.
@@ -184,11 +182,12 @@ impl Report<'_> {
 
     fn services(&mut self, os: &OperatingSystem, at: &Pointer) {
         let services = &os.services;
+        let reserved = distribution::units();
         let mut seen: HashSet<&UnitName> = HashSet::new();
         for (key, units) in [("enable", &services.enable), ("disable", &services.disable)] {
             for (index, unit) in units.iter().enumerate() {
                 let at = || at.join(key).join(index);
-                if FIRST_BOOT_UNITS.contains(&unit.as_str()) {
+                if FIRST_BOOT_UNITS.contains(&unit.as_str()) || reserved.contains(&unit.as_str()) {
                     let message =
                         format!("{unit} is part of the first boot, which sets it up itself");
                     self.error(codes::ServiceReserved, &at(), message)

@@ -8,6 +8,8 @@ pub mod k3s;
 pub(crate) mod known;
 pub mod rke2;
 mod settings;
+#[cfg(test)]
+mod test_only;
 mod yaml_1_1;
 
 pub use first_boot::{BootFile, FirstBoot};
@@ -175,6 +177,7 @@ pub(crate) trait Distribution {
 pub(crate) trait Template: Distribution + DeserializeOwned + JsonSchema {
     /// `kind` in the config-file.
     const KIND: &'static str;
+    const FACTS: &'static Facts;
 
     /// Checks a text against a format of the template's own; `None` for any other format.
     fn check_value(_format: &str, _text: &str) -> Option<Result<(), Complaint>> {
@@ -214,6 +217,11 @@ macro_rules! distributions {
             }
         }
 
+        /// The systemd units of all distributions.
+        pub(crate) fn units() -> Vec<&'static str> {
+            vec![$($(#[cfg($cfg)])? <$template as Template>::FACTS.unit,)+]
+        }
+
         fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
             vec![$($(#[cfg($cfg)])? generator.subschema_for::<$template>(),)+]
         }
@@ -234,6 +242,9 @@ distributions! {
     KThrees(k3s::KThreesControlPlaneTemplate),
     /// RKE2.
     Rke2(rke2::Rke2ControlPlaneTemplate),
+    /// The least one, in tests.
+    #[cfg(test)]
+    TestOnly(test_only::MiniTemplate),
 }
 
 /// By hand: serde's own way for untagged enums copies every text in it.

@@ -4,7 +4,7 @@ use super::{Shape, fixed_texts, homes, homes::Homes};
 use crate::SCHEMA;
 use crate::codes;
 use crate::diagnostic::Severity;
-use crate::schema::{alternatives, kind_of, takes};
+use crate::schema::{alternatives, kind_of, kinds, takes};
 use crate::secrets;
 use crate::text::{closest, listed, odd_character};
 use crate::yaml::{Entry, Kind, NodeId, Pointer};
@@ -145,18 +145,20 @@ impl<'a> Shape<'a> {
         explained
     }
 
-    /// The places of all keys in a document of its distribution, which are the same for every one.
+    /// The places of all keys in a document of its distribution, which are the same for every one. Without a known one they
+    /// are those of the first.
     fn homes(&self) -> &'static Homes {
-        static K3S: LazyLock<Homes> =
-            LazyLock::new(|| Homes::new(&SCHEMA, "KThreesControlPlaneTemplate"));
-        static RKE2: LazyLock<Homes> =
-            LazyLock::new(|| Homes::new(&SCHEMA, "RKE2ControlPlaneTemplate"));
+        static ALL: LazyLock<Vec<(&str, Homes)>> = LazyLock::new(|| {
+            let kinds = kinds(&SCHEMA).into_iter();
+            kinds
+                .map(|kind| (kind, Homes::new(&SCHEMA, kind)))
+                .collect()
+        });
+        static NONE: LazyLock<Homes> = LazyLock::new(Homes::default);
         let at = Pointer::from("/kubernetes");
         let kind = self.tree.find(&at).and_then(|id| self.kind(id));
-        match kind.as_deref() {
-            Some("RKE2ControlPlaneTemplate") => &RKE2,
-            _ => &K3S,
-        }
+        let named = ALL.iter().find(|(name, _)| Some(*name) == kind.as_deref());
+        named.or(ALL.first()).map_or(&NONE, |(_, homes)| homes)
     }
 
     /// A known key of the mapping that is free and nearly the same.

@@ -71,6 +71,7 @@ pub(crate) fn spec_pointer(tree: &Tree) -> Pointer {
 
 impl Template for KThreesControlPlaneTemplate {
     const KIND: &'static str = "KThreesControlPlaneTemplate";
+    const FACTS: &'static Facts = &FACTS;
 
     fn check_value(format: &str, text: &str) -> Option<Result<(), Complaint>> {
         values::check(format, text)

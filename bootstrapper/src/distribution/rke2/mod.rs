@@ -54,6 +54,7 @@ pub fn settings(spec: &Rke2ConfigSpec) -> BTreeMap<String, Setting> {
 
 impl Template for Rke2ControlPlaneTemplate {
     const KIND: &'static str = "RKE2ControlPlaneTemplate";
+    const FACTS: &'static Facts = &FACTS;
 
     fn check_value(format: &str, text: &str) -> Option<Result<(), Complaint>> {
         values::check(format, text)
