@@ -3,6 +3,7 @@
 
 mod accounts;
 mod arguments;
+mod cloud_controller;
 mod cluster_networks;
 mod commands;
 mod context;
@@ -60,11 +61,14 @@ fn with_kubernetes(context: &Context<'_>, report: &mut Report<'_>) {
     let config = context.config;
     report.files(context);
     report.settings(context);
+    report.conflicts(context);
+    report.cloud_controller(context);
     report.components(context);
     report.node_name(context);
     report.component_arguments(context);
     report.cluster_networks(context);
     report.api_port(context);
+    report.other_ports(context);
     report.node_families(context);
     report.cni(context);
     context.distribution.check(report);

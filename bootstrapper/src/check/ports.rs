@@ -4,7 +4,25 @@ use super::context::Context;
 use crate::codes;
 use crate::report::Report;
 
+/// Settings that are a port of their own, beside the API's.
+const OTHER_PORTS: [&str; 3] = ["supervisor-port", "apiserver-port", "lb-server-port"];
+
 impl Report<'_> {
+    /// Other ports of the distribution itself.
+    pub(super) fn other_ports(&mut self, context: &Context<'_>) {
+        for name in OTHER_PORTS {
+            let Some(given) = context.joined.last(name) else {
+                continue;
+            };
+            let taken = |(number, _): &&(u16, &str)| given.text.parse() == Ok(*number);
+            if let Some((number, owner)) = PORTS_IN_USE.iter().find(taken) {
+                let message = format!("port {number} is that of {owner} on the same node");
+                self.error_of(codes::PortTaken, context, &given.origin, message)
+                    .help(format!("leave `{name}` out, or choose another port"));
+            }
+        }
+    }
+
     /// K3s listens on the port and, inside the node, on the next one.
     pub(super) fn api_port(&mut self, context: &Context<'_>) {
         let Some(given) = context.joined.last("https-listen-port") else {

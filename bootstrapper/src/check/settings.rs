@@ -6,12 +6,12 @@ use super::context::Context;
 use crate::codes;
 use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::distribution::joined::{Broken, Key, Origin, Surprise, SurpriseKind, Value};
-use crate::distribution::known::{self, Kind, Known};
+use crate::distribution::known::{self, Kind, Known, Other};
 use crate::report::Report;
 use crate::schema::check_value;
 use crate::text::closest;
 use crate::values::MAX_NODE_NAME;
-use crate::yaml::{Kind as NodeKind, Pointer};
+use crate::yaml::{Kind as NodeKind, Pointer, YamlCode};
 use std::collections::HashSet;
 
 impl Report<'_> {
@@ -19,15 +19,18 @@ impl Report<'_> {
         let joined = &context.joined;
         for (id, broken) in &joined.broken {
             let (path, name) = (&context.file(*id).path, context.facts.name);
-            let message = match broken {
-                Broken::NotYaml(error) => {
-                    format!("{name} reads {path} at start and would not start: {error}")
-                }
-                Broken::NotAMapping => format!("{path} must be a mapping"),
-            };
-            let span = match broken {
-                Broken::NotYaml(error) => error.span.clone(),
-                Broken::NotAMapping => 0..0,
+            let (message, span) = match broken {
+                Broken::NotYaml(error) if error.code == YamlCode::SeveralDocuments => (
+                    format!(
+                        "{name} reads the first YAML document of {path} alone: what follows is ignored"
+                    ),
+                    error.span.clone(),
+                ),
+                Broken::NotYaml(error) => (
+                    format!("{name} reads {path} at start and would not start: {error}"),
+                    error.span.clone(),
+                ),
+                Broken::NotAMapping => (format!("{path} must be a mapping"), 0..0),
             };
             self.error_of(codes::K3sFile, context, &Origin::DropIn(*id, span), message);
         }
@@ -35,6 +38,28 @@ impl Report<'_> {
         let is_unknown = |key: &&Key| key.known.is_none() && context.facts.knows_all;
         for key in joined.keys.iter().filter(is_unknown).take(MAX_FINDINGS) {
             self.unknown_setting(context, key);
+        }
+        for key in joined
+            .keys
+            .iter()
+            .filter(|key| key.twice)
+            .take(MAX_FINDINGS)
+        {
+            let message = format!(
+                "`{}` is given a second time in this file: {} takes the last one",
+                key.written, context.facts.name
+            );
+            self.report_of(
+                Severity::Warning,
+                codes::K3sSettingTwice,
+                context,
+                &key.origin,
+                message,
+            )
+            .help(format!(
+                "keep one, or write `{}+` to append to a list",
+                key.written
+            ));
         }
         let replaces = |key: &&Key| key.known.is_some() && key.replaces;
         for key in joined.keys.iter().filter(replaces).take(MAX_FINDINGS) {
@@ -56,6 +81,37 @@ impl Report<'_> {
                     return;
                 }
                 self.value(context, known, value);
+            }
+        }
+    }
+
+    /// Settings that the distribution does not take beside each other.
+    pub(super) fn conflicts(&mut self, context: &Context<'_>) {
+        let joined = &context.joined;
+        let is_on = |name: &str| joined.last(name).is_some_and(|value| is_true(&value.text));
+        let is_given = |name: &str| {
+            joined
+                .last(name)
+                .is_some_and(|value| !value.text.is_empty())
+        };
+        for conflict in context.facts.conflicts {
+            let Some(value) = joined.last(conflict.setting) else {
+                continue;
+            };
+            let counts = match conflict.switch {
+                true => is_on(conflict.setting),
+                false => is_given(conflict.setting),
+            };
+            let meets = match conflict.other {
+                Other::Any => true,
+                Other::With(name) => {
+                    is_given(name) && joined.last(name).is_some_and(|v| !is_false(&v.text))
+                }
+                Other::Without(names) => !names.iter().any(|name| is_given(name)),
+            };
+            if counts && meets {
+                self.error_of(codes::K3sConflict, context, &value.origin, conflict.message)
+                    .help(conflict.help);
             }
         }
     }
@@ -213,6 +269,14 @@ impl Report<'_> {
             Kind::Duration => is_duration(text)
                 .then_some(())
                 .ok_or("a time such as 10m or 1h30m"),
+            Kind::PortRange => is_port_range(text)
+                .then_some(())
+                .ok_or("a range of ports such as 30000-32767"),
+            Kind::ServerUrl => text
+                .starts_with("https://")
+                .then_some(())
+                .ok_or("the URL of a server, such as https://192.0.2.10:6443"),
+            Kind::FileMode | Kind::Schedule => return self.ignored_value(context, known, value),
             Kind::OneOf(choices) => return self.choice(context, known, choices, value),
             Kind::Text | Kind::File | Kind::List | Kind::Commas => Ok(()),
         };
@@ -243,6 +307,34 @@ impl Report<'_> {
         }
     }
 
+    /// Values with which the distribution starts, and does nothing for them.
+    fn ignored_value(&mut self, context: &Context<'_>, known: &Known, value: &Value) {
+        let text = value.text.as_str();
+        let (fits, wanted, instead) = match known.kind {
+            Kind::FileMode => (
+                is_file_mode(text),
+                "a mode of octal digits, such as \"0640\"",
+                "leaves the file 0600",
+            ),
+            _ => (
+                is_schedule(text),
+                "a time table of five fields, such as \"0 */12 * * *\"",
+                "would take no snapshot",
+            ),
+        };
+        if !fits {
+            let name = context.facts.name;
+            let message = format!("`{text}` is not {wanted}: {name} {instead}");
+            self.report_of(
+                Severity::Warning,
+                codes::K3sValueIgnored,
+                context,
+                &value.origin,
+                message,
+            );
+        }
+    }
+
     fn choice(&mut self, context: &Context<'_>, known: &Known, choices: &[&str], value: &Value) {
         let text = value.text.as_str();
         if text.is_empty() || choices.contains(&text) {
@@ -259,12 +351,69 @@ impl Report<'_> {
     }
 }
 
+fn is_true(text: &str) -> bool {
+    ["1", "t", "T", "TRUE", "true", "True"].contains(&text)
+}
+
+fn is_false(text: &str) -> bool {
+    ["0", "f", "F", "FALSE", "false", "False"].contains(&text)
+}
+
+/// Kubernetes, apimachinery/pkg/util/net, ParsePortRange.
+fn is_port_range(text: &str) -> bool {
+    let text = text.trim();
+    let port = |text: &str| {
+        text.trim()
+            .parse::<u32>()
+            .ok()
+            .filter(|port| *port <= 65535)
+    };
+    if let Some((base, offset)) = text.split_once('+') {
+        return matches!((port(base), port(offset)), (Some(base), Some(offset)) if base + offset <= 65535);
+    }
+    match text.split_once('-') {
+        Some((low, high)) => {
+            matches!((port(low), port(high)), (Some(low), Some(high)) if low <= high)
+        }
+        None => port(text).is_some(),
+    }
+}
+
+/// Digits that Go's strconv.ParseInt takes with base 8.
+fn is_file_mode(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit))
+}
+
+/// What robfig/cron reads without seconds: five fields, behind a time zone, or a word such as `@daily`.
+fn is_schedule(text: &str) -> bool {
+    let text = match text
+        .strip_prefix("TZ=")
+        .or_else(|| text.strip_prefix("CRON_TZ="))
+    {
+        Some(zone) => zone.split_once(' ').map_or("", |(_, rest)| rest),
+        None => text,
+    };
+    let words = [
+        "@yearly",
+        "@annually",
+        "@monthly",
+        "@weekly",
+        "@daily",
+        "@midnight",
+        "@hourly",
+    ];
+    if let Some(every) = text.strip_prefix("@every ") {
+        return is_duration(every);
+    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "*/,-?".contains(c);
+    let mut fields = text.split_whitespace();
+    words.contains(&text)
+        || (fields.clone().count() == 5 && fields.all(|field| field.chars().all(is_part)))
+}
+
 /// Whether Go's strconv.ParseBool takes the text.
 pub(super) fn is_switch(text: &str) -> bool {
-    let known = [
-        "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False",
-    ];
-    known.contains(&text)
+    is_true(text) || is_false(text)
 }
 
 /// Whether Go's time.ParseDuration takes the text: numbers with units, one after another.

@@ -6,6 +6,11 @@ diagnostics::codes! {
         ArgumentFile = "argument-file" [Warning] "An argument names a file that nobody writes",
             "The component does not start without the file, and neither `files`, writeFiles nor a command has its \
              path. Add it to `files`, or make sure that the OS image has it.";
+        ArgumentOwn = "argument-own" [Warning] "K3s gives a component this argument itself",
+            "K3s makes the argument of a setting that other parts of the node read as well. The component takes the one \
+             that is given here, the others keep K3s' own, and they no longer agree: services in another network than K3s \
+             announces, a node that is known under two names. Give the setting in its place.",
+            "# wrong\nkubeAPIServerArg: [service-cluster-ip-range=10.96.0.0/16]\n# right\nserviceCidr: 10.96.0.0/16";
         ArgumentReplaces = "argument-replaces" [Warning] "A kubelet argument replaces labels or taints",
             "K3s hands nodeLabels and nodeTaints on as the same argument. One that is given directly takes their \
              place, and the node would have none of those. Move the argument's labels or taints to the key.";

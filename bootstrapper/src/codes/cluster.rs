@@ -62,6 +62,10 @@ diagnostics::codes! {
             "K3s and RKE2 read this file at start and do not start when it is no YAML or no mapping. Correct the \
              line that is named, in the file's content. A file of comments alone is fine.",
             "kubelet-arg+:\n- max-pods=200";
+        K3sConflict = "k3s-conflict" [Error] "Settings of K3s do not go together",
+            "K3s ends with a message at every start: a setting is given with another one that excludes it, without one \
+             that it needs, or on a node that is to keep running. The message says which. Leave the setting out, or give \
+             what it needs.";
         K3sSetting = "k3s-setting" [Warning] "K3s does not know a setting",
             "K3s ignores keys of its files that it does not know, so what is meant would silently not be set. Its \
              settings are the options of `k3s server` without `--`. Correct the name.",
@@ -69,6 +73,10 @@ diagnostics::codes! {
         K3sSettingReplaced = "k3s-setting-replaced" [Note] "A drop-in replaces what the config-file's keys give",
             "A plain key in a drop-in takes the place of the value, or of the whole list, that is made of the \
              config-file's own keys. Write `key+` to append to a list, or use the config-file's key alone.";
+        K3sSettingTwice = "k3s-setting-twice" [Warning] "A drop-in gives a setting a second time",
+            "K3s takes the last value of a key, and what the same file gave before is lost without a word. Keep one; to \
+             append to a list, write `key+`.",
+            "# wrong\nnode-label: [a=b]\nnode-label: [c=d]\n# right\nnode-label+: [a=b, c=d]";
         K3sValue = "k3s-value" [Error] "A setting in a drop-in has a value that K3s does not take",
             "The setting is a switch, a number, a time or one of a few words, and K3s would not start with this \
              value. Correct it in the file's content.";
@@ -77,6 +85,9 @@ diagnostics::codes! {
              number, `on` the word true, and a mapping Go's print of one. Nothing would be reported on the node. \
              Put the value in quotes; write a mapping as a list of strings.",
             "# wrong\nwrite-kubeconfig-mode: 0644\n# right\nwrite-kubeconfig-mode: \"0644\"";
+        K3sValueIgnored = "k3s-value-ignored" [Warning] "K3s starts with a value and does nothing for it",
+            "K3s says in its log at most that it cannot read the value. A mode that is not octal leaves the kubeconfig for \
+             root alone; with a time table that cron does not read no snapshot of etcd is taken. Correct the value.";
         K3sVersion = "k3s-version" [Error] "A value is not a version of K3s",
             "A release such as v1.33.5+k3s1 is wanted. The OS image fixes the version, so `version` is best left \
              out.";

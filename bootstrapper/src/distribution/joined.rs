@@ -59,6 +59,8 @@ pub(crate) struct Key {
     pub(crate) known: Option<&'static Known>,
     /// Whether it replaces what the template's keys make of the setting.
     pub(crate) replaces: bool,
+    /// Whether it replaces what the same file has given before.
+    pub(crate) twice: bool,
 }
 
 /// The joined configuration.
@@ -85,9 +87,8 @@ impl Joined {
         let mut joined = Self::default();
         for entry in distribution.entries() {
             let values = joined.values.entry(entry.key).or_default();
-            let is_list = matches!(entry.value, super::Setting::List(_));
             for (index, text) in entry.value.values().into_iter().enumerate() {
-                let at = if is_list {
+                let at = if entry.of_list {
                     format!("{}/{index}", entry.at)
                 } else {
                     entry.at.clone()
@@ -164,11 +165,13 @@ impl Joined {
         let found = self.values_of(tree, id, &name, known, entry.value);
         let values = self.values.entry(name).or_default();
         let is_key = |value: &Value| matches!(value.origin, Origin::Key(_));
+        let is_here = |value: &Value| matches!(value.origin, Origin::DropIn(file, _) if file == id);
         self.keys.push(Key {
             written: entry.key.clone(),
             origin: Origin::DropIn(id, entry.key_span.clone()),
             known,
             replaces: !appends && values.iter().any(is_key),
+            twice: !appends && values.iter().any(is_here),
         });
         if !appends {
             values.clear();

@@ -23,6 +23,14 @@ pub(crate) enum Kind {
     Text,
     /// A time as Go's time.ParseDuration reads it.
     Duration,
+    /// Ports as Kubernetes' ParsePortRange reads them: `30000-32767`, `30000+100` or one.
+    PortRange,
+    /// The URL of a server of the distribution (K3s, pkg/clientaccess).
+    ServerUrl,
+    /// Permission bits in octal digits; what has others leaves the mode as it is (K3s, pkg/server).
+    FileMode,
+    /// A time table as cron has it; with another one nothing is ever due (K3s, pkg/etcd/snapshot.go).
+    Schedule,
     /// One of some texts.
     OneOf(&'static [&'static str]),
     /// The path of a file that is read.
@@ -76,4 +84,26 @@ impl Known {
 /// The setting that a key means.
 pub(crate) fn find(all: &'static [Known], key: &str) -> Option<&'static Known> {
     all.iter().find(|known| known.is(key))
+}
+
+/// Settings of which one is not taken with another, or not without it.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    pub(crate) setting: &'static str,
+    /// Whether it is a conflict only where the setting is switched on.
+    pub(crate) switch: bool,
+    pub(crate) other: Other,
+    /// What happens, and what to do.
+    pub(crate) message: &'static str,
+    pub(crate) help: &'static str,
+}
+
+/// What makes a setting a conflict.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Other {
+    /// Nothing else: it has no place on a node that is to keep running.
+    Any,
+    With(&'static str),
+    /// None of these.
+    Without(&'static [&'static str]),
 }

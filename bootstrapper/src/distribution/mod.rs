@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::values::{Command, Complaint, ComponentArg};
 use crate::yaml::{Pointer, Tree};
 use joined::Joined;
-use known::Known;
+use known::{Conflict, Known};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -54,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) settings: &'static [Known],
     /// Whether these are all of them.
     pub(crate) knows_all: bool,
+    /// Settings that do not go together.
+    pub(crate) conflicts: &'static [Conflict],
     /// The networks of pods and of services, and the DNS domain, that it takes where none is given.
     pub(crate) inside: [&'static str; 3],
     /// The networks that it takes on a node that has IPv6 addresses alone.

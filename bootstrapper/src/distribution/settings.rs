@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     /// Keys below the template's configuration, with `/` between; empty for what no key sets.
     pub(crate) at: String,
+    /// Whether the key has a list, of which each element is one of the value's.
+    pub(crate) of_list: bool,
     pub(crate) value: Setting,
 }
 
@@ -47,13 +49,22 @@ impl Entry {
 
     pub(crate) fn list<T: ToString>(key: &str, at: &str, given: &[T]) -> Option<Self> {
         let list: Vec<String> = given.iter().map(ToString::to_string).collect();
-        (!list.is_empty()).then(|| Self::new(key, at, Setting::List(list)))
+        (!list.is_empty()).then(|| Self {
+            of_list: true,
+            ..Self::new(key, at, Setting::List(list))
+        })
+    }
+
+    /// An element of a list that a key with one value gives.
+    pub(crate) fn element(key: &str, at: &str, text: Option<String>) -> Option<Self> {
+        text.map(|text| Self::new(key, at, Setting::List(vec![text])))
     }
 
     pub(crate) fn new(key: &str, at: &str, value: Setting) -> Self {
         Self {
             key: key.to_owned(),
             at: at.to_owned(),
+            of_list: false,
             value,
         }
     }

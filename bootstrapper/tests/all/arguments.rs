@@ -512,7 +512,10 @@ mod kubelet_rules {
     #[test]
     fn a_node_that_joins_a_cluster_is_not_its_only_one() {
         let parsed = drop_in(
-            &["server: https://k3s.example.com:6443"],
+            &[
+                "server: https://k3s.example.com:6443",
+                "token: a-long-token",
+            ],
             "agentConfig: {nodeTaints: ['a=b:NoSchedule']}",
         );
         is_valid(&parsed.diagnostics);

@@ -108,6 +108,25 @@ cases! { drop_in:
     no_network_plugin: "flannel-backend: none" => ["warning no-cni 1"];
     a_component_that_is_a_switch: "disable: cloudController" => ["warning unknown-component 1"];
     an_unknown_key: "flanel-backend: host-gw" => ["warning k3s-setting 1"];
+    a_provider_without_its_controller: "disable-cloud-controller: true\nkubelet-arg: [cloud-provider=external]"
+        => ["error no-cloud-controller 2"];
+    a_provider_that_the_kubelet_has_not: "kubelet-arg: [cloud-provider=aws]" => ["error cloud-provider 1"];
+    a_range_that_is_not_of_ports: "service-node-port-range: 1-70000" => ["error k3s-value 1"];
+    a_range_of_ports: "service-node-port-range: 30000+100" => [];
+    a_reset_at_every_start: "cluster-reset: true" => ["error k3s-conflict 1"];
+    a_reset_that_is_off: "cluster-reset: false" => [];
+    a_server_without_a_token: "server: https://192.0.2.10:6443" => ["error k3s-conflict 1"];
+    a_server_that_is_no_url: "server: 192.0.2.10:6443\ntoken: a" => ["error k3s-value 1"];
+    a_server_without_etcd: "disable-etcd: true" => ["error k3s-conflict 1"];
+    a_mode_that_is_not_octal: "write-kubeconfig-mode: \"0999\"" => ["warning k3s-value-ignored 1"];
+    a_time_table_that_cron_does_not_read: "etcd-snapshot-schedule-cron: every day" => ["warning k3s-value-ignored 1"];
+    time_tables: "etcd-snapshot-schedule-cron: \"TZ=UTC 0 */12 * * mon-fri\"" => [];
+    a_setting_given_twice: "debug: true\nnode-label: [a=b]\nnode-label: [c=d]" => ["warning k3s-setting-twice 3"];
+    a_setting_that_is_added_to: "node-label: [a=b]\nnode-label+: [c=d]" => [];
+    a_second_document: "debug: true\n---\ndebug: false" => ["error k3s-file 2"];
+    services_of_one_component: "kube-apiserver-arg: [service-cluster-ip-range=10.96.0.0/16]" => ["warning argument-own 1"];
+    a_balancer_on_the_port_of_another: "lb-server-port: 10250" => ["error port-taken 1"];
+    registries_that_nobody_writes: "private-registry: /etc/none.yaml" => ["warning argument-file 1"];
 }
 
 cases! { template:
@@ -167,6 +186,38 @@ cases! { os:
     a_host_name_that_is_no_label: "hostname: a234567890123456789012345678901.a23456789012345678901234567890ab"
         => ["error node-name 1"];
     a_node_of_one_family: "network: [{interface: e0, addresses: [\"2001:db8:1::24/64\"]}]" => ["note node-family-default 1"];
+}
+
+/// The paths of some files, each in a line of its own.
+fn files(paths: &str) -> Vec<String> {
+    let entries: String = paths
+        .lines()
+        .map(|path| format!("- path: {path}\n"))
+        .collect();
+    let spec = format!("files:\n{entries}");
+    reported("", "", &spec, &format!("- path: {paths}"))
+}
+
+cases! { files:
+    a_drop_in_of_another_ending: "/etc/rancher/k3s/config.yaml.d/a.conf" => ["warning file-without-effect 1"];
+    a_drop_in_in_a_directory: "/etc/rancher/k3s/config.yaml.d/sub/a.yaml" => ["warning file-without-effect 1"];
+    a_manifest_of_another_ending: "/var/lib/rancher/k3s/server/manifests/a.tpl" => ["warning file-without-effect 1"];
+    a_containerd_drop_in_of_another_ending: "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/a.conf"
+        => ["warning file-without-effect 1"];
+    a_kubelet_drop_in_of_another_ending: "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/a.yaml"
+        => ["warning file-without-effect 1"];
+    registries_of_another_ending: "/etc/rancher/k3s/registries.yml" => ["warning file-without-effect 1"];
+    the_kubeconfig: "/etc/rancher/k3s/k3s.yaml" => ["warning file-without-effect 1"];
+    a_file_of_rke2: "/var/lib/rancher/rke2/server/manifests/a.yaml" => ["warning file-without-effect 1"];
+    networks_of_another_containerd: "/etc/cni/net.d/10-a.conflist" => ["warning file-without-effect 1"];
+    a_kubelet_that_is_not_k3s: "/var/lib/kubelet/config.yaml" => ["warning file-without-effect 1"];
+    kernel_settings_without_their_ending: "/etc/sysctl.d/90-site" => ["warning file-without-effect 1"];
+    a_unit_drop_in_of_another_ending: "/etc/systemd/system/ssh.service.d/a.cfg" => ["warning file-without-effect 1"];
+    a_network_of_another_ending: "/etc/systemd/network/10-a.net" => ["warning file-without-effect 1"];
+    a_rule_that_sudo_skips: "/etc/sudoers.d/a.conf" => ["warning file-without-effect 1"];
+    a_file_in_memory: "/var/run/a" => ["warning file-without-effect 1"];
+    names_that_are_read: "/etc/rancher/k3s/config.yaml.d/a.YML\n/etc/rancher/k3s/audit.yaml\n/etc/sysctl.d/a.conf\n/etc/sudoers.d/site\n/etc/systemd/network/a.link\n/etc/systemd/network/10-a.network.d/b.conf\n/var/lib/rancher/k3s/server/manifests/x/a.json\n/var/lib/rancher/k3s/server/manifests/traefik.yaml.skip\n/var/lib/running"
+        => [];
 }
 
 #[test]

@@ -89,12 +89,10 @@ fn soft_evictions<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
     }
 }
 
-/// The kubelet has had no built-in cloud providers since 1.31. What the keys give is checked with them.
+/// The kubelet has had no built-in cloud providers since 1.31.
 fn cloud_provider<'a>(kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
     let unknown = |argument: &&Argument<'a>| !["", "external"].contains(&argument.value());
-    let in_drop_in = |argument: &&Argument<'a>| matches!(argument.origin, Origin::DropIn(..));
-    let given = kubelet.all("cloud-provider");
-    for argument in given.filter(unknown).filter(in_drop_in) {
+    for argument in kubelet.all("cloud-provider").filter(unknown) {
         out.add(
             Severity::Error,
             codes::CloudProvider,

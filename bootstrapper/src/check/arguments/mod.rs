@@ -4,6 +4,7 @@ mod flags;
 mod kubelet;
 mod list;
 mod named_files;
+mod own;
 mod types;
 
 use super::context::Context;
@@ -89,6 +90,7 @@ fn one<'a>(
         template(argument, out);
         return;
     }
+    own::check(context, arguments, argument, out);
     let component = arguments.component;
     let flag = flags::find(component.name, &argument.name);
     if without_value(context, component, argument, flag, out) {

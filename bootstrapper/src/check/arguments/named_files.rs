@@ -138,7 +138,10 @@ pub(super) fn check<'a>(
     for (name, values) in context.joined.all() {
         let known = known::find(context.facts.settings, name);
         if known.is_some_and(|known| known.kind == Kind::File) {
-            for value in values {
+            for value in values
+                .iter()
+                .filter(|value| !may_be_absent(context, name, &value.text))
+            {
                 file(
                     &written,
                     name,
@@ -150,6 +153,16 @@ pub(super) fn check<'a>(
             }
         }
     }
+}
+
+/// Registries are what the section `registries` writes, or a file of the OS image; without them there are none.
+fn may_be_absent(context: &Context<'_>, name: &str, path: &str) -> bool {
+    let can_be_written = ["/etc/", "/var/"]
+        .iter()
+        .any(|start| path.starts_with(start));
+    let is_made = path == context.distribution.registries_path()
+        && !context.distribution.registries().is_empty();
+    name == "private-registry" && (!can_be_written || is_made || path == context.facts.registries)
 }
 
 fn file<'a>(
@@ -164,7 +177,11 @@ fn file<'a>(
         return;
     }
     out.add(Severity::Warning, codes::ArgumentFile, origin, || {
-        let message = format!("`{name}` names `{path}`, which nothing in the config-file writes: without it {who} does not start");
+        let without = match name {
+            "private-registry" => "has no registries",
+            _ => "does not start",
+        };
+        let message = format!("`{name}` names `{path}`, which nothing in the config-file writes: without it {who} {without}");
         let help = "add it to `files`, or make sure that the OS image has it";
         (message, Some(help.to_owned()))
     });

@@ -1,7 +1,7 @@
 //! The settings that K3s 1.33 knows: flags of `k3s server` and their short forms, which its files have as keys
 //! (K3s, pkg/cli/cmds).
 
-use crate::distribution::known::{Kind, Known};
+use crate::distribution::known::{Conflict, Kind, Known, Other};
 
 /// In the order of `k3s server --help`.
 pub(crate) const SETTINGS: &[Known] = &[
@@ -23,7 +23,7 @@ pub(crate) const SETTINGS: &[Known] = &[
     Known::new("data-dir", Kind::Text).short("d"),
     Known::new("cluster-cidr", Kind::Commas).format("cidr"),
     Known::new("service-cidr", Kind::Commas).format("cidr"),
-    Known::new("service-node-port-range", Kind::Text),
+    Known::new("service-node-port-range", Kind::PortRange),
     Known::new("cluster-dns", Kind::Commas).format("ip-address"),
     Known::new("cluster-domain", Kind::Text).format("domain-name"),
     Known::new(
@@ -38,14 +38,14 @@ pub(crate) const SETTINGS: &[Known] = &[
     ),
     Known::new("servicelb-namespace", Kind::Text),
     Known::new("write-kubeconfig", Kind::Text).short("o"),
-    Known::new("write-kubeconfig-mode", Kind::Text),
+    Known::new("write-kubeconfig-mode", Kind::FileMode),
     Known::new("write-kubeconfig-group", Kind::Text),
     Known::new("helm-job-image", Kind::Text),
     Known::new("token", Kind::Text).short("t"),
     Known::new("token-file", Kind::File),
     Known::new("agent-token", Kind::Text),
     Known::new("agent-token-file", Kind::File),
-    Known::new("server", Kind::Text).short("s"),
+    Known::new("server", Kind::ServerUrl).short("s"),
     Known::new("cluster-init", Kind::Switch),
     Known::new("cluster-reset", Kind::Switch),
     Known::new("cluster-reset-restore-path", Kind::Text),
@@ -62,7 +62,7 @@ pub(crate) const SETTINGS: &[Known] = &[
     Known::new("etcd-expose-metrics", Kind::Switch),
     Known::new("etcd-disable-snapshots", Kind::Switch),
     Known::new("etcd-snapshot-name", Kind::Text),
-    Known::new("etcd-snapshot-schedule-cron", Kind::Text),
+    Known::new("etcd-snapshot-schedule-cron", Kind::Schedule),
     Known::new("etcd-snapshot-reconcile-interval", Kind::Duration),
     Known::new("etcd-snapshot-retention", Kind::Number),
     Known::new("etcd-snapshot-dir", Kind::Text),
@@ -112,7 +112,7 @@ pub(crate) const SETTINGS: &[Known] = &[
     Known::new("nonroot-devices", Kind::Switch),
     Known::new("pause-image", Kind::Text),
     Known::new("snapshotter", Kind::Text),
-    Known::new("private-registry", Kind::Text),
+    Known::new("private-registry", Kind::File),
     Known::new("system-default-registry", Kind::Text).format("registry-prefix"),
     Known::new("airgap-extra-registry", Kind::List),
     Known::new("node-ip", Kind::Commas)
@@ -148,4 +148,58 @@ pub(crate) const SETTINGS: &[Known] = &[
         .same_as("kube-cloud-controller-manager-arg")
         .format("component-arg"),
     Known::new("disable-apiserver-lb", Kind::Switch),
+];
+
+/// What `k3s server` refuses to start with, or does not go on with (K3s, pkg/cli/server/server.go, pkg/cluster/bootstrap.go,
+/// pkg/agent/run.go).
+pub(crate) const CONFLICTS: &[Conflict] = &[
+    Conflict {
+        setting: "cluster-reset",
+        switch: true,
+        other: Other::Any,
+        message: "K3s would reset the cluster's members and end, at every start",
+        help: "leave it out; run `k3s server --cluster-reset` by hand when it is needed",
+    },
+    Conflict {
+        setting: "cluster-reset-restore-path",
+        switch: false,
+        other: Other::Without(&["cluster-reset"]),
+        message: "K3s would not start: it restores a snapshot with cluster-reset alone",
+        help: "leave it out; run `k3s server --cluster-reset` by hand when it is needed",
+    },
+    Conflict {
+        setting: "disable-etcd",
+        switch: true,
+        other: Other::Without(&["server"]),
+        message: "K3s would not start: a server without etcd needs the URL of one that has it",
+        help: "leave it out: this node is the cluster's first server",
+    },
+    Conflict {
+        setting: "disable-etcd",
+        switch: true,
+        other: Other::With("datastore-endpoint"),
+        message: "K3s would not start: it takes no datastore-endpoint with disable-etcd",
+        help: "leave disable-etcd out",
+    },
+    Conflict {
+        setting: "disable-apiserver",
+        switch: true,
+        other: Other::With("datastore-endpoint"),
+        message: "K3s would not start: it takes no datastore-endpoint with disable-apiserver",
+        help: "leave disable-apiserver out",
+    },
+    Conflict {
+        setting: "server",
+        switch: false,
+        other: Other::Without(&["token", "token-file"]),
+        message: "K3s would not start: a token is required to join a cluster",
+        help: "add the server's token as `token`, or leave `server` out",
+    },
+    Conflict {
+        setting: "embedded-registry",
+        switch: true,
+        other: Other::With("docker"),
+        message: "K3s would not start: the embedded registry needs K3s' own containerd",
+        help: "leave `docker` or `embedded-registry` out",
+    },
 ];

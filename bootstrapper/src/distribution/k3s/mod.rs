@@ -9,7 +9,7 @@ mod settings;
 mod template;
 mod values;
 
-pub(super) use known_settings::SETTINGS;
+pub(super) use known_settings::{CONFLICTS, SETTINGS};
 pub use template::{
     AgentConfig, ConfigSpec, KThreesApiVersion, KThreesControlPlaneTemplate, KThreesKind,
     KThreesSpec, KThreesTemplate, ServerConfig, TemplateSpec,
@@ -42,6 +42,7 @@ const FACTS: Facts = Facts {
     other_components: &["servicelb"],
     settings: SETTINGS,
     knows_all: true,
+    conflicts: CONFLICTS,
     inside: [CLUSTER_CIDR, SERVICE_CIDR, CLUSTER_DOMAIN],
     // K3s, pkg/cli/server, GetDefaultAddresses.
     inside_v6: ["fd00:42::/56", "fd00:43::/112"],

@@ -88,12 +88,10 @@ pub(super) fn entries(spec: &ConfigSpec) -> Vec<Entry> {
 /// The cloud provider as an argument of the components that have one, behind the user's.
 fn provider(spec: &ConfigSpec) -> [Option<Entry>; 2] {
     let name = spec.server_config.cloud_provider_name.as_deref();
-    let argument = name.filter(|name| !name.is_empty());
-    let list: Vec<String> = argument
-        .map(|name| format!("cloud-provider={name}"))
-        .into_iter()
-        .collect();
-    let of = |setting| Entry::list(setting, "serverConfig/cloudProviderName", &list);
+    let argument = name
+        .filter(|name| !name.is_empty())
+        .map(|name| format!("cloud-provider={name}"));
+    let of = |setting| Entry::element(setting, "serverConfig/cloudProviderName", argument.clone());
     [of("kubelet-arg"), of("kube-controller-manager-arg")]
 }
 

@@ -1,6 +1,6 @@
-//! Checks of what RKE2's template alone has: no RKE2 is in the OS images, its own registries, its cloud controller.
+//! Checks of what RKE2's template alone has: no RKE2 is in the OS images, its own registries.
 
-use super::{FACTS, KubernetesComponent, Rke2ControlPlaneTemplate, Rke2ServerConfig};
+use super::{FACTS, Rke2ControlPlaneTemplate};
 use crate::codes;
 use crate::distribution::Distribution as _;
 use crate::report::Report;
@@ -23,7 +23,6 @@ impl Report<'_> {
             .help("leave airGapped out, or write true");
         }
         self.rke2_registries(template);
-        self.rke2_cloud_controller(&spec.server_config);
     }
 
     fn rke2_registries(&mut self, template: &Rke2ControlPlaneTemplate) {
@@ -38,21 +37,6 @@ impl Report<'_> {
             let message = format!("the registries are given more than once, and all become {path}");
             self.error(codes::RegistriesTwice, &at, message)
                 .help("keep one of kubernetes.registries, privateRegistriesConfig and the file");
-        }
-    }
-
-    fn rke2_cloud_controller(&mut self, server: &Rke2ServerConfig) {
-        let disabled = &server.disable_components.kubernetes_components;
-        if server.cloud_provider_name.as_deref() == Some("external")
-            && disabled.contains(&KubernetesComponent::CloudController)
-        {
-            self.error(
-                codes::NoCloudController,
-                &self.below_spec("serverConfig/cloudProviderName"),
-                "an external cloud provider without a cloud controller: the node keeps the taint \
-                 node.cloudprovider.kubernetes.io/uninitialized and no pod is scheduled",
-            )
-            .help("leave the cloud provider out, or do not disable the cloud controller");
         }
     }
 }

@@ -34,6 +34,7 @@ const FACTS: Facts = Facts {
     other_components: &[],
     settings: super::k3s::SETTINGS,
     knows_all: false,
+    conflicts: &[],
     inside: [PODS, SERVICES, CLUSTER_DOMAIN],
     // K3s, pkg/cli/server, GetDefaultAddresses.
     inside_v6: ["fd00:42::/56", "fd00:43::/112"],

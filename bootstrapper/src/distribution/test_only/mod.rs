@@ -26,6 +26,7 @@ const FACTS: Facts = Facts {
         Known::new("level", Kind::Text),
     ],
     knows_all: true,
+    conflicts: &[],
     inside: ["10.62.0.0/16", "10.63.0.0/16", "mini.local"],
     inside_v6: ["fd00:62::/56", "fd00:63::/112"],
 };
