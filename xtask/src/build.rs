@@ -1,6 +1,6 @@
-//! Building stages: looks each up in the store, builds what is absent in a process of its own.
+//! Building stages: looks each up in the store, builds what is absent, each in a process of its own, side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::process::{self, Group};
-use crate::progress::Progress;
+use crate::progress::{self, Progress};
 use crate::stages::{self, Context, Options, Stage};
-use crate::store::{Draft, Found, Key, Store};
+use crate::store::{Draft, Entry, Found, Key, Store};
 
 /// Lines of a failed stage's log that the error shows.
 const TAIL_LINES: usize = 30;
@@ -50,44 +50,184 @@ impl Outputs {
     }
 }
 
-/// Makes the outputs of `wanted` and of all that they need.
+/// Makes the outputs of `wanted` and of all that they need: one process a stage, as many at a time as there are
+/// processors.
 pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -> Result<Outputs> {
-    let mut outputs = Outputs::default();
-    for stage in stages::ALL
-        .iter()
-        .filter(|stage| required(wanted, options).contains(&stage.name))
-    {
+    let needed = required(wanted, options);
+    let stages = stages::ALL.iter();
+    let mut build = Build {
+        root,
+        store,
+        options,
+        waiting: stages
+            .filter(|stage| needed.contains(&stage.name))
+            .collect(),
+        running: Vec::new(),
+        announced: BTreeSet::new(),
+        keys: BTreeMap::new(),
+        outputs: Outputs::default(),
+    };
+    while !build.waiting.is_empty() || !build.running.is_empty() {
+        build.start()?;
+        build.look()?;
+        std::thread::sleep(process::POLL);
+    }
+    let place = |run: &StageRun| stages::ALL.iter().position(|stage| stage.name == run.name);
+    build.outputs.runs.sort_by_key(place);
+    Ok(build.outputs)
+}
+
+/// A build that goes on; what runs ends with it.
+struct Build<'a> {
+    root: &'a Path,
+    store: &'a Store,
+    options: &'a Options,
+    /// In the order of [`stages::ALL`].
+    waiting: Vec<&'static Stage>,
+    running: Vec<Running>,
+    /// Stages of which it was said that another run builds them.
+    announced: BTreeSet<&'static str>,
+    /// Their keys: inputs are read once.
+    keys: BTreeMap<&'static str, Key>,
+    outputs: Outputs,
+}
+
+/// A stage that is built.
+struct Running {
+    stage: &'static Stage,
+    group: Group,
+    draft: Draft,
+    progress: Progress,
+    begun: Instant,
+    log: PathBuf,
+}
+
+impl Build<'_> {
+    /// Starts what can be, and takes what the store has.
+    fn start(&mut self) -> Result<()> {
+        let mut index = 0;
+        while index < self.waiting.len() && !process::interrupted() {
+            let stage = self.waiting[index];
+            if self.can_start(stage) && self.open(stage)? {
+                self.waiting.remove(index);
+                index = 0; // What needs it comes later in the list, and may have been passed.
+            } else {
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cargo locks its directory, so that a second stage of it would only wait.
+    fn can_start(&self, stage: &Stage) -> bool {
+        let mut needs = (stage.needs)(self.options).iter();
+        let compiles = self.running.iter().any(|running| running.stage.compiles);
+        needs.all(|need| self.outputs.folders.contains_key(*need))
+            && self.running.len() < at_once()
+            && !(stage.compiles && compiles)
+    }
+
+    /// Takes the stage's output or starts its build; false while another run builds it.
+    fn open(&mut self, stage: &'static Stage) -> Result<bool> {
         let begun = Instant::now();
-        let inputs = stage.input_digests(root, options, &outputs.digests)?;
-        let (folder, entry, cached) = match store.open(&Key {
-            name: stage.name.into(),
-            inputs,
-        })? {
-            Found::Ready(folder, entry) => {
-                println!("{}: in the store", stage.name);
-                (folder, entry, true)
-            }
-            Found::Absent(draft) => {
-                let took = build_one(root, store, options, stage, &draft, &outputs.folders)?;
-                let history = stage.history_name(options);
-                let (folder, entry) = store.commit(draft, took, history)?;
-                (folder, entry, false)
-            }
+        let key = match self.keys.remove(stage.name) {
+            Some(key) => key,
+            None => Key {
+                name: stage.name.into(),
+                inputs: stage.input_digests(self.root, self.options, &self.outputs.digests)?,
+            },
         };
+        match self.store.try_open(&key)? {
+            Some(Found::Ready(folder, entry)) => {
+                progress::say(&format!("{}: in the store", stage.name));
+                self.take(stage, folder, entry, begun.elapsed(), true)?;
+            }
+            Some(Found::Absent(draft)) => {
+                let running = self.spawn(stage, draft)?;
+                self.running.push(running);
+            }
+            None => {
+                if self.announced.insert(stage.name) {
+                    progress::say(&format!(
+                        "{}: waiting for another run that builds it",
+                        stage.name
+                    ));
+                }
+                self.keys.insert(stage.name, key);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn spawn(&self, stage: &'static Stage, draft: Draft) -> Result<Running> {
+        let (log, mut command) = command(
+            self.root,
+            self.store,
+            self.options,
+            stage,
+            &draft,
+            &self.outputs,
+        )?;
+        let usual = self.store.median_seconds(stage.history_name(self.options));
+        Ok(Running {
+            stage,
+            group: Group::spawn(&mut command)?,
+            draft,
+            progress: Progress::begin(stage.name, usual),
+            begun: Instant::now(),
+            log,
+        })
+    }
+
+    /// Takes the outputs of those that have ended.
+    fn look(&mut self) -> Result<()> {
+        for index in (0..self.running.len()).rev() {
+            let running = &mut self.running[index];
+            running.progress.tick();
+            let Some(status) = running.group.look()? else {
+                continue;
+            };
+            let ended = self.running.swap_remove(index);
+            let (name, log) = (ended.stage.name, &ended.log);
+            process::expect_success(status, &format!("the stage {name}"))
+                .with_context(|| format!("{}\nthe end of {}", tail(log), log.display()))?;
+            let took = ended.begun.elapsed();
+            ended.progress.end("built", took);
+            let history = ended.stage.history_name(self.options);
+            let (folder, entry) = self.store.commit(ended.draft, took, history)?;
+            self.take(ended.stage, folder, entry, took, false)?;
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        stage: &Stage,
+        folder: PathBuf,
+        entry: Entry,
+        took: Duration,
+        cached: bool,
+    ) -> Result<()> {
         let notes = notes(&folder)?;
         for note in &notes {
-            println!("{}: {note}", stage.name);
+            progress::say(&format!("{}: {note}", stage.name));
         }
-        outputs.folders.insert(stage.name.into(), folder);
-        outputs.digests.insert(stage.name.into(), entry.output);
-        outputs.runs.push(StageRun {
-            name: stage.name.into(),
-            seconds: begun.elapsed().as_secs_f64(),
+        let name: String = stage.name.into();
+        self.outputs.folders.insert(name.clone(), folder);
+        self.outputs.digests.insert(name.clone(), entry.output);
+        self.outputs.runs.push(StageRun {
+            name,
+            seconds: took.as_secs_f64(),
             cached,
             notes,
         });
+        Ok(())
     }
-    Ok(outputs)
+}
+
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn notes(folder: &Path) -> Result<Vec<String>> {
@@ -115,22 +255,21 @@ pub fn required(wanted: &[&str], options: &Options) -> Vec<&'static str> {
     names
 }
 
-fn build_one(
+/// The process that builds a stage, and the file that it writes to.
+fn command(
     root: &Path,
     store: &Store,
     options: &Options,
     stage: &Stage,
     draft: &Draft,
-    folders: &BTreeMap<String, PathBuf>,
-) -> Result<Duration> {
+    outputs: &Outputs,
+) -> Result<(PathBuf, Command)> {
+    let need = |need: &&str| Some(((*need).to_owned(), outputs.folders.get(*need)?.clone()));
     let context = Context {
         root: root.into(),
         out: draft.out(),
         scratch: draft.scratch(),
-        needs: (stage.needs)(options)
-            .iter()
-            .filter_map(|need| Some(((*need).to_owned(), folders.get(*need)?.clone())))
-            .collect(),
+        needs: (stage.needs)(options).iter().filter_map(need).collect(),
         options: options.clone(),
     };
     let request = draft.scratch().join("stage-request.json");
@@ -144,16 +283,7 @@ fn build_one(
         .env("TMPDIR", draft.scratch())
         .stdout(Stdio::from(file.try_clone()?))
         .stderr(Stdio::from(file));
-    let begun = Instant::now();
-    let progress = Progress::begin(
-        stage.name,
-        store.median_seconds(stage.history_name(options)),
-    );
-    let status = Group::spawn(&mut command)?.wait(|| progress.tick())?;
-    process::expect_success(status, &format!("the stage {}", stage.name))
-        .with_context(|| format!("{}\nthe end of {}", tail(&log), log.display()))?;
-    progress.end("built", begun.elapsed());
-    Ok(begun.elapsed())
+    Ok((log, command))
 }
 
 /// The body of the process that `build_one` starts.

@@ -27,6 +27,7 @@ mod signing;
 mod sources;
 mod stages;
 mod store;
+mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -53,9 +53,34 @@ pub fn handle_interrupts() -> Result<()> {
     .context("taking over Ctrl-C")
 }
 
-/// Whether the user has asked to stop.
+/// Whether the user has asked to stop, or this process gives up.
 pub fn interrupted() -> bool {
     INTERRUPTS.load(Ordering::SeqCst) > 0
+}
+
+/// Asks every running group to end, because one of several pieces of work has failed.
+pub fn give_up() {
+    INTERRUPTS.fetch_add(1, Ordering::SeqCst);
+    for group in groups().iter() {
+        signal_group(*group, Signal::TERM);
+    }
+}
+
+/// A piece of work that was ended from outside, not by a fault of its own.
+#[derive(Debug)]
+struct Ended(String);
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "interrupted while running {}", self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// Whether an error says that work was ended from outside.
+pub fn was_ended(error: &anyhow::Error) -> bool {
+    error.is::<Ended>()
 }
 
 fn signal_group(group: i32, signal: Signal) {
@@ -170,7 +195,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// An error that tells how `name` ended, unless it ended with 0.
 pub fn expect_success(status: ExitStatus, name: &str) -> Result<()> {
     if interrupted() {
-        bail!("interrupted while running {name}");
+        return Err(Ended(name.to_owned()).into());
     }
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),

@@ -1,8 +1,17 @@
-//! What a person sees while commands work: one live line on a terminal, plain lines elsewhere.
+//! What a person sees while commands work: a live line for each on a terminal, plain lines elsewhere.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// The live lines.
+static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Prints a line above the live ones.
+pub fn say(line: &str) {
+    LINES.suspend(|| println!("{line}"));
+}
 
 /// One running piece of work.
 #[derive(Debug)]
@@ -17,14 +26,14 @@ impl Progress {
         let usual = usual.map_or(String::new(), |seconds| {
             format!(" (usually {})", short(seconds))
         });
-        let bar = ProgressBar::new_spinner();
-        if bar.is_hidden() {
-            println!("{name}: running{usual}");
+        if LINES.is_hidden() {
+            say(&format!("{name}: running{usual}"));
             return Self {
                 name: name.into(),
                 bar: None,
             };
         }
+        let bar = LINES.add(ProgressBar::new_spinner());
         let style = ProgressStyle::with_template("{spinner} {prefix}: {elapsed} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style);
@@ -48,7 +57,11 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        println!("{}: {outcome} in {}", self.name, short(took.as_secs_f64()));
+        say(&format!(
+            "{}: {outcome} in {}",
+            self.name,
+            short(took.as_secs_f64())
+        ));
     }
 }
 

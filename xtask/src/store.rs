@@ -6,7 +6,7 @@
 //! An entry is built in `tmp/`, synced, then renamed: it is whole or not there at all.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -147,11 +147,31 @@ impl Store {
 
     /// Takes the key's lock, waiting for another process that builds it, and looks it up.
     pub fn open(&self, key: &Key) -> Result<Found> {
-        let lock = fs_err::File::create(self.root.join("locks").join(key.id()))?
-            .into_parts()
-            .0;
+        let lock = self.lock_file(key)?;
         lock.lock()
             .with_context(|| format!("waiting for the lock of {}", key.id()))?;
+        self.locked(key, lock)
+    }
+
+    /// The same without waiting: `None` while another process builds it.
+    pub fn try_open(&self, key: &Key) -> Result<Option<Found>> {
+        let lock = self.lock_file(key)?;
+        match lock.try_lock() {
+            Ok(()) => self.locked(key, lock).map(Some),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("taking the lock of {}", key.id()))
+            }
+        }
+    }
+
+    fn lock_file(&self, key: &Key) -> Result<File> {
+        let file = fs_err::File::create(self.root.join("locks").join(key.id()))?;
+        Ok(file.into_parts().0)
+    }
+
+    /// Looks up what the lock is of.
+    fn locked(&self, key: &Key, lock: File) -> Result<Found> {
         if let Some((out, entry)) = self.lookup(key)? {
             return Ok(Found::Ready(out, entry));
         }
@@ -386,6 +406,18 @@ mod tests {
         drop(draft);
         assert!(store.lookup(&key("one"))?.is_none());
         assert_eq!(fs_err::read_dir(store.root().join("tmp"))?.count(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_another_run_builds_is_not_waited_for() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let store = Store::at(dir.path().join("store"))?;
+        let other = store.open(&key("one"))?;
+        assert!(store.try_open(&key("one"))?.is_none());
+        assert!(store.try_open(&key("two"))?.is_some());
+        drop(other);
+        assert!(store.try_open(&key("one"))?.is_some());
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use crate::selection::Selection;
 use crate::signing::Signing;
 use crate::sources::Network;
 use crate::stages::node_image::Layout;
-use crate::stages::{bundle, small_image, workload, workstation};
+use crate::stages::{Options, bundle, small_image, workload, workstation};
 use crate::store::{Store, cache_dir};
 
 /// What `e2e` takes.
@@ -103,10 +103,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
     };
     selection.announce();
     host::ensure(Go::when(selection.builds_double()))?;
-    let harness = build_harness(root)?;
+    let (harness, built) = harness_and_stages(root, arguments, &selection, &scenarios[0])?;
     let jobs = arguments.jobs.map_or_else(jobs_by_default, usize::from);
     let failed = side_by_side::run(&scenarios, jobs, |scenario| {
-        prepare_run(root, arguments, &selection, &harness, scenario)
+        prepare_run(root, arguments, &selection, &harness, &built, scenario)
     })?;
     if scenarios.len() > 1 {
         println!(
@@ -130,12 +130,87 @@ fn jobs_by_default() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
+/// Compiles the harness, and meanwhile builds what the first scenario needs but its stick, which needs the harness: what
+/// the stages did.
+fn harness_and_stages(
+    root: &Path,
+    arguments: &Arguments,
+    selection: &Selection,
+    scenario: &Scenario,
+) -> Result<(PathBuf, Vec<StageRun>)> {
+    let build = || -> Result<Vec<StageRun>> {
+        let key = tempfile::tempdir()?;
+        let (needs, mut runs) = Needs::of(root, arguments, selection, scenario, key.path())?;
+        let without_stick = |stage: &&'static str| if *stage == "usb" { "bundle" } else { *stage };
+        let wanted: Vec<&str> = needs.stages.iter().map(without_stick).collect();
+        let outputs = build::produce(root, &Store::of_user()?, &needs.options, &wanted)?;
+        runs.extend(outputs.runs);
+        Ok(runs)
+    };
+    // What is signed by a key of this run is made once, with the stick.
+    if scenario.signed {
+        return Ok((build_harness(root)?, Vec::new()));
+    }
+    std::thread::scope(|scope| {
+        let stages = scope.spawn(|| build().inspect_err(|_| process::give_up()));
+        let harness = build_harness(root).inspect_err(|_| process::give_up());
+        let runs = stages
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        match (harness, runs) {
+            // The one that failed first has ended the other.
+            (Err(error), Err(other)) if process::was_ended(&error) => Err(other),
+            (harness, runs) => Ok((harness?, runs?)),
+        }
+    })
+}
+
+/// What a scenario is built with.
+struct Needs {
+    options: Options,
+    stages: Vec<&'static str>,
+}
+
+impl Needs {
+    /// Builds the small image where the scenario installs it; a signing key comes into `key`.
+    fn of(
+        root: &Path,
+        arguments: &Arguments,
+        selection: &Selection,
+        scenario: &Scenario,
+        key: &Path,
+    ) -> Result<(Self, Vec<StageRun>)> {
+        let mut options = selection.options(&arguments.parts, None)?;
+        if scenario.signed {
+            options.signing = Some(Signing::with_test_key(key)?);
+        }
+        let mut runs = Vec::new();
+        if scenario.os_image == OsImage::Small && options.os_image.is_none() {
+            let outputs = build::produce(root, &Store::of_user()?, &options, &["small-image"])?;
+            options.os_image = Some(outputs.folder("small-image")?.join(small_image::IMAGE));
+            runs = outputs.runs;
+        }
+        if scenario.os_image == OsImage::Immutable {
+            options.layout = Layout::Immutable;
+        }
+        let mut stages = vec!["usb", "node-image"];
+        if scenario.workstation.is_some() {
+            stages.push("workstation");
+        }
+        if scenario.os_image != OsImage::Small {
+            stages.push(workload::STAGE.name);
+        }
+        Ok((Self { options, stages }, runs))
+    }
+}
+
 /// Builds the scenario's stick; the command that runs it.
 fn prepare_run(
     root: &Path,
     arguments: &Arguments,
     selection: &Selection,
     harness: &Path,
+    built: &[StageRun],
     scenario: &Scenario,
 ) -> Result<Prepared> {
     let config_file = match &arguments.config_file {
@@ -145,35 +220,24 @@ fn prepare_run(
     let (prepared, undecided) =
         prepare(harness, arguments, &config_file, arguments.accel.as_deref())?;
     let store = Store::of_user()?;
-    let mut options = selection.options(&arguments.parts, Some(prepared.join("config-file")))?;
     let key = tempfile::tempdir()?;
-    if scenario.signed {
-        options.signing = Some(Signing::with_test_key(key.path())?);
-    }
-    let mut runs = Vec::new();
-    if scenario.os_image == OsImage::Small && options.os_image.is_none() {
-        let outputs = build::produce(root, &store, &options, &["small-image"])?;
-        options.os_image = Some(outputs.folder("small-image")?.join(small_image::IMAGE));
-        runs = outputs.runs;
-    }
-    if scenario.os_image == OsImage::Immutable {
-        options.layout = Layout::Immutable;
-    }
-    let mut wanted = vec!["usb", "node-image"];
-    if scenario.workstation.is_some() {
-        wanted.push("workstation");
-    }
-    if scenario.os_image != OsImage::Small {
-        wanted.push(workload::STAGE.name);
-    }
-    let mut outputs = build::produce(root, &store, &options, &wanted)?;
+    let (mut needs, mut runs) = Needs::of(root, arguments, selection, scenario, key.path())?;
+    needs.options.config_file = Some(prepared.join("config-file"));
+    let mut outputs = build::produce(root, &store, &needs.options, &needs.stages)?;
     if undecided {
         // A guest has to tell whether the machine will be emulated; the stick is made again if that changes the copy.
         let accelerator = accelerator(harness, scenario, &outputs)?;
         prepare(harness, arguments, &config_file, Some(&accelerator))?;
-        outputs = build::produce(root, &store, &options, &wanted)?;
+        outputs = build::produce(root, &store, &needs.options, &needs.stages)?;
     }
     runs.extend(outputs.runs.iter().cloned());
+    // What this command has built beside the harness is in the store by now.
+    for run in &mut runs {
+        let earlier = built
+            .iter()
+            .find(|earlier| earlier.name == run.name && !earlier.cached);
+        *run = earlier.filter(|_| run.cached).unwrap_or(run).clone();
+    }
     let stages = tempfile::NamedTempFile::new()?;
     write_stages(stages.path(), &runs)?;
 

@@ -33,6 +33,7 @@ const MODIFIED: u64 = 315_532_800;
 pub const STAGE: Stage = Stage {
     name: "bundle",
     summary: "usb-bootable-files.tar.gz and sen-installation-files.tar.gz",
+    compiles: false,
     needs: |_| &["bootstrapper", "hookos", "node-image"],
     inputs: |root, options| {
         let mut inputs = sources(

@@ -28,6 +28,7 @@ const OS_RELEASE: &str = concat!(
 pub const STAGE: Stage = Stage {
     name: "hookos",
     summary: "kernel, initrd.img, cmdline and hookos.efi from hook-os.yaml",
+    compiles: false,
     needs: |_| {
         &[
             "reference-images",

@@ -28,6 +28,7 @@ pub enum K3s {
 pub const STAGE: Stage = Stage {
     name: "k3s",
     summary: "k3s, install.sh and the preloaded images: a release, or refk3s",
+    compiles: false,
     needs: |_| &[],
     inputs,
     build,

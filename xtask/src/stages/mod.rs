@@ -100,6 +100,8 @@ pub struct Stage {
     pub name: &'static str,
     /// One line for `cargo xtask stages`.
     pub summary: &'static str,
+    /// Whether cargo compiles it.
+    pub compiles: bool,
     /// Stages whose outputs it reads.
     pub needs: fn(&Options) -> &'static [&'static str],
     /// Everything else that its output depends on.

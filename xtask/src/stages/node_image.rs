@@ -63,6 +63,7 @@ impl Layout {
 pub const STAGE: Stage = Stage {
     name: "node-image",
     summary: "os-image.raw.zst: Debian, systemd, cloud-init and K3s on a GPT disk",
+    compiles: false,
     // An image of the user's own is taken as it is.
     needs: |options| match options.os_image {
         Some(_) => &[],

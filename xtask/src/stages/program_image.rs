@@ -20,6 +20,7 @@ pub const REFERENCES: [&str; 2] = [
 pub const BOOTSTRAPPER: Stage = Stage {
     name: "bootstrapper-image",
     summary: "OCI image of cluster-bootstrapper",
+    compiles: false,
     needs: |_| &["bootstrapper"],
     inputs: |root, _| inputs(root),
     build: |context| {
@@ -31,6 +32,7 @@ pub const BOOTSTRAPPER: Stage = Stage {
 pub const DISK_WRITER: Stage = Stage {
     name: "disk-writer-image",
     summary: "OCI image of disk-writer",
+    compiles: false,
     needs: |_| &["disk-writer"],
     inputs: |root, _| inputs(root),
     build: |context: &Context| {

@@ -34,6 +34,7 @@ const PACKAGE_LIST: &str = "usr/share/doc/emts/packages";
 pub const STAGE: Stage = Stage {
     name: "reference-images",
     summary: "kernel, init, runc and tools of HookOS, made of Debian packages",
+    compiles: false,
     needs: |_| &["hookos-init"],
     inputs: |root, options: &Options| {
         let files = [

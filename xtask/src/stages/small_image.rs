@@ -21,6 +21,7 @@ pub const IMAGE: &str = "small-image.raw";
 pub const STAGE: Stage = Stage {
     name: "small-image",
     summary: "a disk image of the node's layout without an operating system, for scenarios of the installer",
+    compiles: false,
     needs: |_| &[],
     inputs: |root, options| {
         let mut inputs = sources(

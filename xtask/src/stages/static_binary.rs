@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::{Context, Input, Options, Stage, sources};
-use crate::process;
+use crate::{process, workspace};
 
 /// No musl target is needed: glibc links into a static position-independent executable.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -14,36 +14,40 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 pub const BOOTSTRAPPER: Stage = Stage {
     name: "bootstrapper",
     summary: "cluster-bootstrapper, a static binary",
+    compiles: true,
     needs: |_| &[],
-    inputs: |root, _: &Options| inputs(root, "bootstrapper"),
+    inputs: |root, _: &Options| inputs(root, "cluster-bootstrapper"),
     build: |context| build(context, "cluster-bootstrapper"),
 };
 
 pub const DISK_WRITER: Stage = Stage {
     name: "disk-writer",
     summary: "what the installer writes the OS image with, a static binary",
+    compiles: true,
     needs: |_| &[],
-    inputs: |root, _: &Options| inputs(root, "hookos/disk-writer"),
+    inputs: |root, _: &Options| inputs(root, "disk-writer"),
     build: |context| build(context, "disk-writer"),
 };
 
 pub const HOOKOS_INIT: Stage = Stage {
     name: "hookos-init",
     summary: "PID 1 of the reference HookOS, a static binary",
+    compiles: true,
     needs: |_| &[],
-    inputs: |root, _: &Options| inputs(root, "hookos/init"),
+    inputs: |root, _: &Options| inputs(root, "hookos-init"),
     build: |context| build(context, "hookos-init"),
 };
 
 pub const TEST_WORKLOAD: Stage = Stage {
     name: "test-workload",
     summary: "the program of the pods that the harness starts, a static binary",
+    compiles: true,
     needs: |_| &[],
-    inputs: |root, _: &Options| inputs(root, "vm-tests/workload"),
+    inputs: |root, _: &Options| inputs(root, "test-workload"),
     build: |context| build(context, "test-workload"),
 };
 
-fn inputs(root: &Path, member: &str) -> Result<Vec<Input>> {
+fn inputs(root: &Path, package: &str) -> Result<Vec<Input>> {
     let mut inputs = sources(
         root,
         &[
@@ -52,10 +56,15 @@ fn inputs(root: &Path, member: &str) -> Result<Vec<Input>> {
             "xtask/src/stages/static_binary.rs",
         ],
     );
-    inputs.extend(sources(
-        root,
-        &[&format!("{member}/src"), &format!("{member}/Cargo.toml")],
-    ));
+    for directory in workspace::directories(root, package)? {
+        let parts = ["src", "Cargo.toml", "build.rs"].map(|part| directory.join(part));
+        inputs.extend(
+            parts
+                .into_iter()
+                .filter(|path| path.exists())
+                .map(Input::Path),
+        );
+    }
     let version = Command::new("rustc")
         .arg("--version")
         .output()

@@ -16,6 +16,7 @@ pub const IMAGE: &str = "usb.img";
 pub const STAGE: Stage = Stage {
     name: "usb",
     summary: "usb.img, made by bootable-usb-prepare.sh from the bundle",
+    compiles: false,
     needs: |_| &["bundle"],
     inputs: |root, options| {
         let mut inputs = sources(root, &["xtask/src/stages/usb.rs"]);

@@ -22,6 +22,7 @@ const LEVEL: i32 = 3;
 pub const STAGE: Stage = Stage {
     name: "test-workload-image",
     summary: "the image of the pods that the harness starts",
+    compiles: false,
     needs: |_| &["test-workload"],
     inputs: |root, _| {
         let files = ["xtask/src/stages/workload.rs", "hookos/assembler/src/oci"];

@@ -27,6 +27,7 @@ const ARGUMENTS: &str =
 pub const STAGE: Stage = Stage {
     name: "workstation",
     summary: "workstation.raw: a Debian machine that makes sticks, for scenarios of bootable-usb-prepare.sh",
+    compiles: false,
     needs: |_| &[],
     inputs: |root, _| {
         let mut inputs = sources(

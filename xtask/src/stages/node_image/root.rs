@@ -32,6 +32,7 @@ const PASSED_ON: [&str; 7] = [
 pub const STAGE: Stage = Stage {
     name: "node-root",
     summary: "rootfs.tar.zst: the node's Debian packages, by mmdebstrap",
+    compiles: false,
     needs: |_| &[],
     inputs: |root, _| {
         let mut inputs = sources(
