@@ -17,7 +17,7 @@ One YAML document (UTF-8, at most 32 MiB and 50,000 values) that describes a sta
 
 - Unknown and duplicate keys are errors. A key without a value counts as left out; one left out that has no default here sets
   nothing.
-- Texts need no quotes: `permissions: 0644`, `httpsListenPort: 6443` and `version: 1.0` keep the text as it is typed.
+- Texts need no quotes: `permissions: 0644`, `httpsListenPort: 6443` and `version: 1.0` keep the string as it is typed.
 - `kubernetes` is a control plane template of Cluster API: `KThreesControlPlaneTemplate`, or `RKE2ControlPlaneTemplate`,
   which is converted and validated only, as the OS images have K3s. The K3s settings stand directly under `spec.template.spec`, or
   under `kthreesConfigSpec` there; never in both places.

@@ -108,7 +108,7 @@ impl Report<'_> {
         };
         let name = context.facts.name;
         if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
-            let message = format!("{address} is no address at which the node can be reached");
+            let message = format!("{address} is not an address at which the node can be reached");
             self.error_of(codes::AdvertiseAddress, context, &given.origin, message)
                 .help(format!("leave it out: {name} takes the node's address"));
             return;

@@ -59,7 +59,7 @@ impl Report<'_> {
                 "the command has carriage returns (\\r), which a shell takes for a part of its words"
             }
             false => {
-                "all commands of the list are run as one shell program, a line break after each; what begins in the list \
+                "all commands of the list are run as one shell program, a line break after each; what starts in the list \
                  has to end in it"
             }
         };
@@ -76,7 +76,7 @@ impl Report<'_> {
                     format!("`{name}` in a command of the first boot restarts the machine for ever"),
                 )
                 .help(
-                    "a first boot that was not completed begins again at the next boot, up to the same command; leave it \
+                    "a first boot that was not completed starts again at the next boot, up to the same command; leave it \
                      out: writeFiles, services and network hold from the first boot on without a restart",
                 ),
             What::Ends(name) => self

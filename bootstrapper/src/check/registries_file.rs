@@ -137,7 +137,7 @@ fn endpoints(tree: &Tree, at: &Pointer, name: &str) -> Result<(), Fault> {
 fn texts(tree: &Tree, entries: &[Entry], name: &str) -> Result<(), Fault> {
     for entry in entries {
         let Kind::Scalar { text, .. } = &tree.node(entry.value).kind else {
-            return Err((format!("{name}.{} is not a text", entry.key), None));
+            return Err((format!("{name}.{} is not a string", entry.key), None));
         };
         let is_flag = ["true", "false"].contains(&text.to_lowercase().as_str());
         if entry.key == "insecure_skip_verify" && !is_flag {

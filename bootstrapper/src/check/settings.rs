@@ -253,8 +253,8 @@ impl Report<'_> {
                 format!("write it in quotes: `{key}: \"{typed}\"`"),
             ),
             SurpriseKind::Mapping { got } => (
-                format!("a mapping, of which {name} would make the text `{got}`"),
-                format!("write a list of texts, such as `{key}: [\"a=b\"]`"),
+                format!("a mapping, of which {name} would make the string `{got}`"),
+                format!("write a list of strings, such as `{key}: [\"a=b\"]`"),
             ),
         };
         self.error_of(codes::K3sValueChanged, context, &surprise.origin, message)
@@ -345,7 +345,7 @@ impl Report<'_> {
             None => format!("allowed: {}", choices.join(", ")),
         };
         let (name, key) = (context.facts.name, known.name);
-        let message = format!("`{text}` is no value of `{key}`: {name} would not start");
+        let message = format!("`{text}` is not a value of `{key}`: {name} would not start");
         self.error_of(codes::K3sValue, context, &value.origin, message)
             .help(help);
     }

@@ -16,7 +16,7 @@ diagnostics::codes! {
              place, and the node would have none of those. Move the argument's labels or taints to the key.";
         ArgumentTemplate = "argument-template" [Warning] "An argument has a template of cloud-init",
             "Templates such as `{{ ds.meta_data.local_ipv4 }}` are rendered in a cluster that Cluster API manages, \
-             not here: the component gets the text as it is. Write the value, or set it by a command in \
+             not here: the component gets the string as it is. Write the value, or set it by a command in \
              preK3sCommands.";
         ArgumentValue = "argument-value" [Error, Warning] "A component does not take the value of an argument",
             "The value has not the type that the flag has, is outside its bounds, or is none of its words: the \
@@ -29,7 +29,7 @@ diagnostics::codes! {
              key=value.",
             "# wrong\n- v\n- \"4\"\n# right\n- v=4";
         ComponentArg = "component-arg" [Error] "A list element is not one argument",
-            "K3s puts `--` before each element. It is empty, begins with a single dash, has a space where `=` \
+            "K3s puts `--` before each element. It is empty, starts with a single dash, has a space where `=` \
              should be, or has a second argument in it, which the component would not take. Write key=value, one \
              per element.",
             "# wrong\n- max-pods=200 v=2\n# right\n- max-pods=200\n- v=2";

@@ -42,7 +42,7 @@ diagnostics::codes! {
         CloudProvider = "cloud-provider" [Error] "The kubelet has no cloud provider of this name",
             "The kubelet has had no built-in cloud providers since Kubernetes 1.31 and would not start. Write \
              `external` and bring a cloud controller, or leave it out.";
-        ClusterDns = "cluster-dns" [Error] "clusterDNS is no address that the cluster's DNS can have",
+        ClusterDns = "cluster-dns" [Error] "clusterDNS is not an address that the cluster's DNS can have",
             "The DNS is a service, so its address has to be inside serviceCidr, and not the network's own, its \
              first or its last address. Otherwise no pod resolves names. Leave it out: the tenth address of \
              serviceCidr is taken.";
@@ -59,7 +59,7 @@ diagnostics::codes! {
             "An IPv4 or IPv6 address is wanted, without prefix length, port or name.",
             "advertiseAddress: 192.168.1.24";
         K3sFile = "k3s-file" [Error] "The distribution cannot read one of its files",
-            "K3s and RKE2 read this file at start and do not start when it is no YAML or no mapping. Correct the \
+            "K3s and RKE2 read this file at start and do not start when it is not YAML or no mapping. Correct the \
              line that is named, in the file's content. A file of comments alone is fine.",
             "kubelet-arg+:\n- max-pods=200";
         K3sConflict = "k3s-conflict" [Error] "Settings of K3s do not go together",
@@ -144,7 +144,7 @@ diagnostics::codes! {
             "version: v1.33.1+rke2r1";
         Sha256 = "sha256" [Error] "A value is not a SHA-256 checksum",
             "Write the 64 hexadecimal digits in lower case that `sha256sum` prints.";
-        SubjectAltName = "subject-alt-name" [Error] "A value is no name or address for the API server's certificate",
+        SubjectAltName = "subject-alt-name" [Error] "A value is neither a name nor an address for the API server's certificate",
             "A host name or an IP address is wanted, without scheme and port, one per list element.",
             "tlsSan:\n- k3s.example.com\n- 192.168.1.24";
         TaintOnlyNode = "taint-only-node" [Note] "A taint keeps pods off the only node",

@@ -7,7 +7,7 @@ diagnostics::codes! {
             "Cluster API would read a Secret or ConfigMap from its management cluster. A standalone node has none, \
              so the value would be missing. The help says what to write instead, mostly a file under `files`.";
         CommentInText = "comment-in-text" [Error] "A comment cuts a string off within its quotes",
-            "In a string without quotes around it, ` #` begins a comment: the rest of the line is lost, and a quote \
+            "In a string without quotes around it, ` #` starts a comment: the rest of the line is lost, and a quote \
              is left open. Put the whole string in quotes, or below `|`.",
             "# wrong\n- echo \"a # b\" > /etc/x\n# right\n- 'echo \"a # b\" > /etc/x'";
         ConfigVersion = "config-version" [Error] "The config-file has a format that this program does not read",
@@ -15,7 +15,7 @@ diagnostics::codes! {
              program reads 1.0 only. Write `version: 1.0`.";
         ContentFrom = "content-from" [Error] "A file takes its content from a Secret",
             "`contentFrom` names a Secret, and there is no API server to read it from before the node is installed. \
-             Write the text into `content`.";
+             Write the string into `content`.";
         Decode = "decode" [Error] "The config-file passed the schema and could not be decoded",
             "This is a fault of cluster-bootstrapper, not of the config-file: its JSON Schema and its types differ. \
              Report it with the message. To go on, leave the key out that the message names.";
@@ -51,7 +51,7 @@ diagnostics::codes! {
             "The key is known, but nothing on a standalone node does what it asks, so the node would silently lack \
              it. The help names what to use instead.";
         NotUtf8 = "not-utf-8" [Error] "The config-file is not UTF-8 text",
-            "A byte at this place is no UTF-8, so the text cannot be read. Save the file in UTF-8; editors on \
+            "A byte at this place is not UTF-8, so the string cannot be read. Save the file in UTF-8; editors on \
              Windows may have saved it in UTF-16 or Latin-1. Look also whether the file was damaged when it was \
              copied.";
         NulCharacter = "nul-character" [Error] "A value has a NUL character",

@@ -20,7 +20,7 @@ diagnostics::codes! {
         DuplicatePath = "duplicate-path" [Error] "Two files have the same path",
             "The later file would replace the earlier one. Keep one of them.";
         EmptyCommand = "empty-command" [Error] "A command is empty",
-            "The list element has no text. Remove it, or write the command; below `- |` its lines have to be \
+            "The list element has no string. Remove it, or write the command; below `- |` its lines have to be \
              indented.";
         EndsShell = "ends-shell" [Warning] "A command ends the shell that runs all commands",
             "All commands of the first boot share one shell, which also installs Kubernetes. After `exit` or `exec` \
@@ -71,7 +71,7 @@ diagnostics::codes! {
             "The path is written or removed by the installer or the first boot, or is in the way of one that is. \
              The file would be lost, or the node would not be installed. Use the key of the config-file that the \
              path is made from; settings of K3s go to /etc/rancher/k3s/config.yaml.d/50-site.yaml.";
-        PathNotAbsolute = "path-not-absolute" [Error] "A path does not begin with `/`",
+        PathNotAbsolute = "path-not-absolute" [Error] "A path does not start with `/`",
             "It is not said which directory the path is relative to. Write the whole path.";
         PathNotNormal = "path-not-normal" [Error] "A path is not in its plain form",
             "It has `//`, `.`, `..`, a control character, ends in `/`, or is longer than Linux takes. Such a path \
@@ -80,12 +80,12 @@ diagnostics::codes! {
             "The rest of the node is the read-only OS image, so the file could not be written. Choose a path below \
              /etc or /var; a program of your own can stand below /var/lib.";
         RestartInCommand = "restart-in-command" [Error] "A command restarts the machine or switches it off",
-            "A first boot that was not completed begins again at the next boot, up to the same command: the machine \
+            "A first boot that was not completed starts again at the next boot, up to the same command: the machine \
              would restart for ever. Leave the command out. writeFiles, services and network hold from the first \
              boot on without a restart.";
         ShellSyntax = "shell-syntax" [Error] "The commands are not a complete shell program",
             "All commands of a list are run as one program, a line break after each. A quote, bracket, `if` or \
-             here-document that begins in the list does not end in it, so the shell would not run what follows, or \
+             here-document that starts in the list does not end in it, so the shell would not run what follows, or \
              run something else than is meant. Close it in the same list.",
             "# wrong\n- if [ -e /etc/a ]; then\n- touch /etc/b\n# right: add\n- fi";
     }

@@ -5,7 +5,7 @@ diagnostics::codes! {
     pub(crate) enum MachineCode {
         DiskByPath = "disk-by-path" [Error] "A value is not the place of a disk",
             "The installer compares it with the names in /dev/disk/by-path, so another name fits no disk. Names \
-             such as /dev/sda change at reboot, and a partition is no disk. Write what `ls /dev/disk/by-path` \
+             such as /dev/sda change at reboot, and a partition is not a disk. Write what `ls /dev/disk/by-path` \
              shows, without `-part1`.",
             "byPath: pci-0000:00:1f.2-ata-1";
         DiskGlob = "disk-glob" [Error] "A value is not a disk's model",
@@ -66,7 +66,7 @@ diagnostics::codes! {
         NoLogin = "no-login" [Warning] "Nobody can log in to the node",
             "No user has a password and there is no SSH key. The node runs, but when it fails nobody can look at \
              it. Give a user a password, or set sshKey.";
-        NoProxy = "no-proxy" [Error] "An entry of noProxy is no host, domain, address or network",
+        NoProxy = "no-proxy" [Error] "An entry of noProxy is not a host, domain, address or network",
             "Programs would not understand the entry and send what was meant to stay local to the proxy. Entries \
              have commas between them, and no scheme or path.",
             "noProxy: localhost,10.0.0.0/8,.example.com";
@@ -76,12 +76,12 @@ diagnostics::codes! {
         PasswordEmpty = "password-empty" [Error] "A password is empty",
             "The decoded password has no character, or is a line break alone. Leave `password` out for a user who \
              logs in with an SSH key only.";
-        PasswordEncoding = "password-encoding" [Error] "A password is not base64 of a text",
-            "`password` is the base64 text of the password; this is not base64, or what it decodes to is no UTF-8 \
+        PasswordEncoding = "password-encoding" [Error] "A password is not base64 of a string",
+            "`password` is the base64 text of the password; this is not base64, or what it decodes to is not UTF-8 \
              or has a line break or control character, which nobody can type at a login. Write the output of: \
              printf %s 'the password' | base64";
         PasswordHash = "password-hash" [Error] "A password hash is incomplete or of an unknown kind",
-            "A `password` that begins with `$` is taken for a hash of crypt(5). This one is cut short or of a kind \
+            "A `password` that starts with `$` is taken for a hash of crypt(5). This one is cut short or of a kind \
              that the node does not know, and nobody could log in with it. A shell may have replaced `$6` when it \
              was copied. Make one with `mkpasswd -m sha-512`, or give the password in base64.";
         PasswordNewline = "password-newline" [Note] "The password ended in a line break, which is dropped",
@@ -113,7 +113,7 @@ diagnostics::codes! {
             "sshKey: ssh-ed25519 AAAAC3Nza... user@example.com";
         TimeZone = "time-zone" [Error] "A value is not the name of a time zone",
             "The name becomes a path below /usr/share/zoneinfo. Names of the IANA time zone database have parts that \
-             begin with a capital letter, with `/` between; offsets such as +02:00 are none. Write what \
+             start with a capital letter, with `/` between; offsets such as +02:00 are none. Write what \
              `timedatectl list-timezones` shows.",
             "timezone: Europe/Berlin";
         UnitName = "unit-name" [Error] "A value is not the name of a systemd unit that can be enabled",
@@ -121,7 +121,7 @@ diagnostics::codes! {
              is a template without its instance. Write what `systemctl list-unit-files` shows, and \
              name@instance.service for a template.";
         UserName = "user-name" [Error] "A value is not a user name",
-            "Login names begin with a lower-case letter or `_` and go on with lower-case letters, digits, `-` and \
+            "Login names start with a lower-case letter or `_` and go on with lower-case letters, digits, `-` and \
              `_`, at most 32 characters. Choose another name.";
         UserNameSystem = "user-name-system" [Error] "A user has the name of an account of the system",
             "The OS image has such accounts for its services, and a login user would take one over. Choose another \

@@ -267,7 +267,7 @@ impl<'a> Settings<'a> {
                     self.remarks.push(Remark::dropped(
                         origin.line,
                         &origin.key,
-                        "an element that is not a text",
+                        "an element that is not a string",
                     ));
                     continue;
                 }

@@ -32,7 +32,7 @@ mod tests {
             ("export a=b\nservices:\n", Some("export a=b")),
             ("version: 1.0\npassword=b\n", None),
             ("a=b\noperatingSystem:\n", None),
-            ("a text\n", None),
+            ("a string\n", None),
             ("", None),
         ] {
             assert_eq!(first_line(text).map(|at| &text[at]), first, "{text}");

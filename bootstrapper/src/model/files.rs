@@ -82,7 +82,7 @@ pub struct File {
     #[schemars(extend("x-refused" = attributes::with_code(
         codes::ContentFrom,
         "`contentFrom` cannot be used: there is no API server to read a Secret from",
-        "write the text into `content`"
+        "write the string into `content`"
     )))]
     pub content_from: Option<Value>,
 }

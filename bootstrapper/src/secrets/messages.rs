@@ -183,9 +183,9 @@ mod tests {
     #[test]
     fn what_a_message_quotes_of_a_value_is_hidden() {
         for (message, value, shown) in [
-            ("`a b` is no name", "a b", "(hidden) is no name"),
-            ("`b` is no name", "a b", "(hidden) is no name"),
-            ("`B` is no name", "a b", "(hidden) is no name"),
+            ("`a b` is not a name", "a b", "(hidden) is not a name"),
+            ("`b` is not a name", "a b", "(hidden) is not a name"),
+            ("`B` is not a name", "a b", "(hidden) is not a name"),
             ("give `password`", "password", "give `password`"),
             ("write token=x1: it", "-token=x1", "write (hidden): it"),
             (

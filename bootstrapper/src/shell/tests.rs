@@ -164,7 +164,7 @@ fn between_the_pieces_of_a_command_it_is_not_complete() {
 
 #[test]
 fn behind_an_alias_nothing_is_known() {
-    let program = read(&["a", "alias begin='{'", "begin a", "}"]);
+    let program = read(&["a", "alias start='{'", "start a", "}"]);
     assert_eq!(program.fault, None);
     assert_eq!(program.complete, [true, false, false, false]);
 }

@@ -80,7 +80,7 @@ impl TextValue for UserName {
                 codes::UserName,
                 format!("`{text}` is not a portable user name"),
             )
-            .help("begin with a lower-case letter, go on with letters, digits, `-` or `_`; at most 32"));
+            .help("start with a lower-case letter, go on with letters, digits, `-` or `_`; at most 32"));
         }
         if SYSTEM_ACCOUNTS.contains(&text) || text.starts_with("systemd-") {
             return Err(Complaint::new(
@@ -221,7 +221,7 @@ fn parse_hash(text: &str) -> Result<Password, Complaint> {
     if !known || !body_fine || !fields_fine || !digest_fine {
         return Err(Complaint::new(
             codes::PasswordHash,
-            "the password begins with `$` but is no complete hash of crypt(5)",
+            "the password starts with `$` but is not a complete hash of crypt(5)",
         )
         .help("make one with: mkpasswd -m sha-512 (or give the password itself in base64)"));
     }
@@ -300,7 +300,7 @@ impl TextValue for SshKey {
             .ok_or_else(|| bad("there is no base64 text after the type"))?;
         let blob = STANDARD
             .decode(blob)
-            .map_err(|_| bad("the text after the type is not base64, or it is cut short"))?;
+            .map_err(|_| bad("the string after the type is not base64, or it is cut short"))?;
         check_blob(name, &blob).map_err(|reason| bad(&reason))?;
         Ok(Self(line.to_owned()))
     }

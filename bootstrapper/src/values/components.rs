@@ -63,7 +63,7 @@ impl TextValue for ComponentArg {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         if !named {
-            return Err(bad(format!("`{text}` does not begin with a flag's name"))
+            return Err(bad(format!("`{text}` does not start with a flag's name"))
                 .help("write key=value, such as max-pods=250"));
         }
         if text.chars().any(|c| c.is_control()) {

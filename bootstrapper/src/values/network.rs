@@ -217,7 +217,7 @@ impl TextValue for ProxyUrl {
             .map_or(authority, |(_, host)| host);
         // Where an `@` is missing, the host is a part of the password.
         let quiet = |reason: String| match reason.contains('`') {
-            true => bad("its host is no name or address"),
+            true => bad("its host is neither a name nor an address"),
             false => bad(&reason),
         };
         check_host_port(host_port).map_err(quiet)?;

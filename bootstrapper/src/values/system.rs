@@ -150,7 +150,7 @@ fn check_unicast(network: &ipnet::IpNet) -> Result<(), &'static str> {
         return Err("a prefix of length 0 is the whole world");
     }
     if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
-        return Err("it is no single machine's");
+        return Err("it is not a single machine's");
     }
     if link_local {
         return Err("link-local addresses are no use to Kubernetes");

@@ -71,7 +71,7 @@ fn token_key(name: &str, ordinary: &str, parts: std::ops::Range<usize>) -> Strin
 
 #[test]
 fn every_type_of_key_that_openssh_makes_is_taken() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let folder = folder.path();
     new_key(folder, "authority", "ed25519", "256");
     let mut keys = vec![];

@@ -180,7 +180,7 @@ mod values {
         is_error(
             &kubelet("'max-pods=two hundred'"),
             "argument-value",
-            "`two hundred` is no value of max-pods, which takes a whole number of 32 bits: the kubelet would not start",
+            "`two hundred` is not a value of max-pods, which takes a whole number of 32 bits: the kubelet would not start",
             None,
         );
     }

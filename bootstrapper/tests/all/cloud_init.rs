@@ -60,7 +60,7 @@ fn texts() -> Vec<String> {
     let any = proptest::string::string_regex("[^\0]{1,40}").expect("a valid pattern");
     let mut all: Vec<String> = TEXTS.iter().map(|text| (*text).to_owned()).collect();
     for _ in 0..200 {
-        all.push(any.new_tree(&mut runner).expect("a text").current());
+        all.push(any.new_tree(&mut runner).expect("a string").current());
     }
     all
 }
@@ -145,7 +145,7 @@ fn varied() -> Vec<(&'static str, FirstBoot)> {
                 "{agentConfig: {cisProfile: cis}, preRKE2Commands: [a]}",
             ),
         ),
-        ("every text", boot_with_all_texts().0),
+        ("every string", boot_with_all_texts().0),
     ]
 }
 
@@ -177,7 +177,7 @@ fn the_output_fits_cloud_inits_json_schema() {
 
 #[test]
 fn cloud_init_schema_accepts_the_output() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     for (name, boot) in varied() {
         let path = folder.path().join("k8s.cfg");
         std::fs::write(&path, boot.cloud_config()).expect("writing k8s.cfg");
@@ -198,18 +198,18 @@ struct Booted {
 
 impl Booted {
     fn with(boot: &FirstBoot) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
+        let folder = tempfile::tempdir().expect("temporary directory");
         let parts = folder.path().join("cloud.cfg.d");
-        std::fs::create_dir(&parts).expect("a folder");
+        std::fs::create_dir(&parts).expect("a directory");
         let copied = std::fs::copy(PACKAGED, folder.path().join("cloud.cfg"));
         copied.unwrap_or_else(|error| panic!("{MISSING} ({PACKAGED}: {error})"));
         let node = here("../vm-tests/reference-node/rootfs");
-        for entry in std::fs::read_dir(node.join("etc/cloud/cloud.cfg.d")).expect("a folder") {
+        for entry in std::fs::read_dir(node.join("etc/cloud/cloud.cfg.d")).expect("a directory") {
             let entry = entry.expect("readable");
             std::fs::copy(entry.path(), parts.join(entry.file_name())).expect("copied");
         }
         std::fs::write(parts.join("k8s.cfg"), boot.cloud_config()).expect("written");
-        let root = tempfile::tempdir().expect("temporary folder");
+        let root = tempfile::tempdir().expect("temporary directory");
         let output = Command::new(PYTHON)
             .arg(here("tests/support/first_boot.py"))
             .arg(folder.path().join("cloud.cfg"))
@@ -300,7 +300,7 @@ fn every_command_arrives_in_the_script_byte_for_byte() {
 #[test]
 fn a_parser_of_yaml_1_2_reads_what_one_of_1_1_reads() {
     let (boot, _) = boot_with_all_texts();
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let path = folder.path().join("k8s.cfg");
     std::fs::write(&path, boot.cloud_config()).expect("written");
     let script = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";

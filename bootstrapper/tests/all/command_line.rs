@@ -13,7 +13,7 @@ fn text(path: &Path) -> String {
 
 #[test]
 fn the_proposals_call_writes_a_file_for_root_alone() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let out = folder.path().join("k8s.cfg");
     let done = run(&[
         "-config-file",
@@ -44,7 +44,7 @@ fn the_proposals_call_writes_a_file_for_root_alone() {
 
 #[test]
 fn a_wrong_config_file_writes_nothing_and_ends_with_1() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let (file, out) = (
         folder.path().join("config-file"),
         folder.path().join("k8s.cfg"),
@@ -120,7 +120,7 @@ fn a_file_that_cannot_be_read_or_written_ends_with_3() {
 
 #[test]
 fn the_json_report_has_the_fields_of_the_interface() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let file = folder.path().join("config-file");
     std::fs::write(&file, WRONG).expect("written");
     let done = run(&[
@@ -150,7 +150,7 @@ fn the_json_report_has_the_fields_of_the_interface() {
 
 #[test]
 fn warnings_change_the_exit_code_only_when_asked() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let file = folder.path().join("config-file");
     // Nobody can log in, which is a warning.
     std::fs::write(&file, WRONG.replace("/usr/x", "/etc/x")).expect("written");
@@ -165,7 +165,7 @@ fn warnings_change_the_exit_code_only_when_asked() {
 
 #[test]
 fn another_k3s_version_than_the_embedded_one_is_refused() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let file = folder.path().join("config-file");
     let spec = "{template: {spec: {version: v1.33.0+k3s1}}}";
     let head = WRONG.split_once("  spec:").expect("there").0;
@@ -183,7 +183,7 @@ fn another_k3s_version_than_the_embedded_one_is_refused() {
 
 #[test]
 fn the_install_disk_is_shown_as_json() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let file = folder.path().join("config-file");
     let kubernetes = WRONG.replace("/usr/x", "/etc/x");
     let disk = "operatingSystem:\n  users: [{username: root, password: b3A=}]\n  installDisk: {serial: 0042, transport: nvme, minSize: 64GB, byPath: /dev/disk/by-path/pci-0000:00:1f.2-ata-1, wipe: true}\n";
@@ -202,7 +202,7 @@ fn the_install_disk_is_shown_as_json() {
 
 #[test]
 fn a_generated_file_is_printed_or_compared() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let path = folder.path().join("generated");
     for command in ["schema", "docs", "explain --markdown"] {
         let words: Vec<&str> = command.split(' ').collect();
@@ -230,7 +230,7 @@ fn one_dash_before_one_letter_is_a_short_option() {
 
 #[test]
 fn a_report_shows_the_line_and_has_colours_on_a_terminal_only() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let file = folder.path().join("config-file");
     std::fs::write(&file, WRONG).expect("written");
     for setting in [None, Some(""), Some("1")] {
@@ -247,7 +247,7 @@ fn a_report_shows_the_line_and_has_colours_on_a_terminal_only() {
 
 #[test]
 fn the_output_is_made_in_its_own_folder_wherever_the_program_runs() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let file = sample_file();
     let sample = text(file.path());
     let in_folder = |folder: &Path, out: &str| {
@@ -268,7 +268,7 @@ fn the_output_is_made_in_its_own_folder_wherever_the_program_runs() {
 
 #[test]
 fn of_too_large_a_file_no_more_is_read_than_shows_that_it_is() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let path = folder.path().join("config-file");
     // A file full of NUL characters that takes no room.
     let file = std::fs::File::create(&path).expect("made");
@@ -292,7 +292,7 @@ fn of_too_large_a_file_no_more_is_read_than_shows_that_it_is() {
 
 #[test]
 fn a_link_is_followed_and_a_pipe_is_written_into() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let (file, link) = (folder.path().join("k8s.cfg"), folder.path().join("link"));
     std::fs::write(&file, "before").expect("written");
     std::os::unix::fs::symlink("k8s.cfg", &link).expect("link");

@@ -34,7 +34,7 @@ fn namespace() -> Command {
 
 /// The default routes after the script was run where `setup` was done to an interface that is up, `e0`.
 fn routes(setup: &str, family: &str, server: &str) -> String {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let path = folder.path().join("default-route.sh");
     std::fs::write(&path, script(server)).expect("written");
     let steps = format!(

@@ -186,7 +186,7 @@ fn the_list_and_the_checks_have_the_same_entries() {
 
 /// Runs the first boot's commands with install-k3s.sh replaced by a command, and gives the exit code and output.
 fn run(spec: &str, install: &str) -> (i32, String) {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let state = folder.path().join("state").display().to_string();
     let script = boot(spec)
         .commands

@@ -32,9 +32,9 @@ fn by_shell(shell: &str, file: &Path) -> String {
 /// What systemd reads: os-release has the format of EnvironmentFile= and one parser with it (systemd, env-file.c), and
 /// systemd-tmpfiles writes the value of its VERSION_ID to a file.
 fn by_systemd(text: &str) -> String {
-    let root = tempfile::tempdir().expect("temporary folder");
+    let root = tempfile::tempdir().expect("temporary directory");
     let etc = root.path().join("etc");
-    fs::create_dir(&etc).expect("folder");
+    fs::create_dir(&etc).expect("directory");
     let release = text.replace("https_proxy=", "VERSION_ID=");
     fs::write(etc.join("os-release"), release).expect("written");
     fs::write(root.path().join("rules.conf"), "f /value - - - - %w\n").expect("written");
@@ -51,10 +51,10 @@ fn by_systemd(text: &str) -> String {
 
 /// What pam_env sets, in a namespace whose /etc/pam.d has a service of the test's alone; `None` where that cannot be had.
 fn by_pam(file: &Path) -> Option<String> {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let (services, out) = (folder.path().join("pam.d"), folder.path().join("out"));
     let show = folder.path().join("show");
-    fs::create_dir(&services).expect("folder");
+    fs::create_dir(&services).expect("directory");
     let script = format!("#!/bin/sh\nprintf %s \"$https_proxy\" >{}\n", out.display());
     fs::write(&show, script).expect("written");
     fs::set_permissions(&show, fs::Permissions::from_mode(0o755)).expect("mode");

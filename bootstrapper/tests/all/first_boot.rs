@@ -30,12 +30,12 @@ test ! -e \"$NODE/cut\" || { kill -9 \"-$(cat \"$NODE/boot\")\"; kill -9 0; }
 
 impl Node {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
+        let folder = tempfile::tempdir().expect("temporary directory");
         let node = Self { folder };
         node.program("bin/systemctl", SYSTEMCTL);
         node.program("bin/journalctl", "#!/bin/sh\necho 'the journal'\n");
         node.program("install.sh", INSTALL);
-        fs::create_dir(node.path().join("emts")).expect("folder");
+        fs::create_dir(node.path().join("emts")).expect("directory");
         node
     }
 
@@ -45,7 +45,7 @@ impl Node {
 
     fn program(&self, name: &str, text: &str) {
         let path = self.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
+        fs::create_dir_all(path.parent().expect("a directory")).expect("directory");
         fs::write(&path, text).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("mode");
     }
@@ -211,7 +211,7 @@ fn until_the_first_boot_is_complete_cloud_init_does_it_again() {
     let (node, boot) = (Node::new(), boot("{}", ""));
     let notes = ["config_write_files", "config_runcmd", "config_scripts_user"];
     let sem = node.path().join("cloud/instance/sem");
-    fs::create_dir_all(&sem).expect("folder");
+    fs::create_dir_all(&sem).expect("directory");
     let note = || {
         notes
             .iter()

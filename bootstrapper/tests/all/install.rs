@@ -10,10 +10,10 @@ const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a@b";
 
 pub fn tree() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let root = folder.path();
     for path in ["etc/skel", "etc/sudoers.d", "root", "home", "bin"] {
-        fs::create_dir_all(root.join(path)).expect("folder");
+        fs::create_dir_all(root.join(path)).expect("directory");
     }
     let files = [
         (
@@ -138,7 +138,7 @@ fn what_the_image_has_of_a_user_is_kept() {
         ("etc/subgid", "op:9:10\n"),
         ("home/op/.ssh/authorized_keys", "an old key"),
     ];
-    fs::create_dir_all(tree.path().join("home/op/.ssh")).expect("folder");
+    fs::create_dir_all(tree.path().join("home/op/.ssh")).expect("directory");
     for (path, content) in files {
         fs::write(tree.path().join(path), content).expect("file");
     }
@@ -223,7 +223,7 @@ fn an_account_without_a_home_or_an_id_is_refused() {
 fn a_new_home_is_the_skeleton_with_its_folders_links_and_modes() {
     let tree = tree();
     let skeleton = tree.path().join("etc/skel");
-    fs::create_dir_all(skeleton.join(".config/meter")).expect("folder");
+    fs::create_dir_all(skeleton.join(".config/meter")).expect("directory");
     fs::write(skeleton.join(".config/meter/secret"), "s").expect("file");
     symlink("/etc/motd", skeleton.join("motd")).expect("link");
     let set = |path: &str, mode| {
@@ -332,7 +332,7 @@ fn refuses_an_account_of_the_system() {
 
 #[test]
 fn a_folder_that_is_no_image_is_left_as_it_is() {
-    let empty = tempfile::tempdir().expect("temporary folder");
+    let empty = tempfile::tempdir().expect("temporary directory");
     let error = run(empty.path(), &user_with_key()).expect_err("refused");
     assert!(error.contains("no /etc/passwd"), "{error}");
     assert_eq!(fs::read_dir(empty.path()).expect("readable").count(), 0);
@@ -341,7 +341,7 @@ fn a_folder_that_is_no_image_is_left_as_it_is() {
 #[test]
 fn does_not_follow_a_link_out_of_the_root() {
     let tree = tree();
-    let outside = tempfile::tempdir().expect("temporary folder");
+    let outside = tempfile::tempdir().expect("temporary directory");
     fs::remove_dir(tree.path().join("etc/sudoers.d")).expect("removed");
     symlink(outside.path(), tree.path().join("etc/sudoers.d")).expect("link");
     let error = run(tree.path(), &user_with_key()).expect_err("refused");
@@ -354,7 +354,7 @@ fn does_not_follow_a_link_out_of_the_root() {
 fn follows_a_link_that_stays_in_the_root() {
     let tree = tree();
     fs::remove_dir(tree.path().join("home")).expect("removed");
-    fs::create_dir_all(tree.path().join("var/home")).expect("folder");
+    fs::create_dir_all(tree.path().join("var/home")).expect("directory");
     symlink("/var/home", tree.path().join("home")).expect("link");
     run(tree.path(), &user_with_key()).expect("installed");
     assert_eq!(

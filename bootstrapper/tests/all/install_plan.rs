@@ -22,7 +22,7 @@ fn full_tree() -> tempfile::TempDir {
     let folder = tree();
     let services = ["networkd", "resolved", "timesyncd"].map(|name| format!("systemd-{name}"));
     let system = "usr/lib/systemd/system";
-    fs::create_dir_all(folder.path().join(system)).expect("folder");
+    fs::create_dir_all(folder.path().join(system)).expect("directory");
     let unit = "[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\n";
     for name in services {
         fs::write(folder.path().join("usr/lib/systemd").join(&name), "").expect("file");
@@ -40,7 +40,7 @@ fn planned(root: &Path, os: &str) -> Plan {
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
-    fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
+    fs::create_dir_all(path.parent().expect("a directory")).expect("directory");
     fs::write(path, text).expect("file");
 }
 
@@ -82,7 +82,7 @@ fn the_first_boot_is_installed_for_root_alone() {
 
 #[test]
 fn a_link_of_the_image_does_not_lead_the_first_boot_out_of_the_root() {
-    let (tree, outside) = (tree(), tempfile::tempdir().expect("temporary folder"));
+    let (tree, outside) = (tree(), tempfile::tempdir().expect("temporary directory"));
     symlink(outside.path(), tree.path().join("etc/cloud")).expect("link");
     let error = run(tree.path(), "  users: [{username: root}]\n").expect_err("refused");
     assert!(error.contains("/etc/cloud"), "{error}");

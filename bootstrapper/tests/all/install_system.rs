@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 fn tree() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let files = [
         (
             "etc/passwd",
@@ -55,14 +55,14 @@ fn tree() -> tempfile::TempDir {
         write(folder.path(), path, text);
     }
     let system = folder.path().join("etc/systemd/system");
-    fs::create_dir_all(&system).expect("folder");
+    fs::create_dir_all(&system).expect("directory");
     symlink("/dev/null", system.join("masked.service")).expect("link");
     folder
 }
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
-    fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
+    fs::create_dir_all(path.parent().expect("a directory")).expect("directory");
     fs::write(path, text).expect("file");
 }
 

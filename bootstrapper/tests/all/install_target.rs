@@ -36,7 +36,7 @@ fn target(programs: &[&str]) -> Option<tempfile::TempDir> {
         "etc/ssh/sshd_config.d",
         "etc/systemd/system",
     ] {
-        fs::create_dir_all(root.join(path)).expect("folder");
+        fs::create_dir_all(root.join(path)).expect("directory");
     }
     let include = "Include /etc/ssh/sshd_config.d/*.conf\n";
     fs::write(root.join("etc/ssh/sshd_config"), include).expect("file");
@@ -226,7 +226,7 @@ fn a_target_without_these_programs_is_installed_without_their_answer() {
     let Some(_) = target(&[]) else { return };
     let tree = tree();
     let output = {
-        fs::create_dir(tree.path().join("usr")).expect("folder");
+        fs::create_dir(tree.path().join("usr")).expect("directory");
         let config = tree.path().join("config-file");
         let text = format!(
             "operatingSystem:\n  users: [{{username: root}}]\n  writeFiles: [{SUDOERS}]\n{}",

@@ -415,7 +415,7 @@ fn no_old_file_is_a_panic_and_every_result_is_valid() {
 
 #[test]
 fn the_command_writes_for_the_owner_alone_and_says_what_is_left_out() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let new = folder.path().join("config-file");
     let old = here("tests/migrate/config-file").display().to_string();
     let done = run(&[

@@ -74,7 +74,7 @@ mistakes! {
     a_mapping_among_labels: spec("        agentConfig:\n          nodeLabels:\n          - «zone: a\n") => "wrong-type", "`zone=a`";
     a_mapping_among_arguments: spec("        agentConfig:\n          kubeletArgs: [«{max-pods: 200}]\n") => "wrong-type", "`max-pods=200`";
     a_colon_in_a_command: os("  runCommands:\n  - «echo \"a: b\"\n") => "wrong-type", "in quotes";
-    a_command_as_a_list: os("  runCommands:\n  - «[ls, -l]\n") => "wrong-type", "one text";
+    a_command_as_a_list: os("  runCommands:\n  - «[ls, -l]\n") => "wrong-type", "one string";
     a_command_that_begins_with_a_brace: os("  runCommands:\n  - «{ echo a }\n") => "wrong-type", "quotes";
     a_comment_within_quotes: os("  runCommands:\n  - «echo \"a # b\"\n") => "comment-in-text", "quotes";
     a_path_for_a_file: os("  writeFiles: [«/etc/a]\n") => "wrong-type", "`path: ...`";

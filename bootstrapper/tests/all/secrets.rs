@@ -147,7 +147,7 @@ fn a_model_that_is_printed_shows_no_secret() {
 /// `script` gives the program a terminal.
 #[test]
 fn colour_is_for_terminals_alone() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let file = folder.path().join("config-file");
     std::fs::write(&file, EMPTY.replace("{}", "{foo: 1}")).expect("written");
     let file = file.display().to_string();

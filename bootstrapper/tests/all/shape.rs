@@ -41,12 +41,12 @@ const SHAPES: &[(&str, &str, Option<&str>)] = &[
     (
         "agentConfig: {nodeName: {a: b}}",
         "a mapping where a single value is wanted",
-        Some("write the one value without brackets; a text that begins with one needs quotes"),
+        Some("write the one value without brackets; a string that starts with one needs quotes"),
     ),
     (
         "agentConfig: {nodeName: [a]}",
         "a list where a single value is wanted",
-        Some("write the one value without brackets; a text that begins with one needs quotes"),
+        Some("write the one value without brackets; a string that starts with one needs quotes"),
     ),
     (
         "agentConfig: {airGapped: [true]}",

@@ -25,7 +25,7 @@ const REFUSED: &[&str] = &[
 
 fn cases() -> BTreeMap<String, Vec<String>> {
     let file: serde_json::Value = serde_json::from_str(CASES).expect("JSON");
-    serde_json::from_value(file["cases"].clone()).expect("lists of texts")
+    serde_json::from_value(file["cases"].clone()).expect("lists of strings")
 }
 
 /// The script of the first boot, or `None` where the list is refused.

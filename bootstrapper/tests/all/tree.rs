@@ -192,13 +192,13 @@ fn a_text_that_cannot_be_read_is_told_why() {
         ),
         (
             "a: !x b\n",
-            "! begins a tag of YAML, which has no meaning here",
-            Some("put the whole text in quotes"),
+            "! starts a tag of YAML, which has no meaning here",
+            Some("put the whole string in quotes"),
         ),
         (
             "? [a]\n: b\n",
             "a key must be plain text, not an alias, a list or a mapping",
-            Some("write `key: value`; a text that begins with a bracket needs quotes"),
+            Some("write `key: value`; a string that starts with a bracket needs quotes"),
         ),
     ] {
         let error = load(text).expect_err("refused");

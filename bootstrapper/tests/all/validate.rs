@@ -18,7 +18,7 @@ fn write(folder: &Path, name: &str, spec: &str) -> String {
 
 #[test]
 fn the_last_line_of_a_report_names_the_command_that_explains_its_first_error() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let (good, wrong) = (
         write(folder.path(), "good", GOOD),
         write(folder.path(), "wrong", WRONG),
@@ -36,7 +36,7 @@ fn the_last_line_of_a_report_names_the_command_that_explains_its_first_error() {
 
 #[test]
 fn several_files_are_checked_in_one_run() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let (good, wrong) = (
         write(folder.path(), "good", GOOD),
         write(folder.path(), "wrong", WRONG),
@@ -54,12 +54,12 @@ fn several_files_are_checked_in_one_run() {
 
 #[test]
 fn a_folder_stands_for_its_config_files() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     for name in ["b.yml", "a.yaml", "config-file"] {
         write(folder.path(), name, GOOD);
     }
     write(folder.path(), "notes.txt", WRONG);
-    std::fs::create_dir(folder.path().join("folder.yaml")).expect("a folder");
+    std::fs::create_dir(folder.path().join("directory.yaml")).expect("a directory");
     let shown = folder.path().display().to_string();
     let done = run(&["validate", &shown]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
@@ -72,7 +72,7 @@ fn a_folder_stands_for_its_config_files() {
 
 #[test]
 fn a_folder_without_config_files_is_an_error() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let done = run(&["validate", &folder.path().display().to_string()]);
     assert_eq!(done.status.code(), Some(3));
     assert!(
@@ -84,7 +84,7 @@ fn a_folder_without_config_files_is_an_error() {
 
 #[test]
 fn standard_input_is_a_file_among_others() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let good = write(folder.path(), "good", GOOD);
     let mut child = command(&["validate", &good, "-"])
         .stdin(Stdio::piped())
@@ -105,7 +105,7 @@ fn standard_input_is_a_file_among_others() {
 
 #[test]
 fn a_file_that_cannot_be_read_does_not_hide_the_others() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let wrong = write(folder.path(), "wrong", WRONG);
     let done = run(&["validate", "/nonexistent/config-file", &wrong]);
     assert_eq!(done.status.code(), Some(3));
@@ -123,7 +123,7 @@ fn a_file_that_cannot_be_read_does_not_hide_the_others() {
 
 #[test]
 fn the_json_report_of_several_files_names_each() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let (good, wrong) = (
         write(folder.path(), "good", GOOD),
         write(folder.path(), "wrong", WRONG),
@@ -167,7 +167,7 @@ fn completions_are_what_the_shell_takes() {
         assert_eq!(done.status.code(), Some(0), "{shell}");
         assert!(stdout(&done).contains(sign), "{shell}: {}", stdout(&done));
     }
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let path = folder.path().join("completions");
     std::fs::write(&path, stdout(&run(&["completions", "bash"]))).expect("written");
     let checked = Command::new("bash")
@@ -202,7 +202,7 @@ fn the_manual_page_has_every_command() {
 
 #[test]
 fn a_single_valid_file_is_named_to_people_alone() {
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let folder = tempfile::tempdir().expect("temporary directory");
     let good = write(folder.path(), "good", GOOD);
     let people = run(&["validate", "--config-file", &good]);
     assert_eq!(people.status.code(), Some(0));

@@ -114,7 +114,7 @@ macro_rules! codes {
 crate::codes! {
     /// Codes of the tests.
     pub(crate) enum Sample {
-        ACode = "a-code" [Error, Warning, Note] "A title", "A text.", "a: b";
+        ACode = "a-code" [Error, Warning, Note] "A title", "A string.", "a: b";
         Other = "other" [Error, Warning] "Another title", "Another text.";
     }
 }

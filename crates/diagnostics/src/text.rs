@@ -41,7 +41,7 @@ pub fn odd_character(text: &str) -> Option<String> {
     };
     let code = u32::from(c);
     Some(format!(
-        "the text has the character U+{code:04X}; write {plain} in its place"
+        "the string has the character U+{code:04X}; write {plain} in its place"
     ))
 }
 

@@ -51,13 +51,13 @@ causes! {
     a_bullet_stands_for_a_dash: "a:\n- b: 1\n«\u{2022} c: 2\n  d: 3\n" => "typographic dash";
     a_quote_is_typographic: "a: «\u{201c}b: c\u{201d}\nd: 1\n" => "typographic quote";
     a_colon_is_typographic: "a: 1\nb«\u{ff1a}2\nc: 3\n" => "typographic colon";
-    an_at_sign_begins_a_text: "a:\n- «@daily b\n- c\n" => "cannot begin with @";
-    a_backquote_begins_a_text: "a: «`b`\nc: 1\n" => "cannot begin with `";
-    a_percent_sign_begins_a_text: "a: «%b\nc: 1\n" => "cannot begin with %";
+    an_at_sign_begins_a_text: "a:\n- «@daily b\n- c\n" => "cannot start with @";
+    a_backquote_begins_a_text: "a: «`b`\nc: 1\n" => "cannot start with `";
+    a_percent_sign_begins_a_text: "a: «%b\nc: 1\n" => "cannot start with %";
     an_alias_has_no_anchor: "a: «*b\nc: 1\n" => "alias";
     an_anchor_has_no_value: "a: &b«\nc: 1\n" => "anchor";
     a_tag_is_unknown: "a: «!b c\nd: 1\n" => "tag";
-    a_list_begins_in_the_line_of_its_key: "a: «- b\nc: 1\n" => "a list cannot begin";
+    a_list_begins_in_the_line_of_its_key: "a: «- b\nc: 1\n" => "a list cannot start";
     a_pipe_begins_a_command: "a:\n- «| tee b\n- c\n" => "several lines";
     a_greater_than_begins_a_command: "a:\n- «> /b\n- c\n" => "several lines";
     a_bracket_begins_a_command: "a:\n- «[ -f /b ] && c\n- d\n" => "more text follows";

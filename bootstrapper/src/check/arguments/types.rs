@@ -82,7 +82,7 @@ fn scalar(flag: &Flag, value: &str) -> Option<Fault> {
     if !fits {
         let name = flag.name;
         return Some(Fault::new(format!(
-            "`{value}` is no value of {name}, which takes {wanted}"
+            "`{value}` is not a value of {name}, which takes {wanted}"
         )));
     }
     bounds(flag, value).or_else(|| choice(flag, value))
@@ -154,7 +154,7 @@ fn bounds(flag: &Flag, value: &str) -> Option<Fault> {
     let fits = number(value).is_none_or(|n| (*from..=*to).contains(&n));
     (!fits).then(|| {
         Fault::new(format!(
-            "`{value}` is no value of {name}, which takes {from} to {to}"
+            "`{value}` is not a value of {name}, which takes {from} to {to}"
         ))
     })
 }
@@ -187,7 +187,7 @@ fn choice(flag: &Flag, value: &str) -> Option<Fault> {
             code: codes::TlsName.into(),
             ..Fault::new(format!("Go's TLS does not know `{name}` in {of}"))
         },
-        false => Fault::new(format!("`{name}` is no value of {of}")).of_version(),
+        false => Fault::new(format!("`{name}` is not a value of {of}")).of_version(),
     };
     Some(fault.help(help))
 }
@@ -241,7 +241,7 @@ fn pair(flag: &Flag, part: &str, between: char) -> Option<Fault> {
     (!fits).then(|| {
         let name = flag.name;
         Fault::new(format!(
-            "`{value}` is no value of {key} in {name}, which takes {wanted}"
+            "`{value}` is not a value of {key} in {name}, which takes {wanted}"
         ))
     })
 }
@@ -286,8 +286,9 @@ fn gate(part: &str) -> Option<Fault> {
         });
     };
     if !is_switch(value) {
-        let message =
-            format!("`{value}` is no value of the feature gate {name}, which takes true or false");
+        let message = format!(
+            "`{value}` is not a value of the feature gate {name}, which takes true or false"
+        );
         return Some(fault(message));
     }
     let given = value.starts_with(['1', 't', 'T']).to_string();

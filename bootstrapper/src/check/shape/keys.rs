@@ -172,7 +172,7 @@ impl<'a> Shape<'a> {
             return "merge keys (`<<`) are not part of YAML 1.2; write the keys out".to_owned();
         }
         if entry.key.starts_with('-') {
-            return "a list element begins with `- `, the space included".to_owned();
+            return "a list element starts with `- `, the space included".to_owned();
         }
         if let Some(help) = odd_character(&entry.key) {
             return help;

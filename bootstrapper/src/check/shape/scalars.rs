@@ -54,7 +54,9 @@ impl Shape<'_> {
                 self.tree,
                 codes::NulCharacter,
                 at,
-                format!("the text has the character {c:?}, which no file or command line can hold"),
+                format!(
+                    "the string has the character {c:?}, which no file or command line can hold"
+                ),
             );
             return None;
         }
@@ -119,10 +121,10 @@ impl Shape<'_> {
         let cut = has_comment && (is_open('"') || (format == Command::FORMAT && is_open('\'')));
         if cut {
             let message =
-                "` #` begins a comment here, within the quotes of the text, which ends before it";
+                "` #` starts a comment here, within the quotes of the string, which ends before it";
             self.found
                 .error(self.tree, codes::CommentInText, at, message)
-                .help("put the whole text in quotes, or below `|`");
+                .help("put the whole string in quotes, or below `|`");
         }
         cut
     }

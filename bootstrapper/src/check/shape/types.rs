@@ -74,14 +74,14 @@ impl Shape<'_> {
                 Some("write it as a list element: put `- ` before its first key".to_owned())
             }
             Kind::Mapping(_) if format == Command::FORMAT && sign != Some(b'{') => Some(
-                "a `: ` in a text makes a mapping of it: put the whole command in quotes, or below `|`".to_owned(),
+                "a `: ` in a string makes a mapping of it: put the whole command in quotes, or below `|`".to_owned(),
             ),
-            Kind::Mapping(_) if is_pair(format) => Some(format!("write it as one text: {}", self.pair(id, ""))),
+            Kind::Mapping(_) if is_pair(format) => Some(format!("write it as one string: {}", self.pair(id, ""))),
             Kind::Sequence(_) if format == Command::FORMAT => {
-                Some("write the command as one text, in quotes if it begins with `[`".to_owned())
+                Some("write the command as one string, in quotes if it starts with `[`".to_owned())
             }
             Kind::Mapping(_) | Kind::Sequence(_) if wants("a single value") && matches!(sign, Some(b'{' | b'[')) => {
-                Some("write the one value without brackets; a text that begins with one needs quotes".to_owned())
+                Some("write the one value without brackets; a string that starts with one needs quotes".to_owned())
             }
             Kind::Sequence(_) if wants("a single value") => {
                 Some("write the one value behind the key, without `- `".to_owned())

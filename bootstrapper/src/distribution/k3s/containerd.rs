@@ -138,7 +138,7 @@ impl Report<'_> {
         }
         let part = error.span().unwrap_or(0..0);
         let first = reason.lines().next().unwrap_or_default();
-        let message = format!("containerd would not start, the template is no TOML: {first}");
+        let message = format!("containerd would not start, the template is not TOML: {first}");
         self.error_inside(codes::ContainerdToml, at, text, &part, message)
             .help("close every quote and bracket on its line");
     }

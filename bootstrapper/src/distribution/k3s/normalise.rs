@@ -116,7 +116,7 @@ fn cloud_controller(server: &mut ServerConfig, report: &mut Report<'_>) {
         report.error(codes::CloudControllerConflict, &at, message);
     } else {
         let message =
-            "`cloudController` is no packaged component; read as `disableCloudController: true`";
+            "`cloudController` is not a packaged component; read as `disableCloudController: true`";
         report
             .note(codes::CloudControllerComponent, &at, message)
             .help("write `disableCloudController: true` under serverConfig");

@@ -137,7 +137,7 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "serverConfig: {advertiseAddress: 224.0.0.1}",
-        "224.0.0.1 is no address at which the node can be reached",
+        "224.0.0.1 is not an address at which the node can be reached",
     ),
     (
         "serverConfig: {advertiseAddress: 'fd00::7'}",
@@ -177,7 +177,7 @@ pub const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "files: [{path: /etc/rancher/k3s/registries.yaml, content: 'configs: {a: {auth: {username: []}}}'}]",
-        "/etc/rancher/k3s/registries.yaml: configs.a.auth.username is not a text",
+        "/etc/rancher/k3s/registries.yaml: configs.a.auth.username is not a string",
     ),
     (
         "files: [{path: /etc/rancher/k3s/registries.yaml, content: 'configs: {a: b}'}]",

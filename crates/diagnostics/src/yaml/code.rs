@@ -11,7 +11,7 @@ crate::codes! {
             "The file is empty, or has comments and blank lines only. Look whether the right file was given and \
              whether it was copied whole.";
         SeveralDocuments = "several-documents" [Error] "The file has more than one YAML document",
-            "A line `---` begins another document, and only one is read: what follows would be ignored. Remove the \
+            "A line `---` starts another document, and only one is read: what follows would be ignored. Remove the \
              `---` and what does not belong into this file.";
         TooDeep = "too-deep" [Error] "Lists and mappings are nested too deep",
             "Values are nested deeper than 64 levels, which no valid file needs. Look for brackets that are opened \
@@ -23,11 +23,11 @@ crate::codes! {
             "`*name` stands for the value that has the anchor `&name`. Inside that value it would have no end. \
              Write the value out.";
         YamlAnchor = "yaml-anchor" [Error] "An anchor has no value",
-            "`&` at the start of a value begins an anchor of YAML, and no value follows. If the `&` is part of a \
-             text, put the whole text in quotes.",
+            "`&` at the start of a value starts an anchor of YAML, and no value follows. If the `&` is part of a \
+             text, put the whole string in quotes.",
             "# wrong\nargument: &b\n# right\nargument: \"&b\"";
         YamlKey = "yaml-key" [Error] "A key is not plain text",
-            "An alias, a list or a mapping stands where a key is wanted. Write `key: value`; a text that begins \
+            "An alias, a list or a mapping stands where a key is wanted. Write `key: value`; a string that starts \
              with `[` or `{` needs quotes.";
         YamlSyntax = "yaml-syntax" [Error] "The text is not YAML",
             "The text cannot be read as YAML, so nothing in it can be used or checked. The message names the likely \
@@ -35,9 +35,9 @@ crate::codes! {
              tab, an indentation that fits no line above. Correct that line and validate again: a later fault shows \
              only then.",
             "# wrong\nmessage: it's: here\n# right\nmessage: \"it's: here\"";
-        YamlTag = "yaml-tag" [Error] "A text begins with `!`, which begins a tag of YAML",
+        YamlTag = "yaml-tag" [Error] "A string starts with `!`, which starts a tag of YAML",
             "YAML reads `!word` as the type of the value behind it, and such types have no meaning here. Put the \
-             whole text in quotes.",
+             whole string in quotes.",
             "# wrong\nmessage: !ready\n# right\nmessage: \"!ready\"";
     }
 }

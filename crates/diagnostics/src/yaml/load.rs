@@ -104,9 +104,9 @@ fn refuse_tag(source: &str, event: &Event<'_>, span: &Range<usize>) -> Result<()
         .rfind(char::is_whitespace)
         .map_or(0, |space| space + 1);
     let at = before[word..].find('!').map_or(span.start, |at| word + at);
-    let message = "! begins a tag of YAML, which has no meaning here";
+    let message = "! starts a tag of YAML, which has no meaning here";
     let error = LoadError::new(YamlCode::YamlTag, at..at + 1, message);
-    Err(error.help("put the whole text in quotes"))
+    Err(error.help("put the whole string in quotes"))
 }
 
 fn byte_range(source: &str, span: &Span) -> Range<usize> {
@@ -173,7 +173,7 @@ impl Loader {
             return Err(LoadError::new(
                 YamlCode::SeveralDocuments,
                 span,
-                "a second YAML document begins here, and only one is read",
+                "a second YAML document starts here, and only one is read",
             )
             .help("remove the `---` and what does not belong into the file"));
         }
@@ -196,9 +196,9 @@ impl Loader {
         }
         let plain = style == ScalarStyle::Plain;
         if anchor != 0 && span.is_empty() {
-            let message = "& begins an anchor of YAML, and there is no value behind it";
+            let message = "& starts an anchor of YAML, and there is no value behind it";
             let error = LoadError::new(YamlCode::YamlAnchor, span, message);
-            return Err(error.help("put the whole text in quotes"));
+            return Err(error.help("put the whole string in quotes"));
         }
         let id = self.push(Kind::Scalar { text, plain }, span.clone());
         self.anchor(anchor, id);
@@ -258,7 +258,7 @@ impl Loader {
             if !seen.insert(entry.key.as_str()) {
                 let message = "this key is in its mapping a second time";
                 let error = LoadError::new(YamlCode::DuplicateKey, entry.key_span.clone(), message);
-                let help = "keep one of them; in a list, `- ` begins the next element";
+                let help = "keep one of them; in a list, `- ` starts the next element";
                 self.duplicates.push(error.help(help));
             }
         }
@@ -286,7 +286,7 @@ impl Loader {
                     span.clone(),
                     "a key must be plain text, not an alias, a list or a mapping",
                 )
-                .help("write `key: value`; a text that begins with a bracket needs quotes"))
+                .help("write `key: value`; a string that starts with a bracket needs quotes"))
             }
             _ => Ok(()),
         }

@@ -164,7 +164,7 @@ impl Lexer<'_> {
                         'U' => 8,
                         '0'..='7' => 2,
                         c if "abfnrtv\\".contains(c) || c == quote => 0,
-                        _ => return Err(format!("`\\{kind}` is no escape of a quoted text")),
+                        _ => return Err(format!("`\\{kind}` is not an escape of a quoted text")),
                     };
                     let radix = if kind.is_ascii_digit() { 8 } else { 16 };
                     for _ in 0..digits {
@@ -185,7 +185,7 @@ impl Lexer<'_> {
         let text = self.quoted('\'')?;
         if text.chars().count() != 1 {
             return Err(format!(
-                "`'{text}'` is no single character; texts have double quotes"
+                "`'{text}'` is not a single character; strings have double quotes"
             ));
         }
         Ok(Token::Constant)
@@ -214,7 +214,7 @@ impl Lexer<'_> {
         });
         let end = end.unwrap_or(text.len());
         if !is_number(&text[..end]) {
-            return Err(format!("`{}` is no number", &self.rest[..signed + end]));
+            return Err(format!("`{}` is not a number", &self.rest[..signed + end]));
         }
         self.rest = &text[end..];
         Ok(Token::Constant)

@@ -55,10 +55,10 @@ fn block_text(lines: &[Line<'_>], at: usize) -> Option<Suspect> {
     let opening = opening_of_block(lines, at)?;
     let number = line.source[..opening.whole.start].matches('\n').count() + 1;
     let message = format!(
-        "this line is not indented deeper than the key of the text that begins in line {number}"
+        "this line is not indented deeper than the key of the string that starts in line {number}"
     );
     let width = opening.body_column() + 2;
-    let help = format!("indent each line of the text by at least {width} spaces");
+    let help = format!("indent each line of the string by at least {width} spaces");
     let body = line.body.start - (line.body_column() - line.indent());
     let is_first = above(lines, at).is_some_and(|(_, above)| above.opens_block());
     let rank = if is_first { 3 } else { 7 };

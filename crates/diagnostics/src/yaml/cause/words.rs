@@ -3,7 +3,7 @@
 use super::Suspect;
 use super::line::{Line, closing_quote};
 
-const QUOTE_IT: &str = "put the whole text in quotes";
+const QUOTE_IT: &str = "put the whole string in quotes";
 
 /// All that may be wrong in a line.
 pub fn suspects(line: &Line<'_>) -> Vec<Suspect> {
@@ -50,7 +50,7 @@ pub fn conflict(source: &str) -> Option<Suspect> {
     } else {
         source.find("\n<<<<<<< ")? + 1
     };
-    let message = "a conflict of two versions of this file begins here";
+    let message = "a conflict of two versions of this file starts here";
     let help = "keep one of the versions and remove the lines `<<<<<<<`, `=======` and `>>>>>>>`";
     Some(Suspect::new(0, at..at + 7, message, help))
 }
@@ -116,7 +116,7 @@ fn odd_dash(line: &Line<'_>) -> Option<Suspect> {
     }
     let at = line.body.start..line.body.start + dash.len_utf8();
     let message = format!(
-        "a typographic dash (U+{:04X}) does not begin a list element",
+        "a typographic dash (U+{:04X}) does not start a list element",
         u32::from(dash)
     );
     let suspect = Suspect::new(
@@ -153,7 +153,7 @@ fn odd_quote(line: &Line<'_>) -> Option<Suspect> {
     let (found, c) = line.body().char_indices().find(|(_, c)| is_odd_quote(*c))?;
     let at = line.body.start + found;
     let message = format!(
-        "a typographic quote (U+{:04X}) is no quote for YAML",
+        "a typographic quote (U+{:04X}) is not a quote for YAML",
         u32::from(c)
     );
     let suspect = Suspect::new(
@@ -184,7 +184,7 @@ fn open_quote(line: &Line<'_>) -> Option<Suspect> {
     }
     let at = line.value.start..line.value.start + 1;
     let message = format!("the quote {quote} opens here and is not closed in this line");
-    let help = format!("close it with {quote} at the end of the text");
+    let help = format!("close it with {quote} at the end of the string");
     let suspect = Suspect::new(2, at, message, help);
     let suspect = suspect.repair(line.value.end..line.value.end, quote);
     Some(suspect.repair(line.value.clone(), "x"))
@@ -229,16 +229,16 @@ fn escape(line: &Line<'_>) -> Option<Suspect> {
 fn reserved(line: &Line<'_>) -> Option<Suspect> {
     let sign = line.value().chars().next()?;
     let message = match sign {
-        '@' | '`' => format!("a text cannot begin with {sign}, which YAML keeps for itself"),
-        '%' => "a text cannot begin with %, which begins a directive of YAML".to_owned(),
-        '&' => "& begins an anchor of YAML, not a text".to_owned(),
-        '*' => "* begins an alias of YAML, and its anchor does not stand above".to_owned(),
-        '!' => "! begins a tag of YAML, not a text".to_owned(),
-        ',' | ']' | '}' => format!("a text cannot begin with {sign}"),
+        '@' | '`' => format!("a string cannot start with {sign}, which YAML keeps for itself"),
+        '%' => "a string cannot start with %, which starts a directive of YAML".to_owned(),
+        '&' => "& starts an anchor of YAML, not a string".to_owned(),
+        '*' => "* starts an alias of YAML, and its anchor does not stand above".to_owned(),
+        '!' => "! starts a tag of YAML, not a string".to_owned(),
+        ',' | ']' | '}' => format!("a string cannot start with {sign}"),
         '-' if line.key.is_some() && line.value().starts_with("- ") => {
             let at = line.value.start..line.value.start + 1;
-            let message = "a list cannot begin in the line of its key";
-            let suspect = Suspect::new(3, at, message, "begin it on the next line");
+            let message = "a list cannot start in the line of its key";
+            let suspect = Suspect::new(3, at, message, "start it on the next line");
             return Some(suspect.repair(line.value.clone(), "x"));
         }
         _ => return None,
@@ -257,8 +257,9 @@ fn block_sign(line: &Line<'_>) -> Option<Suspect> {
         return None;
     }
     let at = line.value.start..line.value.start + 1;
-    let message = format!("{sign} begins a text of several lines, and this line goes on behind it");
-    let help = format!("put the text in quotes, or begin it on the line below {sign}");
+    let message =
+        format!("{sign} starts a string of several lines, and this line goes on behind it");
+    let help = format!("put the string in quotes, or start it on the line below {sign}");
     let suspect = Suspect::new(3, at, message, help);
     let suspect = suspect.repair(line.value.clone(), "x");
     Some(suspect.repair(line.value.clone(), sign))
@@ -321,17 +322,17 @@ fn bracket(line: &Line<'_>) -> Option<Suspect> {
         return None; // A document in brackets.
     }
     let message = match end {
-        None => format!("{sign} begins a {kind}, which is not closed in this line"),
+        None => format!("{sign} starts a {kind}, which is not closed in this line"),
         Some(end) if end + 1 < line.value().len() => {
-            format!("{sign} begins a {kind}, and more text follows behind its end")
+            format!("{sign} starts a {kind}, and more text follows behind its end")
         }
-        Some(_) => format!("the {kind} in brackets that begins here cannot be read"),
+        Some(_) => format!("the {kind} in brackets that starts here cannot be read"),
     };
     let help = match end {
         Some(end) if end + 1 == line.value().len() => {
             "part its entries by `, `, and keys from values by `: `"
         }
-        _ => "close the bracket; or, if it is a text, put the whole in quotes",
+        _ => "close the bracket; or, if it is a string, put the whole in quotes",
     };
     Some(Suspect::new(5, at, message, help).repair(line.value.clone(), "x"))
 }
@@ -346,7 +347,7 @@ fn colon_in_text(line: &Line<'_>) -> Option<Suspect> {
         .or_else(|| text.ends_with(':').then(|| text.len() - 1))?;
     let at = line.value.start + inner;
     line.key.as_ref()?;
-    let message = "a second `: ` in the line: a text without quotes cannot have one";
+    let message = "a second `: ` in the line: a string without quotes cannot have one";
     Some(Suspect::new(5, at..at + 1, message, QUOTE_IT).repair(line.value.clone(), "x"))
 }
 
