@@ -1,4 +1,4 @@
-//! Manifests that the distribution applies at start: that they are YAML, and what of a HelmChart does not work.
+//! Manifests that the distribution applies at start: that they are objects in YAML, and what of a HelmChart does not work.
 
 use super::context::Context;
 use crate::codes;
@@ -33,8 +33,21 @@ impl Report<'_> {
                 continue;
             }
             match load(document) {
-                Ok((tree, _)) => self.chart(&tree, &at, &text, &part),
-                Err(error) if error.code == YamlCode::YamlSyntax => {
+                Ok((tree, _)) => {
+                    self.chart(&tree, &at, &text, &part);
+                    if let Some(reason) = no_object(&tree) {
+                        let name = context.facts.name;
+                        let message = format!("{name} does not apply {}: {reason}", file.path);
+                        let first = part.start..part.start;
+                        self.error_inside(codes::ManifestObject, &at, &text, &first, message)
+                            .help("an object has `apiVersion`, `kind` and `metadata.name`");
+                    }
+                }
+                Err(error)
+                    if [YamlCode::YamlSyntax, YamlCode::YamlKey]
+                        .iter()
+                        .any(|code| error.code == *code) =>
+                {
                     let span = part.start + error.span.start..part.start + error.span.end;
                     let (name, path) = (context.facts.name, &file.path);
                     let message = format!("{name} cannot apply {path}: {}", error.message);
@@ -74,6 +87,27 @@ impl Report<'_> {
         self.warning_at(codes::HelmChart, at, inside, message)
             .help(format!("write `chart: {name}`"));
     }
+}
+
+/// Why a document is not an object of Kubernetes.
+fn no_object(tree: &Tree) -> Option<&'static str> {
+    let value = |pointer: &str| match &tree.node(tree.find(&Pointer::from(pointer))?).kind {
+        Kind::Scalar { text, .. } if !text.is_empty() => Some(text.as_str()),
+        _ => None,
+    };
+    if !matches!(tree.node(tree.root()).kind, Kind::Mapping(_)) {
+        return Some("a document in it is not a mapping");
+    }
+    if value("/apiVersion").is_none() {
+        return Some("a document in it has no `apiVersion`");
+    }
+    let Some(kind) = value("/kind") else {
+        return Some("a document in it has no `kind`");
+    };
+    let is_named = ["/metadata/name", "/metadata/generateName"]
+        .iter()
+        .any(|at| value(at).is_some());
+    (!is_named && !kind.ends_with("List")).then_some("an object in it has no name")
 }
 
 /// Whether the distribution applies a file at start.

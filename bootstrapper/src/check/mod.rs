@@ -6,6 +6,7 @@ mod arguments;
 mod cloud_controller;
 mod cluster_networks;
 mod commands;
+mod configurations;
 mod context;
 mod files;
 mod ignored_files;
@@ -66,6 +67,7 @@ fn with_kubernetes(context: &Context<'_>, report: &mut Report<'_>) {
     report.components(context);
     report.node_name(context);
     report.component_arguments(context);
+    report.configurations(context);
     report.cluster_networks(context);
     report.api_port(context);
     report.other_ports(context);

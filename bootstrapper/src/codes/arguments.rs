@@ -18,6 +18,9 @@ diagnostics::codes! {
             "Templates such as `{{ ds.meta_data.local_ipv4 }}` are rendered in a cluster that Cluster API manages, \
              not here: the component gets the string as it is. Write the value, or set it by a command in \
              preK3sCommands.";
+        ArgumentTwice = "argument-twice" [Warning] "An argument is given again, with another value",
+            "The flag takes one value, and the last one holds. The other has no effect. Keep one.",
+            "# wrong\n- max-pods=110\n- max-pods=250\n# right\n- max-pods=250";
         ArgumentValue = "argument-value" [Error, Warning] "A component does not take the value of an argument",
             "The value has not the type that the flag has, is outside its bounds, or is none of its words: the \
              component would not start. It is a warning where another version of Kubernetes than the known one may \

@@ -127,6 +127,9 @@ diagnostics::codes! {
             "A taint is key=value:Effect or key:Effect; the effects are NoSchedule, PreferNoSchedule and NoExecute, \
              written so.",
             "nodeTaints:\n- dedicated=vision:NoSchedule";
+        NodeTaintTwice = "node-taint-twice" [Error] "Two taints have the same key and effect",
+            "The kubelet does not start with two taints of one key and effect, whatever their values. Keep one of them.",
+            "# wrong\nnodeTaints: [a=b:NoSchedule, a=c:NoSchedule]\n# right\nnodeTaints: [a=b:NoSchedule]";
         OtherDistribution = "other-distribution" [Error] "The OS image has no RKE2",
             "The template is of RKE2, and the OS image of this node has K3s. RKE2 templates can be validated and \
              converted only. Write a KThreesControlPlaneTemplate.";

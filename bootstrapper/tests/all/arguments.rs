@@ -414,9 +414,12 @@ mod kubelet_rules {
 
     #[test]
     fn the_policy_that_is_given_last_counts() {
-        is_valid(&kubelet(
-            "cpu-manager-policy=static, cpu-manager-policy=none",
-        ));
+        assert_eq!(
+            codes(&kubelet(
+                "cpu-manager-policy=static, cpu-manager-policy=none",
+            )),
+            [(Severity::Warning, "argument-twice")]
+        );
     }
 
     #[test]
@@ -442,7 +445,8 @@ mod kubelet_rules {
             ),
         ] {
             is_valid(&k3s(&format!(
-                "agentConfig: {{kubeletArgs: [cpu-manager-policy=static{arg}]}}, files: [{{path: {path}}}]"
+                "agentConfig: {{kubeletArgs: [cpu-manager-policy=static{arg}]}}, \
+                 files: [{{path: {path}, content: '{{apiVersion: kubelet.config.k8s.io/v1beta1, kind: KubeletConfiguration}}'}}]"
             )));
         }
     }
@@ -591,8 +595,10 @@ mod files {
     #[test]
     fn a_file_of_the_config_file_is_there() {
         let arg = format!("serverConfig: {{kubeAPIServerArg: [audit-policy-file={POLICY}]}}");
-        is_valid(&k3s(&format!("{arg}, files: [{{path: {POLICY}}}]")));
-        let os = format!("{USER}  writeFiles: [{{path: {POLICY}}}]\n");
+        let file =
+            format!("{{path: {POLICY}, content: '{{apiVersion: audit.k8s.io/v1, kind: Policy}}'}}");
+        is_valid(&k3s(&format!("{arg}, files: [{file}]")));
+        let os = format!("{USER}  writeFiles: [{file}]\n");
         is_valid(&with(&os, &format!("{{{arg}}}")).diagnostics);
     }
 

@@ -136,19 +136,61 @@ cases! { template:
     mirrors_beside_the_base: "{{ template \"base\" . }}\n[plugins.\"io.containerd.cri.v1.images\".registry.mirrors.\"docker.io\"]\nendpoint = []"
         => ["error containerd-registry 1"];
     a_plugin_of_version_1: "[plugins.cri.containerd.runtimes.own]\nruntime_type = \"a\"" => ["error containerd-plugins 1"];
+    the_base_twice: "{{ template \"base\" . }}\n{{ template \"base\" . }}" => ["error containerd-table 1"];
     a_runtime_that_k3s_finds: "{{ template \"base\" . }}\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.nvidia]\nruntime_type = \"a\""
         => ["warning containerd-runtime 1"];
 }
 
+fn kubelet(text: &str) -> Vec<String> {
+    let lines: String = text.lines().map(|line| format!("      {line}\n")).collect();
+    let spec = format!(
+        "files:\n  - path: /var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-site.conf\n    content: |\n{lines}"
+    );
+    reported("", "", &spec, text)
+}
+
+fn policy(text: &str) -> Vec<String> {
+    let lines: String = text.lines().map(|line| format!("      {line}\n")).collect();
+    let spec = format!(
+        "serverConfig: {{kubeAPIServerArg: [audit-policy-file=/etc/audit.yaml]}}\nfiles:\n  - path: /etc/audit.yaml\n    content: |\n{lines}"
+    );
+    reported("", "", &spec, text)
+}
+
+cases! { kubelet:
+    settings_of_the_kubelet: "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 64" => [];
+    settings_of_the_kubelet_without_a_kind: "maxPods: 64" => ["error configuration-file 1"];
+    settings_of_the_kubelet_that_are_no_yaml: "kind: KubeletConfiguration\nmaxPods: : 64" => ["error configuration-file 2"];
+}
+
+cases! { policy:
+    a_policy: "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: []" => [];
+    a_policy_that_is_another_object: "apiVersion: v1\nkind: ConfigMap" => ["error configuration-file 1"];
+    a_policy_that_is_no_yaml: "kind: Policy\nrules: a: b" => ["error configuration-file 2"];
+}
+
 cases! { manifest:
     a_manifest_that_is_no_yaml: "kind: Namespace\n  metadata:\n    name: a" => ["error manifest-syntax 2"];
-    several_manifests: "kind: A\n---\nkind: B\n--- # more\nkind: C" => [];
-    a_chart_with_the_name_of_a_repository: "kind: HelmChart\nspec: {chart: a/b, repo: https://charts.example.com}"
+    several_manifests: "{apiVersion: v1, kind: A, metadata: {name: a}}\n---\n# nothing\n--- # more\n{apiVersion: v1, kind: B, metadata: {name: b}}" => [];
+    a_chart_with_the_name_of_a_repository: "{apiVersion: v1, kind: HelmChart, metadata: {name: a}, spec: {\nchart: a/b, repo: https://charts.example.com}}"
         => ["warning helm-chart 2"];
-    a_chart_of_a_registry: "kind: HelmChart\nspec: {chart: oci://example.com/a}" => [];
+    a_chart_of_a_registry: "apiVersion: v1\nkind: HelmChart\nmetadata: {name: a}\nspec: {chart: oci://example.com/a}" => [];
+    an_object_without_a_kind: "apiVersion: v1\nmetadata: {name: a}" => ["error manifest-object 1"];
+    an_object_without_a_version: "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: a}"
+        => ["error manifest-object 5"];
+    an_object_without_a_name: "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: b}}" => ["error manifest-object 1"];
+    objects_that_need_no_name: "apiVersion: v1\nkind: PodList\nitems: []\n---\napiVersion: v1\nkind: Job\nmetadata: {generateName: a-}" => [];
+    a_manifest_that_is_a_list: "- apiVersion: v1" => ["error manifest-object 1"];
+    a_template_of_helm: "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Values.name }}}" => ["error manifest-syntax 3"];
 }
 
 cases! { spec:
+    two_taints_of_one_key: "agentConfig: {nodeTaints: [a=b:NoExecute,\n  a=c:NoExecute, a:NoSchedule]}"
+        => ["note taint-only-node 1", "error node-taint-twice 2", "note taint-only-node 2", "note taint-only-node 2"];
+    an_argument_given_again: "agentConfig: {kubeletArgs: [max-pods=64,\n  max-pods=65]}" => ["warning argument-twice 1"];
+    lists_given_again: "agentConfig: {kubeletArgs: [feature-gates=NodeSwap=true, feature-gates=NodeSwap=true, node-labels=a=b, node-labels=c=d]}" => [];
+    a_containerd_drop_in_that_is_no_toml: "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/a.toml, content: '[a'}]"
+        => ["error containerd-toml 1"];
     a_key_of_another_case: "serverConfig: {kubeApiServerArg: [v=2]}" => ["note key-case 1"];
     empty_texts: "serverConfig: {bindAddress: \"\", httpsListenPort: '', clusterCidr: \"\"}" => [];
     nothing_but_empty_files: "files: [{}]" => ["note empty-elements 1"];

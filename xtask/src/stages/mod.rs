@@ -110,11 +110,11 @@ pub struct Stage {
     pub build: fn(&Context) -> Result<()>,
 }
 
-/// All stages; each comes after those that it needs.
+/// All stages; each comes after those that it needs, and of others the one first on which most waits.
 pub const ALL: &[Stage] = &[
+    static_binary::HOOKOS_INIT,
     static_binary::BOOTSTRAPPER,
     static_binary::DISK_WRITER,
-    static_binary::HOOKOS_INIT,
     reference_images::STAGE,
     program_image::BOOTSTRAPPER,
     program_image::DISK_WRITER,

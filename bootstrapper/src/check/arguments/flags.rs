@@ -23,6 +23,29 @@ impl Flag {
         self.values.split(',').filter(|value| !value.is_empty())
     }
 
+    /// Whether it takes one value, of several the last.
+    pub(super) fn takes_one(&self) -> bool {
+        let kinds = [
+            "Level",
+            "LocalMode",
+            "ProxyMode",
+            "bool",
+            "duration",
+            "float32",
+            "float64",
+            "int",
+            "int32",
+            "int64",
+            "ip",
+            "ipport",
+            "portRange",
+            "quantity",
+            "string",
+            "uint",
+        ];
+        kinds.contains(&self.kind)
+    }
+
     /// Whether it needs no value.
     pub(super) fn is_switch(&self) -> bool {
         ["bool", "version"].contains(&self.kind)

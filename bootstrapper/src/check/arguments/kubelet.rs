@@ -7,6 +7,7 @@ use crate::diagnostic::Severity;
 use crate::distribution::joined::{Origin, Value};
 use crate::values::{Complaint, NodeLabel, NodeTaint, TextValue as _};
 use ipnet::IpNet;
+use std::collections::HashSet;
 
 pub(super) fn check<'a>(
     context: &'a Context<'_>,
@@ -126,8 +127,17 @@ fn labels<'a>(context: &'a Context<'_>, kubelet: &Arguments<'a>, out: &mut Findi
 
 fn taints<'a>(context: &'a Context<'_>, kubelet: &Arguments<'a>, out: &mut Findings<'a>) {
     let given = context.joined.list("node-taint");
+    let mut seen = HashSet::new();
     for taint in given {
         only_node(context, &taint.text, &taint.origin, out);
+        let (pair, effect) = taint.text.rsplit_once(':').unwrap_or_default();
+        let key = pair.split('=').next().unwrap_or_default();
+        if !key.is_empty() && !seen.insert((key, effect)) {
+            out.add(Severity::Error, codes::NodeTaintTwice, &taint.origin, || {
+                let message = format!("a second taint with the key `{key}` and the effect {effect}: the kubelet would not start");
+                (message, Some("keep one of them".to_owned()))
+            });
+        }
     }
     for argument in kubelet.all("register-with-taints") {
         let parts = argument.value().split(',').map(str::trim);

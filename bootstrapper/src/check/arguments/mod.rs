@@ -106,6 +106,7 @@ fn one<'a>(
         }
         return unknown(component, argument, of_version, out);
     };
+    given_again(arguments, argument, flag, out);
     for fault in types::faults(flag, argument.value()).take(MAX_FINDINGS) {
         let severity = match fault.of_version {
             true => of_version,
@@ -120,6 +121,35 @@ fn one<'a>(
             (message, fault.help)
         });
     }
+}
+
+/// Of a flag that takes one value the last one holds.
+fn given_again<'a>(
+    arguments: &Arguments<'a>,
+    argument: &Argument<'a>,
+    flag: &Flag,
+    out: &mut Findings<'a>,
+) {
+    let last = arguments.last(&argument.name);
+    let Some(last) = last.filter(|last| last.origin != argument.origin) else {
+        return;
+    };
+    if !flag.takes_one() || argument.adds() || last.adds() || last.value() == argument.value() {
+        return;
+    }
+    out.add(
+        Severity::Warning,
+        codes::ArgumentTwice,
+        argument.origin,
+        || {
+            let name = &argument.name;
+            let message = format!(
+                "`{name}` is given again behind it as `{}`, which holds",
+                last.value()
+            );
+            (message, Some("keep one of them".to_owned()))
+        },
+    );
 }
 
 fn template<'a>(argument: &Argument<'a>, out: &mut Findings<'a>) {

@@ -18,6 +18,15 @@ pub(super) fn is_template(file: &File) -> bool {
     file.path.parent() == FOLDER && [V2_NAME, V3_NAME].contains(&file.path.file_name())
 }
 
+/// Whether containerd reads the file beside its configuration.
+fn is_drop_in(file: &File) -> bool {
+    let directory = file.path.parent().strip_prefix(FOLDER);
+    let is_read = ["/config.toml.d", "/config-v3.toml.d"]
+        .map(Some)
+        .contains(&directory);
+    is_read && file.path.as_str().ends_with(".toml")
+}
+
 /// The content with escaped quotes unescaped, where that makes a template of what is none.
 pub(super) fn unescaped(file: &File) -> Option<String> {
     let content = file.content.as_ref().filter(|_| file.encoding.is_none())?;
@@ -68,6 +77,9 @@ impl Versions {
 
 impl Report<'_> {
     pub(super) fn containerd_template(&mut self, file: &File, at: &Pointer) {
+        if is_drop_in(file) {
+            return self.containerd_drop_in(file, at);
+        }
         if !is_template(file) {
             return;
         }
@@ -91,6 +103,11 @@ impl Report<'_> {
         let has_base = includes.iter().any(|name| name == "base");
         self.containerd_tables(&tables, has_base, &content_at);
         self.containerd_toml(&text, &content_at);
+        if includes.iter().filter(|name| *name == "base").count() > 1 {
+            let message = "the base is included twice, and each of its tables is there twice";
+            self.error(codes::ContainerdTable, &content_at, message)
+                .help("include the base once");
+        }
         if has_base {
             self.over_the_base(&tables, &content_at);
         }
@@ -124,6 +141,26 @@ impl Report<'_> {
 }
 
 impl Report<'_> {
+    /// containerd reads it at start (K3s, pkg/agent/templates, `imports`).
+    fn containerd_drop_in(&mut self, file: &File, at: &Pointer) {
+        let bytes = file.bytes().unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let Err(error) = text.parse::<toml::Table>() else {
+            return;
+        };
+        let first = error.message().lines().next().unwrap_or_default();
+        let message = format!("containerd would not start, the file is not TOML: {first}");
+        let part = error.span().unwrap_or(0..0);
+        self.error_inside(
+            codes::ContainerdToml,
+            &at.join("content"),
+            &text,
+            &part,
+            message,
+        )
+        .help("close every quote and bracket on its line");
+    }
+
     /// Where the base is all that is filled in, the rest must be TOML as it stands.
     fn containerd_toml(&mut self, text: &str, at: &Pointer) {
         let Some(rest) = without_base(text) else {
