@@ -157,12 +157,15 @@ pub(crate) fn schema_of<T: TextValue>() -> schemars::Schema {
     schema
 }
 
+/// The check of a file of values: format and text.
+type Check = fn(&str, &str) -> Option<Result<(), Complaint>>;
+
 /// Checks a text against the value of that format; `None` when the format is a distribution's own.
 ///
 /// # Errors
 /// The complaint of the value's `parse`.
 pub fn check(format: &str, text: &str) -> Option<Result<(), Complaint>> {
-    const FILES: [fn(&str, &str) -> Option<Result<(), Complaint>>; 8] = [
+    const FILES: [Check; 8] = [
         accounts::check,
         components::check,
         disks::check,
