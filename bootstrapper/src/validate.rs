@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                     report(&input.config_file, &parsed);
                     print(&format!(
                         "{path}: {}\n",
-                        if valid { "valid" } else { "wrong" }
+                        if valid { "valid" } else { "invalid" }
                     ))?;
                 }
                 let found = &parsed.diagnostics;

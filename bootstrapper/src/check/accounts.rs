@@ -106,7 +106,12 @@ impl Report<'_> {
         let no_password = os.users.iter().all(|user| user.password.is_none());
         // What was refused may have been the way in.
         let refused = [&users, &section.join("sshKey")].map(|at| self.found.has_errors_below(at));
-        if no_password && os.ssh_keys().is_empty() && refused == [false, false] {
+        // So may what has a mistyped name.
+        let mistyped = self.found.iter().any(|found| {
+            let above = found.pointer.rsplit_once('/').map(|(above, _)| above);
+            found.code == codes::UnknownKey && matches!(above, Some("" | "/operatingSystem"))
+        });
+        if no_password && os.ssh_keys().is_empty() && refused == [false, false] && !mistyped {
             self.warning(
                 codes::NoLogin,
                 &section,

@@ -43,7 +43,7 @@ fn several_files_are_checked_in_one_run() {
     );
     let done = run(&["validate", &wrong, &good]);
     assert_eq!(done.status.code(), Some(1));
-    assert_eq!(stdout(&done), format!("{wrong}: wrong\n{good}: valid\n"));
+    assert_eq!(stdout(&done), format!("{wrong}: invalid\n{good}: valid\n"));
     assert!(
         stderr(&done).contains(&format!("{wrong}:5:")),
         "{}",
@@ -99,7 +99,7 @@ fn standard_input_is_a_file_among_others() {
     drop(input);
     let done = child.wait_with_output().expect("ended");
     assert_eq!(done.status.code(), Some(1));
-    assert_eq!(stdout(&done), format!("{good}: valid\n-: wrong\n"));
+    assert_eq!(stdout(&done), format!("{good}: valid\n-: invalid\n"));
     assert!(stderr(&done).contains("--> -:5:"), "{}", stderr(&done));
 }
 

@@ -175,3 +175,15 @@ fn there_is_no_template_to_export() {
         "{error}"
     );
 }
+
+#[test]
+fn a_mistyped_operating_system_is_reported_for_itself() {
+    for text in [
+        "operatingsystem: {users: []}\n",
+        "operatingSystem: {userz: []}\n",
+    ] {
+        let parsed = read(text);
+        let codes: Vec<&str> = parsed.diagnostics.iter().map(|d| d.code.as_str()).collect();
+        assert_eq!(codes, ["unknown-key"], "{text}");
+    }
+}

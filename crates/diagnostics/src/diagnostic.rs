@@ -205,6 +205,11 @@ impl Diagnostics {
         self.counts[Severity::Error as usize] >= MAX_FINDINGS
     }
 
+    /// What was found so far, in the order in which it was found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter()
+    }
+
     /// Whether an error is among them.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)
