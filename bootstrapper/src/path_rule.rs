@@ -19,6 +19,9 @@ impl PathRule {
 
     /// Whether a path is one of these.
     pub fn covers(&self, path: &str) -> bool {
+        if !path.starts_with(self.start()) {
+            return false;
+        }
         let (own, path) = (self.steps(), steps(path));
         match own.split_last() {
             Some((last, above)) if *last == "**" => {
@@ -30,9 +33,18 @@ impl PathRule {
 
     /// Whether a file at `path` keeps these from being there: it is one of them, above or below one.
     pub fn excludes(&self, path: &str) -> bool {
+        let start = self.start();
+        if !path.starts_with(start) && !start.starts_with(path) {
+            return false;
+        }
         let mut own = self.steps();
         own.retain(|step| *step != "**");
         all_fit(&own, &steps(path))
+    }
+
+    /// What comes before the first `*`. Most rules are of another directory than a path, and there may be many paths.
+    fn start(&self) -> &str {
+        self.0.split('*').next().unwrap_or_default()
     }
 
     fn steps(&self) -> Vec<&str> {

@@ -80,6 +80,12 @@ fn by_a_program(path: &str) -> Option<(String, String)> {
 /// pkg/agent/containerd; kubelet, `--config-dir`).
 fn by_the_distribution(path: &str, context: &Context<'_>) -> Option<(String, String)> {
     let facts = context.facts;
+    if ![facts.config, facts.data_dir]
+        .iter()
+        .any(|start| path.starts_with(start))
+    {
+        return None;
+    }
     let below = |directory: String| path.strip_prefix(&directory)?.strip_prefix('/');
     let settings = format!("{}.d", facts.config);
     if let Some(name) = below(settings.clone()) {

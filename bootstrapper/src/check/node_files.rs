@@ -31,6 +31,10 @@ impl Report<'_> {
 /// The distribution writes these anew at every start, install.sh when it installs it (install.sh, create_env_file).
 fn overwritten(file: &File, context: &Context<'_>) -> Option<(String, String)> {
     let (path, facts) = (file.path.as_str(), context.facts);
+    let starts = [facts.data_dir, "/etc/rancher/", "/etc/systemd/system/"];
+    if !starts.iter().any(|start| path.starts_with(start)) {
+        return None;
+    }
     let unit = facts.unit;
     let agent = format!("{}/agent", facts.data_dir);
     let others = [
