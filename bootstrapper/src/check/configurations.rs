@@ -16,7 +16,6 @@ const NAMED: &[(&str, &str, &str)] = &[
         "AdmissionConfiguration",
     ),
     ("kube-apiserver-arg", "audit-policy-file", "Policy"),
-    ("kube-apiserver-arg", "audit-webhook-config-file", "Config"),
     (
         "kube-apiserver-arg",
         "authentication-config",

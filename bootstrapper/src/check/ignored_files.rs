@@ -45,7 +45,7 @@ const DIRECTORIES: &[Directory] = &[
     directory("/etc/udev/rules.d/*", "udev", &[".rules"]),
     directory("/etc/polkit-1/rules.d/*", "polkit", &[".rules"]),
     directory("/etc/cloud/cloud.cfg.d/*", "cloud-init", &[".cfg"]),
-    directory("/etc/profile.d/*", "a login shell", &[".sh"]),
+    directory("/etc/profile.d/*", "a login shell", &[".sh", ".csh"]),
     directory(
         "/etc/systemd/network/*",
         "systemd-networkd",

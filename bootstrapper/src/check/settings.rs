@@ -88,28 +88,20 @@ impl Report<'_> {
     /// Settings that the distribution does not take beside each other.
     pub(super) fn conflicts(&mut self, context: &Context<'_>) {
         let joined = &context.joined;
-        let is_on = |name: &str| joined.last(name).is_some_and(|value| is_true(&value.text));
-        let is_given = |name: &str| {
-            joined
-                .last(name)
-                .is_some_and(|value| !value.text.is_empty())
-        };
+        let is_set = |value: &&Value| !value.text.is_empty() && !is_false(&value.text);
+        let set = |name: &str| joined.last(name).filter(is_set);
         for conflict in context.facts.conflicts {
-            let Some(value) = joined.last(conflict.setting) else {
+            let Some(value) = set(conflict.setting) else {
                 continue;
-            };
-            let counts = match conflict.switch {
-                true => is_on(conflict.setting),
-                false => is_given(conflict.setting),
             };
             let meets = match conflict.other {
                 Other::Any => true,
-                Other::With(name) => {
-                    is_given(name) && joined.last(name).is_some_and(|v| !is_false(&v.text))
-                }
-                Other::Without(names) => !names.iter().any(|name| is_given(name)),
+                Other::With(name) => set(name).is_some(),
+                Other::Without(names) => !names
+                    .iter()
+                    .any(|name| set(name).is_some() || is_in_environment(context, name)),
             };
-            if counts && meets {
+            if meets {
                 self.error_of(codes::K3sConflict, context, &value.origin, conflict.message)
                     .help(conflict.help);
             }
@@ -349,6 +341,14 @@ impl Report<'_> {
         self.error_of(codes::K3sValue, context, &value.origin, message)
             .help(help);
     }
+}
+
+/// Whether a file of the config-file may give a setting to the distribution's unit as a variable (K3s, pkg/cli/cmds).
+fn is_in_environment(context: &Context<'_>, setting: &str) -> bool {
+    let name = setting.replace('-', "_").to_uppercase();
+    let variable = format!("{}_{name}", context.facts.name.to_uppercase());
+    let mut files = context.files();
+    files.any(|file| String::from_utf8_lossy(&file.bytes().unwrap_or_default()).contains(&variable))
 }
 
 fn is_true(text: &str) -> bool {

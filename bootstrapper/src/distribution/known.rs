@@ -89,9 +89,8 @@ pub(crate) fn find(all: &'static [Known], key: &str) -> Option<&'static Known> {
 /// Settings of which one is not taken with another, or not without it.
 #[derive(Debug)]
 pub(crate) struct Conflict {
+    /// Set to something, and not switched off.
     pub(crate) setting: &'static str,
-    /// Whether it is a conflict only where the setting is switched on.
-    pub(crate) switch: bool,
     pub(crate) other: Other,
     /// What happens, and what to do.
     pub(crate) message: &'static str,

@@ -116,6 +116,7 @@ cases! { drop_in:
     a_reset_at_every_start: "cluster-reset: true" => ["error k3s-conflict 1"];
     a_reset_that_is_off: "cluster-reset: false" => [];
     a_server_without_a_token: "server: https://192.0.2.10:6443" => ["error k3s-conflict 1"];
+    a_server_with_a_token_in_the_environment: "server: https://192.0.2.10:6443 # K3S_TOKEN of k3s.service.d" => [];
     a_server_that_is_no_url: "server: 192.0.2.10:6443\ntoken: a" => ["error k3s-value 1"];
     a_server_without_etcd: "disable-etcd: true" => ["error k3s-conflict 1"];
     a_mode_that_is_not_octal: "write-kubeconfig-mode: \"0999\"" => ["warning k3s-value-ignored 1"];

@@ -40,6 +40,10 @@ fn many_of_a_kind_and_deep_nesting_are_checked_to_the_end() {
     let addresses = list(12_000, &|n| format!("10.{}.{}.2/24", 64 + n / 250, n % 250));
     let ciphers: String = (0..50_000).map(|n| format!("TLS_{n},")).collect();
     let settings = list(20_000, &|n| format!("key-{n}: 1"));
+    let arguments = list(40_000, &|n| format!("max-pods={}", n % 250 + 1));
+    let policies = list(12_000, &|n| format!("audit-policy-file=/etc/f/{n}"));
+    let files = list(12_000, &|n| format!("{{path: /etc/f/{n}, content: a}}"));
+    let taints = list(45_000, &|n| format!("k{n}=v:NoExecute"));
     let tables: String = (0..50_000).map(|n| format!("[t{n}]\\n")).collect();
     for (os, spec, code) in [
         (
@@ -62,6 +66,21 @@ fn many_of_a_kind_and_deep_nesting_are_checked_to_the_end() {
             "hostname: a".to_owned(),
             format!("{{agentConfig: {{kubeletArgs: ['tls-cipher-suites={ciphers}']}}}}"),
             Some("tls-name"),
+        ),
+        (
+            "hostname: a".to_owned(),
+            format!("{{agentConfig: {{kubeletArgs: [{arguments}]}}}}"),
+            None,
+        ),
+        (
+            "hostname: a".to_owned(),
+            format!("{{serverConfig: {{kubeAPIServerArg: [{policies}]}}, files: [{files}]}}"),
+            Some("configuration-file"),
+        ),
+        (
+            "hostname: a".to_owned(),
+            format!("{{agentConfig: {{nodeTaints: [{taints}]}}}}"),
+            None,
         ),
         (
             "hostname: a".to_owned(),

@@ -4,6 +4,7 @@ use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::distribution::joined::{Joined, Origin};
 use crate::values::{ComponentArg, TextValue as _};
 use diagnostics::code::Code;
+use std::collections::HashMap;
 
 /// A component and the setting that its arguments are given in.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ impl Argument<'_> {
 pub(super) struct Arguments<'a> {
     pub(super) component: &'static Component,
     pub(super) list: Vec<Argument<'a>>,
+    /// Index of the last argument of each name: there may be many.
+    last: HashMap<String, usize>,
 }
 
 impl<'a> Arguments<'a> {
@@ -71,8 +74,14 @@ impl<'a> Arguments<'a> {
                 next: values.get(index + 1).map(|next| next.text.as_str()),
             })
         };
-        let list = values.iter().enumerate().filter_map(argument).collect();
-        Self { component, list }
+        let list: Vec<Argument<'a>> = values.iter().enumerate().filter_map(argument).collect();
+        let names = list.iter().enumerate();
+        let last = names.map(|(index, argument)| (argument.name.clone(), index));
+        Self {
+            component,
+            last: last.collect(),
+            list,
+        }
     }
 
     /// All arguments of a flag.
@@ -83,7 +92,7 @@ impl<'a> Arguments<'a> {
 
     /// The argument that decides, of a flag that takes one value.
     pub(super) fn last(&self, name: &str) -> Option<&Argument<'a>> {
-        self.all(name).last()
+        self.list.get(*self.last.get(name)?)
     }
 
     /// The values of all arguments of a flag, split at commas.
