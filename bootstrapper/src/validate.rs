@@ -3,8 +3,9 @@
 use crate::{Input, Output, WRONG_CONFIG, WRONG_IO, explain, print, read, refused, report};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use cluster_bootstrapper::diagnostic::{Diagnostic, to_json};
+use cluster_bootstrapper::diagnostic::Diagnostic;
 use diagnostics::report::Sarif;
+use diagnostics::report::to_json;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

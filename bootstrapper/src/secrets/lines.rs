@@ -1,7 +1,8 @@
 //! What is shown of a line that has no place in a tree: of a text that is no YAML, and of a text within a value.
 
 use super::is_known;
-use crate::diagnostic::{Diagnostic, line_around};
+use crate::diagnostic::Diagnostic;
+use diagnostics::render::line_around;
 use std::ops::Range;
 
 /// Hides what may be a secret in the lines of a text that is not YAML.

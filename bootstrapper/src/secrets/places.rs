@@ -3,10 +3,11 @@
 
 use super::lines::{key_part, rest};
 use super::{is_host, is_place, is_plain, property, shown_key};
-use crate::diagnostic::{Diagnostic, line_around};
+use crate::diagnostic::Diagnostic;
 use crate::schema::SCHEMA;
 use crate::schema::{alternatives, takes};
 use crate::yaml::{Entry, Kind, NodeId, Pointer, Tree};
+use diagnostics::render::line_around;
 use serde_json::Value;
 use std::ops::Range;
 

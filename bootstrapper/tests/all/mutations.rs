@@ -2,11 +2,11 @@
 //! shows the secret.
 
 use crate::support::rendered;
-use cluster_bootstrapper::diagnostic::to_json;
 use cluster_bootstrapper::migrate::migrate;
 use cluster_bootstrapper::redact::redacted;
 use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use diagnostics::report::Sarif;
+use diagnostics::report::to_json;
 use fastrand::Rng;
 
 /// What stands for every secret.

@@ -2,7 +2,7 @@
 
 use crate::support::{EMPTY, K3S, read, rendered, run, stderr, with};
 use cluster_bootstrapper::Parsed;
-use cluster_bootstrapper::diagnostic::to_json;
+use diagnostics::report::to_json;
 
 /// What stands for every secret here.
 const SECRET: &str = "hunter2";

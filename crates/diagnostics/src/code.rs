@@ -1,7 +1,7 @@
 //! The codes of diagnostics. One code is one fault: each is declared once, by [`codes!`](crate::codes), with its name, a
 //! title and what somebody who meets it has to know. A text that was not declared is no code.
 
-use crate::diagnostic::Severity;
+use crate::severity::Severity;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -85,7 +85,7 @@ macro_rules! codes {
         impl $all {
             /// What is declared of each, in the order of the variants.
             $visibility const ENTRIES: &'static [$crate::code::Entry] = {
-                use $crate::diagnostic::Severity::*;
+                use $crate::severity::Severity::*;
                 &[$($crate::code::Entry {
                     name: $name,
                     severities: &$severities,

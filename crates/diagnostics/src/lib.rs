@@ -3,7 +3,8 @@
 
 pub mod code;
 pub mod diagnostic;
-mod render;
+pub mod render;
 pub mod report;
+pub mod severity;
 pub mod text;
 pub mod yaml;

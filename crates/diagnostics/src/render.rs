@@ -4,7 +4,8 @@
 //! in what it shows. That is another column than the file's, and than that of the reports for programs, as soon as a secret
 //! before the mark is hidden; so the hundred lines here stay.
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
+use crate::severity::Severity;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -169,7 +170,8 @@ fn printable(text: &str) -> String {
 mod tests {
     use super::SHOWN;
     use crate::code::Sample;
-    use crate::diagnostic::{Diagnostic, Severity};
+    use crate::diagnostic::Diagnostic;
+    use crate::severity::Severity;
     use std::ops::Range;
 
     const SOURCE: &str = "first\n\tkey: v\u{e4}lue # \u{1b}[0m\nlast";

@@ -2,8 +2,8 @@
 
 use super::cause;
 use super::code::YamlCode;
+use super::error::LoadError;
 use super::tree::{Entry, Kind, Node, NodeId, Tree};
-use crate::code::Code;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -14,36 +14,6 @@ pub const MAX_BYTES: usize = 32 << 20;
 pub const MAX_DEPTH: usize = 64;
 /// Most nodes after every alias is expanded: as many as 1 MiB of text may have and be checked in 100 ms.
 pub const MAX_NODES: usize = 50_000;
-
-/// Why a document could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct LoadError {
-    /// Stable code of the diagnostic.
-    pub code: Code,
-    /// What was seen.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-    /// Where, as a byte range.
-    pub span: Range<usize>,
-}
-
-impl LoadError {
-    pub(super) fn new(code: YamlCode, span: Range<usize>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            help: None,
-            span,
-        }
-    }
-
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-}
 
 /// Reads one YAML document. Duplicate keys are returned beside the tree, since the rest can still be checked.
 ///

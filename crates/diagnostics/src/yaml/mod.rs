@@ -3,13 +3,14 @@
 
 mod cause;
 mod code;
+mod error;
 mod load;
 mod tree;
 
 pub use cause::of_text;
 pub use code::YamlCode;
-pub use load::load_owned;
-pub use load::{LoadError, MAX_BYTES, MAX_DEPTH, MAX_NODES, load};
+pub use error::LoadError;
+pub use load::{MAX_BYTES, MAX_DEPTH, MAX_NODES, load, load_owned};
 pub use tree::{Entry, Kind, Node, NodeId, Pointer, Position, Tree};
 
 /// Line and column of a byte offset in a text that has no tree.

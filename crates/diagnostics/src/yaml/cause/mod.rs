@@ -9,7 +9,7 @@ mod line;
 mod words;
 
 use super::code::YamlCode;
-use super::load::LoadError;
+use super::error::LoadError;
 use granit_parser::{Parser, ScanError, options};
 use line::Line;
 use std::ops::Range;
