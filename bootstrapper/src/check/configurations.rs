@@ -55,15 +55,13 @@ const KUBELET: &str = "KubeletConfiguration";
 impl Report<'_> {
     pub(super) fn configurations(&mut self, context: &Context<'_>) {
         for (setting, flag, kind) in NAMED {
-            for value in context.joined.list(setting) {
-                let argument = ComponentArg::parse(&value.text).ok();
-                let named = argument.as_ref().map(ComponentArg::key_value);
-                let Some((name, path)) = named.filter(|(name, _)| name == flag) else {
-                    continue;
-                };
-                if let Some(id) = file_at(context, path) {
-                    self.configuration(context, id, name, kind);
-                }
+            let arguments = context.joined.list(setting).iter().rev();
+            let mut arguments = arguments.filter_map(|value| ComponentArg::parse(&value.text).ok());
+            // Of several the last one holds.
+            let last = arguments.find(|argument| argument.key_value().0 == *flag);
+            let path = last.as_ref().map(|argument| argument.key_value().1);
+            if let Some(id) = path.and_then(|path| file_at(context, path)) {
+                self.configuration(context, id, flag, kind);
             }
         }
         let directory = format!("{}/agent/etc/kubelet.conf.d", context.facts.data_dir);
