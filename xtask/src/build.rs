@@ -70,6 +70,10 @@ pub fn produce(root: &Path, store: &Store, options: &Options, wanted: &[&str]) -
     while !build.waiting.is_empty() || !build.running.is_empty() {
         build.start()?;
         build.look()?;
+        if build.running.is_empty() {
+            // Then it waits for other runs alone.
+            process::stop_if_interrupted("the build")?;
+        }
         std::thread::sleep(process::POLL);
     }
     let place = |run: &StageRun| stages::ALL.iter().position(|stage| stage.name == run.name);
@@ -118,13 +122,11 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Cargo locks its directory, so that a second stage of it would only wait.
     fn can_start(&self, stage: &Stage) -> bool {
         let mut needs = (stage.needs)(self.options).iter();
-        let compiles = self.running.iter().any(|running| running.stage.compiles);
+        let running: Vec<&Stage> = self.running.iter().map(|running| running.stage).collect();
         needs.all(|need| self.outputs.folders.contains_key(*need))
-            && self.running.len() < at_once()
-            && !(stage.compiles && compiles)
+            && fits_beside(stage, &running, at_once())
     }
 
     /// Takes the stage's output or starts its build; false while another run builds it.
@@ -139,7 +141,7 @@ impl Build<'_> {
         };
         match self.store.try_open(&key)? {
             Some(Found::Ready(folder, entry)) => {
-                progress::say(&format!("{}: in the store", stage.name));
+                progress::say_once(&format!("{}: in the store", stage.name));
                 self.take(stage, folder, entry, begun.elapsed(), true)?;
             }
             Some(Found::Absent(draft)) => {
@@ -224,6 +226,13 @@ impl Build<'_> {
         });
         Ok(())
     }
+}
+
+/// Whether a stage may run beside others, of which there are at most `limit`. Cargo locks its directory, so that a second
+/// stage of it would only wait.
+fn fits_beside(stage: &Stage, running: &[&Stage], limit: usize) -> bool {
+    let compiles = running.iter().any(|other| other.compiles);
+    running.len() < limit && !(stage.compiles && compiles)
 }
 
 fn at_once() -> usize {
@@ -316,6 +325,18 @@ mod tests {
         );
         // All but what only scenarios need: an image, the workstation, the workload's program and image.
         assert_eq!(required(&["usb"], &options).len(), stages::ALL.len() - 4);
+    }
+
+    #[test]
+    fn stages_run_side_by_side_but_for_a_second_one_of_cargo() -> Result<()> {
+        let [program, other, packages] =
+            ["bootstrapper", "hookos-init", "node-root"].map(stages::find);
+        let (program, other, packages) = (program?, other?, packages?);
+        assert!(fits_beside(packages, &[program], 2));
+        assert!(fits_beside(program, &[packages], 2));
+        assert!(!fits_beside(other, &[program], 2));
+        assert!(!fits_beside(packages, &[program], 1));
+        Ok(())
     }
 
     #[test]

@@ -78,6 +78,14 @@ impl std::fmt::Display for Ended {
 
 impl std::error::Error for Ended {}
 
+/// An error once the user has asked to stop, or this process gives up; `what` was going on.
+pub fn stop_if_interrupted(what: &str) -> Result<()> {
+    match interrupted() {
+        true => Err(Ended(what.to_owned()).into()),
+        false => Ok(()),
+    }
+}
+
 /// Whether an error says that work was ended from outside.
 pub fn was_ended(error: &anyhow::Error) -> bool {
     error.is::<Ended>()
@@ -194,9 +202,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// An error that tells how `name` ended, unless it ended with 0.
 pub fn expect_success(status: ExitStatus, name: &str) -> Result<()> {
-    if interrupted() {
-        return Err(Ended(name.to_owned()).into());
-    }
+    stop_if_interrupted(name)?;
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
         (Some(code), _) => bail!("{name} ended with exit code {code}"),

@@ -130,8 +130,8 @@ fn jobs_by_default() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
-/// Compiles the harness, and meanwhile builds what the first scenario needs but its stick, which needs the harness: what
-/// the stages did.
+/// Compiles the harness, and meanwhile builds what the first scenario needs but its stick, which needs the harness. Also
+/// gives what was built.
 fn harness_and_stages(
     root: &Path,
     arguments: &Arguments,
@@ -153,7 +153,18 @@ fn harness_and_stages(
     }
     std::thread::scope(|scope| {
         let stages = scope.spawn(|| build().inspect_err(|_| process::give_up()));
-        let harness = build_harness(root).inspect_err(|_| process::give_up());
+        // A config-file that cannot be used is reported as soon as the harness can read it.
+        let harness = build_harness(root).and_then(|harness| {
+            let config_file = config_file(root, arguments, scenario)?;
+            prepare(
+                &harness,
+                arguments,
+                &config_file,
+                arguments.accel.as_deref(),
+            )?;
+            Ok(harness)
+        });
+        let harness = harness.inspect_err(|_| process::give_up());
         let runs = stages
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -204,6 +215,14 @@ impl Needs {
     }
 }
 
+/// The user's config-file, or the scenario's.
+fn config_file(root: &Path, arguments: &Arguments, scenario: &Scenario) -> Result<PathBuf> {
+    Ok(match &arguments.config_file {
+        Some(path) => fs_err::canonicalize(path)?,
+        None => scenario.config_file(root),
+    })
+}
+
 /// Builds the scenario's stick; the command that runs it.
 fn prepare_run(
     root: &Path,
@@ -213,10 +232,7 @@ fn prepare_run(
     built: &[StageRun],
     scenario: &Scenario,
 ) -> Result<Prepared> {
-    let config_file = match &arguments.config_file {
-        Some(path) => fs_err::canonicalize(path)?,
-        None => scenario.config_file(root),
-    };
+    let config_file = config_file(root, arguments, scenario)?;
     let (prepared, undecided) =
         prepare(harness, arguments, &config_file, arguments.accel.as_deref())?;
     let store = Store::of_user()?;
