@@ -48,10 +48,27 @@ pub fn schema_leaves() -> Vec<String> {
 
 /// Leaves of a config-file whose `kubernetes` is of a `kind`.
 pub fn leaves_of(kind: &str) -> Vec<String> {
+    leaves(kind, |_| true)
+}
+
+/// Those of [`schema_leaves`] that are neither below a key without effect nor below a refused one.
+pub fn leaves_with_effect() -> Vec<String> {
+    leaves("KThreesControlPlaneTemplate", |property| {
+        let mut marks = ["x-no-effect", "x-refused"].into_iter();
+        !marks.any(|mark| property.get(mark).is_some())
+    })
+}
+
+/// Leaves below the properties that are `wanted`.
+fn leaves(kind: &str, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
     let root = schema();
     let mut leaves = vec![];
-    let mut walk = |schema| collect(&root, schema, kind, String::new(), &mut leaves);
-    walk(&root);
+    let walk = Walk {
+        root: &root,
+        kind,
+        wanted: &wanted,
+    };
+    walk.collect(&root, String::new(), &mut leaves);
     leaves.sort();
     leaves.dedup();
     leaves
@@ -111,30 +128,44 @@ pub(crate) fn kinds(root: &Value) -> Vec<&str> {
     templates.filter_map(|it| kind_of(root, it)).collect()
 }
 
-fn collect(root: &Value, schema: &Value, kind: &str, path: String, leaves: &mut Vec<String>) {
-    let mut choices = alternatives(root, schema);
-    choices.retain(|choice| kind_of(root, choice).is_none_or(|of| of == kind));
-    let mut inner = false;
-    for choice in &choices {
-        if let Some(properties) = choice.get("properties").and_then(Value::as_object) {
-            inner = true;
-            for (name, property) in properties {
-                collect(root, property, kind, format!("{path}/{name}"), leaves);
+/// A walk through the schema of one kind of `kubernetes`.
+struct Walk<'a> {
+    root: &'a Value,
+    kind: &'a str,
+    wanted: &'a dyn Fn(&Value) -> bool,
+}
+
+impl Walk<'_> {
+    fn collect(&self, schema: &Value, path: String, leaves: &mut Vec<String>) {
+        let mut choices = alternatives(self.root, schema);
+        choices.retain(|choice| kind_of(self.root, choice).is_none_or(|of| of == self.kind));
+        let mut inner = false;
+        for choice in &choices {
+            if let Some(properties) = choice.get("properties").and_then(Value::as_object) {
+                inner = true;
+                for (name, property) in properties {
+                    if (self.wanted)(property) {
+                        self.collect(property, format!("{path}/{name}"), leaves);
+                    }
+                }
+            } else if let Some(values @ Value::Object(_)) = choice.get("additionalProperties") {
+                inner = true;
+                self.collect(values, format!("{path}/*"), leaves);
+            } else if let Some(items) = choice.get("items")
+                && self.has_objects(items)
+            {
+                inner = true;
+                self.collect(items, format!("{path}/*"), leaves);
             }
-        } else if let Some(values @ Value::Object(_)) = choice.get("additionalProperties") {
-            inner = true;
-            collect(root, values, kind, format!("{path}/*"), leaves);
-        } else if let Some(items) = choice.get("items")
-            && alternatives(root, items)
-                .iter()
-                .any(|item| takes(item, "object"))
-        {
-            inner = true;
-            collect(root, items, kind, format!("{path}/*"), leaves);
+        }
+        if !inner && !path.is_empty() {
+            leaves.push(path);
         }
     }
-    if !inner && !path.is_empty() {
-        leaves.push(path);
+
+    fn has_objects(&self, items: &Value) -> bool {
+        let mut items = alternatives(self.root, items).into_iter();
+        items.any(|item| takes(item, "object"))
     }
 }
 

@@ -16,7 +16,6 @@ mod install_system;
 mod install_target;
 mod migrate;
 mod mistakes;
-mod modules;
 mod mutations;
 mod networkd;
 mod properties;

@@ -1,57 +1,14 @@
-//! Keys of the config-file that no expectation can be made for, and why. A test
-//! fails when a leaf of the schema has neither an expectation nor a reason.
+//! Which keys of the config-file need an expectation: a test fails where a leaf of the schema that has an effect on the
+//! node has none.
 
-/// Leaves (as in [`cluster_bootstrapper::schema::schema_leaves`]; a prefix
-/// counts for all below it) and the reasons.
-pub const REASONS: &[(&str, &str)] = &[
-    (
-        "/version",
-        "the format's version has no effect on the node; another one is refused by cluster-bootstrapper's checks",
-    ),
-    (
-        "/operatingSystem/installDisk/wipe",
-        "what it allows happens to the disk before there is a node; tested with the installer",
-    ),
-    (
-        "/kubernetes/apiVersion",
-        "there is one version of the kind; another one is refused by cluster-bootstrapper's checks",
-    ),
-    (
-        "/kubernetes/metadata",
-        "labels of Cluster API objects; a standalone node has none",
-    ),
-    (
-        "/kubernetes/spec/template/metadata",
-        "labels of Cluster API objects; a standalone node has none",
-    ),
-    (
-        "/kubernetes/spec/template/spec/rolloutAfter",
-        "Cluster API's roll-out time; a standalone node has no roll-out",
-    ),
-    (
-        "/kubernetes/spec/template/spec/machineTemplate",
-        "Cluster API's machines; a standalone node is none",
-    ),
-    (
-        "/kubernetes/spec/template/spec/remediationStrategy",
-        "Cluster API's remediation; nothing remediates a standalone node",
-    ),
-    (
-        "/operatingSystem/writeFiles/*/contentFrom",
-        "refused by cluster-bootstrapper's checks: there is no API server to read a Secret from",
-    ),
-    (
-        "/kubernetes/spec/template/spec/files/*/contentFrom",
-        "refused by cluster-bootstrapper's checks: there is no API server to read a Secret from",
-    ),
-    (
-        "/kubernetes/spec/template/spec/serverConfig/disableExternalCloudProvider",
-        "deprecated in cluster-api-k3s and used by nothing there",
-    ),
-    (
-        "/kubernetes/spec/template/spec/serverConfig/etcdProxyImage",
-        "the image of a proxy that only Cluster API's management cluster needs",
-    ),
+use cluster_bootstrapper::schema;
+
+/// Keys that no node shows: two say of which format the file is, and the effect of one is over before there is a node (what
+/// is on the disk may be deleted; tested with the installer).
+pub const NOT_ON_THE_NODE: [&str; 3] = [
+    "/version",
+    "/kubernetes/apiVersion",
+    "/operatingSystem/installDisk/wipe",
 ];
 
 /// Where the K3s configuration stands in the CRD; the same leaves stand directly
@@ -74,18 +31,17 @@ pub fn normal(leaf: &str) -> String {
     }
 }
 
-/// The written reason of a leaf, if it has one.
+/// The leaves of the schema that a running node shows, in the proposal's place.
 #[must_use]
-pub fn reason(leaf: &str) -> Option<&'static str> {
-    let leaf = normal(leaf);
-    let covers = |prefix: &str| {
-        leaf.strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    REASONS
+pub fn needed() -> Vec<String> {
+    let leaves = schema::leaves_with_effect();
+    let on_node = leaves
         .iter()
-        .find(|(prefix, _)| covers(prefix))
-        .map(|(_, reason)| *reason)
+        .filter(|leaf| !NOT_ON_THE_NODE.contains(&leaf.as_str()));
+    let mut needed: Vec<String> = on_node.map(|leaf| normal(leaf)).collect();
+    needed.sort();
+    needed.dedup();
+    needed
 }
 
 /// The leaf that an expectation's key belongs to: numbers and free keys stand where the leaf has `*`, and the index
