@@ -356,10 +356,17 @@ make_fat() { # file, MiB, label
   truncate -s "$(($2 * MIB))" "$1" && mkfs.vfat -F 32 -S "$SECTOR" -s "$sectors" -n "$3" "$1"
 }
 
+# mtools has a shell read the name of an image that has a character special to it: names without a directory have none.
+in_work() { # command...
+  (cd "$WORK" && "$@")
+}
+
 make_esp() {
   make_fat "$WORK/esp.img" "$ESP_MIB" EMTS-BOOT &&
-    mmd -i "$WORK/esp.img" ::/EFI ::/EFI/BOOT &&
-    mcopy -i "$WORK/esp.img" "$BUNDLE/hookos.efi" ::/EFI/BOOT/BOOTX64.EFI
+    mv "$BUNDLE/hookos.efi" "$WORK/hookos.efi" &&
+    in_work mmd -i esp.img ::/EFI ::/EFI/BOOT &&
+    in_work mcopy -i esp.img hookos.efi ::/EFI/BOOT/BOOTX64.EFI &&
+    rm "$WORK/hookos.efi"
 }
 
 make_os() {
@@ -373,8 +380,10 @@ make_os() {
 
 make_conf() {
   make_fat "$WORK/conf.img" "$CONFIG_MIB" EMTS-CONF &&
-    mcopy -i "$WORK/conf.img" "$CONFIG" ::/config-file &&
-    mmd -i "$WORK/conf.img" ::/logs
+    cp -- "$CONFIG" "$WORK/config-file" &&
+    in_work mcopy -i conf.img config-file ::/config-file &&
+    in_work mmd -i conf.img ::/logs &&
+    rm "$WORK/config-file"
 }
 
 # ---------------------------------------------------------------- writing

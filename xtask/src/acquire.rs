@@ -10,13 +10,13 @@ use artifacts::checksums::Checksums;
 use artifacts::lock::Locked;
 use artifacts::plan::{Artifact, OS_IMAGE, Source};
 use artifacts::request::{Download, Fetched, Outcome, Request};
+use pipeline::cache;
+use pipeline::digest;
+use pipeline::process;
 
 use crate::catalogue::Catalogue;
-use crate::digest;
 use crate::fetcher::Fetcher;
-use crate::process;
 use crate::shelf::{Place, Present, Shelf};
-use crate::store::cache_dir;
 
 /// The most that an artifact may have: OS images are larger than any file of K3s.
 const MAX_SIZE: u64 = 64 << 30;
@@ -43,10 +43,10 @@ pub struct Acquirer<'a> {
 impl<'a> Acquirer<'a> {
     /// Compiles the downloader, if it is not.
     pub fn new(root: &Path, shelf: &'a Shelf<'a>, reach: Reach) -> Result<Self> {
-        let folder = cache_dir()?.join("downloads");
+        let folder = cache::directory()?.join("downloads");
         fs_err::create_dir_all(&folder)?;
         Ok(Self {
-            fetcher: Fetcher::build(root, reach.proxy.as_deref())?,
+            fetcher: Fetcher::build(root, shelf.cancel, reach.proxy.as_deref())?,
             shelf,
             reach,
             folder,

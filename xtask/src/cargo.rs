@@ -2,22 +2,28 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Result;
-
-use crate::process::{self, Group};
-use crate::progress::Progress;
+use pipeline::cancel::Cancel;
+use pipeline::group::Group;
+use pipeline::process;
+use pipeline::progress::Progress;
 
 /// Compiles the program `name` with these arguments of `cargo build`; `what` is its name for people.
-pub fn build_program(root: &Path, what: &str, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+pub fn build_program(
+    root: &Path,
+    cancel: &Cancel,
+    what: &str,
+    name: &str,
+    arguments: &[&str],
+) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root.join(folder),
         None => root.join("target"),
     };
-    let mut command = Command::new(cargo);
+    let mut command = process::tied(cargo);
     command
         .current_dir(root)
         .args(["build", "--quiet", "--locked"])
@@ -26,8 +32,8 @@ pub fn build_program(root: &Path, what: &str, name: &str, arguments: &[&str]) ->
         .arg(&target);
     let progress = Progress::begin(what, None);
     let begun = Instant::now();
-    let status = Group::spawn(&mut command)?.wait(|| progress.tick())?;
+    let status = Group::spawn(&mut command, cancel)?.wait(|| progress.tick())?;
     process::expect_success(status, &process::display(&command))?;
-    progress.end("built", begun.elapsed());
+    progress.end("built", begun.elapsed(), "");
     Ok(target.join("debug").join(name))
 }

@@ -12,14 +12,15 @@ use artifacts::Sha256;
 use artifacts::checksums::Checksums;
 use artifacts::lock::{Lock, Locked};
 use artifacts::plan::Artifact;
+use pipeline::cancel::Cancel;
+use pipeline::choice::Options;
+use pipeline::stages;
+use pipeline::store::{self, Entry, Found, Key, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::build;
 use crate::catalogue::Catalogue;
-use crate::digest;
+use crate::project::Project;
 use crate::shelf::Shelf;
-use crate::stages::{self, Options};
-use crate::store::{Entry, Found, Key, Store};
 
 /// Sums of all other files, as `sha256sum` writes them.
 const SUMS: &str = "SHA256SUMS";
@@ -37,7 +38,12 @@ struct Carried {
 ///
 /// # Errors
 /// An artifact is not on this machine, or `dir` has other files in it.
-pub fn export(root: &Path, shelf: &Shelf<'_>, catalogue: &Catalogue, dir: &Path) -> Result<()> {
+pub fn export(
+    project: Project<'_>,
+    shelf: &Shelf<'_>,
+    catalogue: &Catalogue,
+    dir: &Path,
+) -> Result<()> {
     fs_err::create_dir_all(dir)?;
     check_empty(dir)?;
     let mut lock = catalogue.lock.clone();
@@ -58,7 +64,7 @@ pub fn export(root: &Path, shelf: &Shelf<'_>, catalogue: &Catalogue, dir: &Path)
         };
         lock.learn(&artifact.part, &artifact.version, &artifact.file, locked)?;
     }
-    export_stages(root, shelf.store, &dir.join(STAGES))?;
+    export_stages(project, shelf.store, &dir.join(STAGES))?;
     lock.write(&dir.join(lock_name(catalogue)))?;
     let sums = sums_of(dir)?;
     fs_err::write(dir.join(SUMS), &sums)?;
@@ -90,7 +96,7 @@ pub fn import(shelf: &Shelf<'_>, catalogue: &mut Catalogue, dir: &Path) -> Resul
     for (artifact, sum, path) in files {
         keep_copy(shelf, artifact, sum, &path)?;
     }
-    import_stages(shelf.store, &dir.join(STAGES))?;
+    import_stages(shelf.store, shelf.cancel, &dir.join(STAGES))?;
     if lock != catalogue.lock {
         lock.write(&catalogue.lock_path())?;
         println!("wrote {}", catalogue.lock_path().display());
@@ -139,8 +145,8 @@ fn keep_copy(shelf: &Shelf<'_>, artifact: &Artifact, sum: Sha256, path: &Path) -
     Ok(())
 }
 
-fn export_stages(root: &Path, store: &Store, dir: &Path) -> Result<()> {
-    let outputs = build::produce(root, store, &Options::default(), stages::FROM_MIRRORS)?;
+fn export_stages(project: Project<'_>, store: &Store, dir: &Path) -> Result<()> {
+    let outputs = project.produce(&Options::default(), stages::FROM_MIRRORS)?;
     for name in stages::FROM_MIRRORS {
         let folder = outputs.folder(name)?;
         let entry = store
@@ -171,7 +177,7 @@ fn export_stage(folder: &Path, entry: Entry, dir: &Path) -> Result<()> {
     Ok(file.context("writing the archive's end")?.sync_all()?)
 }
 
-fn import_stages(store: &Store, dir: &Path) -> Result<()> {
+fn import_stages(store: &Store, cancel: &Cancel, dir: &Path) -> Result<()> {
     for name in stages::FROM_MIRRORS {
         let carried: Carried =
             serde_json::from_slice(&fs_err::read(dir.join(format!("{name}.json")))?)
@@ -180,13 +186,13 @@ fn import_stages(store: &Store, dir: &Path) -> Result<()> {
             name: (*name).to_owned(),
             inputs: carried.inputs,
         };
-        let Found::Absent(draft) = store.open(&key)? else {
+        let Found::Absent(draft) = store.open(&key, cancel)? else {
             continue;
         };
         // `unpack` refuses names that lead out of the folder.
         tar::Archive::new(fs_err::File::open(dir.join(format!("{name}.tar")))?)
             .unpack(draft.out())?;
-        let seen = digest::of_path(&draft.out())?;
+        let seen = store::digest_of(&draft.out())?;
         ensure!(
             seen == carried.output,
             "{name}.tar has the content {seen}, its description says {}",
@@ -267,7 +273,7 @@ mod tests {
     fn exported(dir: &Path) -> Result<()> {
         let store = Store::at(dir.join("one"))?;
         for name in stages::FROM_MIRRORS {
-            let Found::Absent(draft) = store.open(&key(name))? else {
+            let Found::Absent(draft) = store.open(&key(name), &Cancel::default())? else {
                 bail!("expected no entry yet")
             };
             fs_err::write(draft.out().join("file"), CONTENT)?;
@@ -282,7 +288,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         exported(dir.path())?;
         let other = Store::at(dir.path().join("two"))?;
-        import_stages(&other, &dir.path().join(STAGES))?;
+        import_stages(&other, &Cancel::default(), &dir.path().join(STAGES))?;
         for name in stages::FROM_MIRRORS {
             let (out, _) = other.lookup(&key(name))?.context("imported")?;
             assert_eq!(fs_err::read_to_string(out.join("file"))?, CONTENT);
@@ -299,7 +305,8 @@ mod tests {
             String::from_utf8(fs_err::read(&path)?)?.replace(CONTENT, "CONTENT of a stage");
         fs_err::write(&path, altered)?;
         let other = Store::at(dir.path().join("two"))?;
-        let error = import_stages(&other, &dir.path().join(STAGES)).expect_err("it differs");
+        let error = import_stages(&other, &Cancel::default(), &dir.path().join(STAGES))
+            .expect_err("it differs");
         assert!(error.to_string().contains("node-root.tar"), "{error}");
         assert!(other.lookup(&key("node-root"))?.is_none());
         Ok(())

@@ -4,13 +4,15 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use artifacts::request::{Probe, ProbeReport, Report, Request};
+use pipeline::cancel::Cancel;
+use pipeline::group::Group;
+use pipeline::process;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cargo;
-use crate::process::{self, Group};
 
 /// How the program ends when something was not fetched; its report then says what.
 const NOT_ALL_FETCHED: i32 = 1;
@@ -20,11 +22,12 @@ const NOT_ALL_FETCHED: i32 = 1;
 pub struct Fetcher {
     program: PathBuf,
     proxy: Option<String>,
+    cancel: Cancel,
 }
 
 impl Fetcher {
     /// Compiles it, if it is not. `proxy` takes the place of those in the environment.
-    pub fn build(root: &Path, proxy: Option<&str>) -> Result<Self> {
+    pub fn build(root: &Path, cancel: &Cancel, proxy: Option<&str>) -> Result<Self> {
         let arguments = [
             "--package",
             "artifacts",
@@ -34,10 +37,11 @@ impl Fetcher {
             "--bin",
             "artifacts",
         ];
-        let program = cargo::build_program(root, "downloader", "artifacts", &arguments)?;
+        let program = cargo::build_program(root, cancel, "downloader", "artifacts", &arguments)?;
         Ok(Self {
             program,
             proxy: proxy.map(str::to_owned),
+            cancel: cancel.clone(),
         })
     }
 
@@ -70,10 +74,8 @@ impl Fetcher {
         let mut answer = tempfile::tempfile()?;
         let mut command = self.command(verb, request.path());
         command.stdout(Stdio::from(answer.try_clone()?));
-        let status = Group::spawn(&mut command)?.wait(|| {})?;
-        if process::interrupted() {
-            bail!("interrupted; the same command goes on where this one ended");
-        }
+        let status = Group::spawn(&mut command, &self.cancel)?.wait(|| {});
+        let status = status.context("the same command goes on where this one ended")?;
         if status.code() != Some(NOT_ALL_FETCHED) {
             process::expect_success(status, &format!("artifacts {verb}"))?;
         }

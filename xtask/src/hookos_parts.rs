@@ -7,12 +7,15 @@ use ::hookos::oci::ImageSource;
 use anyhow::{Result, ensure};
 use artifacts::profile::Profile;
 use clap::{Args, ValueEnum};
+use pipeline::cache;
+use pipeline::choice::Hookos as Choice;
+use pipeline::linuxkit::LinuxKit;
+use pipeline::linuxkit_files::{self, with_init};
+use pipeline::stages::hookos;
 
-use crate::linuxkit::LinuxKit;
+use crate::project::Project;
 use crate::registry::{Locking, Pull, Reach};
 use crate::sources::{Network, Sources};
-use crate::stages::hookos::{self, Choice};
-use crate::store::cache_dir;
 
 /// The profile that names LinuxKit's images, below the checkout.
 const PROFILE: &str = "configs/profiles/upstream.yaml";
@@ -88,7 +91,7 @@ impl HookosParts {
     /// Whether a linuxkit is asked for that is neither named nor in PATH.
     pub fn needs_linuxkit(&self) -> Result<bool> {
         let asked = self.assembler == Assembler::Linuxkit && self.linuxkit.is_none();
-        Ok(asked && LinuxKit::find(None, cache_dir()?.join("linuxkit"))?.is_none())
+        Ok(asked && LinuxKit::find(None, cache::directory()?.join("linuxkit"))?.is_none())
     }
 
     fn reach(&self, sources: &Sources) -> Reach {
@@ -102,7 +105,7 @@ impl HookosParts {
     /// The choice as the stage takes it. Nothing is pulled.
     ///
     /// # Errors
-    /// A file that is not there, a profile that cannot be read, and [`NotRun`](crate::not_run::NotRun) without a
+    /// A file that is not there, a profile that cannot be read, and [`NotRun`](pipeline::not_run::NotRun) without a
     /// linuxkit that is asked for.
     pub fn choice(&self, root: &Path) -> Result<Choice> {
         let absolute = |path: &PathBuf| -> Result<PathBuf> { Ok(fs_err::canonicalize(path)?) };
@@ -115,7 +118,7 @@ impl HookosParts {
             definition: self.hook_os.as_ref().map(absolute).transpose()?,
             init,
             images: self.images.iter().map(absolute).collect::<Result<_>>()?,
-            pulled: Some(cache_dir()?.join("pulled"))
+            pulled: Some(cache::directory()?.join("pulled"))
                 .filter(|layout| layout.join("index.json").exists()),
             linuxkit,
         })
@@ -125,13 +128,23 @@ impl HookosParts {
     ///
     /// # Errors
     /// Those of [`HookosParts::choice`] and [`Pull::layout`].
-    pub fn prepare(&self, root: &Path, sources: &Sources, network: Network) -> Result<Choice> {
+    pub fn prepare(
+        &self,
+        project: Project<'_>,
+        sources: &Sources,
+        network: Network,
+    ) -> Result<Choice> {
+        let root = project.root;
         let mut choice = self.choice(root)?;
         if network == Network::Never && !sources.offline {
             return Ok(choice);
         }
         let derived = tempfile::tempdir()?;
-        let definitions = choice.definitions(root, None, derived.path())?;
+        let definitions = with_init(
+            vec![linuxkit_files::original(&choice, root)],
+            choice.init.as_deref(),
+            derived.path(),
+        )?;
         let made = hookos::made(root)?;
         let local = ImageSource::open(&choice.images)?;
         let mut missing = ::hookos::references(&definitions)?;
@@ -139,8 +152,9 @@ impl HookosParts {
         if !missing.is_empty() {
             let pull = Pull {
                 root,
+                cancel: project.cancel,
                 definitions: &definitions,
-                lock: &choice.lock(root),
+                lock: &linuxkit_files::lock(&choice, root),
                 local: &choice.images,
                 except: &made,
                 locking: Locking::Keep,

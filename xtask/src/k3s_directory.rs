@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use artifacts::checksums::Checksums;
-
-use crate::stages::k3s::{Release, Taken};
+use pipeline::choice::Release;
+use pipeline::input::Source;
 
 /// The publisher's checksum file.
 const SUMS: &str = "sha256sum-amd64.txt";
@@ -58,12 +58,19 @@ pub fn read(directory: &Path) -> Result<Release> {
     };
     let release = Release {
         version: None,
-        k3s: Taken::of(&directory.join("k3s"))?,
-        install: Taken::of(&directory.join("install.sh"))?,
-        airgap: Taken::of(airgap)?,
+        k3s: Source::read("k3s", &directory.join("k3s"))?,
+        install: Source::read("install.sh", &directory.join("install.sh"))?,
+        airgap: Source::read("airgap images", airgap)?,
+        airgap_name: file_name(airgap),
     };
     check_sums(directory, &release)?;
     Ok(release)
+}
+
+/// A file's name without its directory.
+pub fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn archives(directory: &Path) -> Result<Vec<PathBuf>> {
@@ -87,15 +94,15 @@ fn check_sums(directory: &Path, release: &Release) -> Result<()> {
     let sums = Checksums::parse(&fs_err::read_to_string(&path)?)
         .with_context(|| format!("reading {}", path.display()))?;
     for taken in [&release.k3s, &release.install, &release.airgap] {
-        let name = taken.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = file_name(taken.path());
         let Some(published) = sums.get(&name).map(|sum| sum.to_string()) else {
             continue;
         };
         ensure!(
-            published == taken.sha256,
+            published == taken.sha256().unwrap_or_default(),
             "{} has sha256 {}; {SUMS} has {published}: it is damaged or of another version",
-            taken.path.display(),
-            taken.sha256
+            taken.path().display(),
+            taken.sha256().unwrap_or_default()
         );
     }
     Ok(())
@@ -121,7 +128,7 @@ mod tests {
             "airgap.tar",
         ] {
             let dir = directory(&["k3s", "install.sh", archive, "k3s-airgap-images-arm64.tar"])?;
-            assert!(read(dir.path())?.airgap.path.ends_with(archive));
+            assert!(read(dir.path())?.airgap.path().ends_with(archive));
         }
         Ok(())
     }

@@ -1,43 +1,37 @@
 //! `cargo xtask`: builds, installs in a virtual machine, verifies, tests and cleans up.
 
 mod acquire;
-mod build;
 mod cargo;
 mod carry;
 mod catalogue;
 mod commands;
-mod digest;
 mod fetcher;
 mod hookos_parts;
 mod host;
 mod k3s_directory;
-mod linuxkit;
-mod not_run;
+mod locks;
 mod parts;
-mod process;
 mod profile;
-mod progress;
-mod qemu;
+mod project;
 mod reach;
 mod registry;
 mod release_server;
 mod selection;
 mod shelf;
-mod signing;
+mod signing_arguments;
 mod sources;
-mod stages;
-mod store;
-mod workspace;
 
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use not_run::NotRun;
-
-/// Exit code after Ctrl-C, as shells have it.
-const INTERRUPTED: u8 = 130;
+use pipeline::build;
+use pipeline::cancel::{self, Cancel};
+use pipeline::not_run::{self, NotRun};
+use project::Project;
 
 /// Builds the edge installer and proves it in a virtual machine.
 ///
@@ -87,8 +81,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    end_quietly_without_a_reader();
-    match run(Cli::parse().command) {
+    tell_of_closed_output_without_a_trace();
+    let cancel = Cancel::default();
+    let ended = catch_unwind(AssertUnwindSafe(|| run(Cli::parse().command, &cancel)));
+    let Ok(ended) = ended else {
+        // The hook has told why.
+        return ExitCode::FAILURE;
+    };
+    match ended {
         Ok(code) => code,
         Err(error) if error.is::<NotRun>() => {
             println!("{error}");
@@ -101,8 +101,8 @@ fn main() -> ExitCode {
                     if depth == 0 { "error: " } else { "  because: " }
                 );
             }
-            ExitCode::from(if process::interrupted() {
-                INTERRUPTED
+            ExitCode::from(if cancel.is_requested() {
+                cancel::EXIT_STATUS
             } else {
                 1
             })
@@ -110,36 +110,42 @@ fn main() -> ExitCode {
     }
 }
 
-/// In `cargo xtask … | head` a print panics when head has seen enough: that ends the program, but is no fault to report.
-fn end_quietly_without_a_reader() {
+/// A print panics when standard output takes no more: behind `| head` that is no fault, on a full disk it is one of the
+/// machine, not of this program.
+fn tell_of_closed_output_without_a_trace() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>();
-        if !message.is_some_and(|text| {
-            text.starts_with("failed printing to") && text.contains("Broken pipe")
-        }) {
-            report(panic);
+        match message.filter(|text| text.starts_with("failed printing to")) {
+            Some(text) if text.contains("Broken pipe") => {}
+            // Standard error may be as full.
+            Some(text) => drop(writeln!(std::io::stderr(), "error: {text}")),
+            None => report(panic),
         }
     }));
 }
 
-fn run(command: Command) -> Result<ExitCode> {
-    let root = checkout()?;
+fn run(command: Command, cancel: &Cancel) -> Result<ExitCode> {
     if let Command::BuildStage { name, request } = &command {
         build::build_stage(name, request)?;
         return Ok(ExitCode::SUCCESS);
     }
-    process::handle_interrupts()?;
+    cancel.take_signals()?;
+    let root = checkout()?;
+    let project = Project {
+        root: &root,
+        cancel,
+    };
     match command {
-        Command::E2e(arguments) => commands::e2e::run(&root, &arguments),
-        Command::Test(arguments) => commands::test::run(&root, &arguments),
-        Command::Build(arguments) => commands::stages::build(&root, &arguments),
-        Command::Stages(arguments) => commands::stages::list(&root, &arguments),
-        Command::Bench(arguments) => commands::bench::run(&root, &arguments),
-        Command::Hookos(arguments) => commands::hookos::run(&root, &arguments),
-        Command::Artifacts(arguments) => commands::artifacts::run(&root, &arguments),
+        Command::E2e(arguments) => commands::e2e::run(project, &arguments),
+        Command::Test(arguments) => commands::test::run(project, &arguments),
+        Command::Build(arguments) => commands::stages::build(project, &arguments),
+        Command::Stages(arguments) => commands::stages::list(project, &arguments),
+        Command::Bench(arguments) => commands::bench::run(project, &arguments),
+        Command::Hookos(arguments) => commands::hookos::run(project, &arguments),
+        Command::Artifacts(arguments) => commands::artifacts::run(project, &arguments),
         Command::Clean(arguments) => commands::clean::run(&arguments),
-        Command::Setup(arguments) => commands::setup::run(&arguments),
+        Command::Setup(arguments) => commands::setup::run(&arguments, cancel),
         Command::Doctor => Ok(if host::report() {
             ExitCode::SUCCESS
         } else {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use artifacts::plan::Replacement;
 use clap::Args;
+use pipeline::choice::Layout;
 
 use crate::hookos_parts::HookosParts;
 use crate::sources::Sources;
-use crate::stages::node_image::Layout;
 
 /// Where the parts come from.
 #[derive(Args, Clone, Default)]

@@ -6,19 +6,21 @@ use anyhow::{Context as _, Result, bail};
 use artifacts::plan::{Artifact, OS_IMAGE, Source};
 use artifacts::profile;
 use artifacts::request::Probe;
+use pipeline::cache;
+use pipeline::choice::{Hookos, K3s, Release};
+use pipeline::input;
+use pipeline::store::Store;
 
 use crate::acquire::Acquirer;
 use crate::catalogue::Catalogue;
 use crate::fetcher::Fetcher;
 use crate::k3s_directory;
 use crate::parts::Parts;
+use crate::project::Project;
 use crate::reach;
 use crate::selection::Selection;
 use crate::shelf::{Place, Present, Shelf};
 use crate::sources::{Network, Sources};
-use crate::stages::hookos;
-use crate::stages::k3s::{K3s, Release, Taken};
-use crate::store::{Store, cache_dir};
 
 /// The profile that is taken where it can be had.
 const UPSTREAM: &str = "upstream";
@@ -33,14 +35,20 @@ const LINUXKIT: &str = "linuxkit";
 ///
 /// # Errors
 /// The profile that is asked for cannot be had.
-pub fn select(root: &Path, store: &Store, parts: &Parts, network: Network) -> Result<Selection> {
+pub fn select(
+    project: Project<'_>,
+    store: &Store,
+    parts: &Parts,
+    network: Network,
+) -> Result<Selection> {
     let chooser = Chooser {
-        root,
+        project,
         parts,
         sources: &parts.sources,
         shelf: Shelf {
             store,
             directory: parts.sources.artifacts.as_deref(),
+            cancel: project.cancel,
         },
         network: if parts.sources.offline {
             Network::Never
@@ -53,12 +61,12 @@ pub fn select(root: &Path, store: &Store, parts: &Parts, network: Network) -> Re
     if hookos.needs_linuxkit()? {
         hookos.linuxkit = chooser.linuxkit()?;
     }
-    selection.hookos = hookos.prepare(root, &parts.sources, chooser.network)?;
+    selection.hookos = hookos.prepare(project, &parts.sources, chooser.network)?;
     Ok(selection)
 }
 
 struct Chooser<'a> {
-    root: &'a Path,
+    project: Project<'a>,
     parts: &'a Parts,
     sources: &'a Sources,
     shelf: Shelf<'a>,
@@ -80,7 +88,7 @@ impl Chooser<'_> {
     }
 
     fn read(&self, name: &str) -> Result<Catalogue> {
-        Catalogue::read(self.root, name, &self.sources.changes())
+        Catalogue::read(self.project.root, name, &self.sources.changes())
     }
 
     /// The profile that the user names, or that was found to be reachable.
@@ -95,7 +103,8 @@ impl Chooser<'_> {
                 are(&missing)
             ),
             Err(_) => {
-                let acquirer = Acquirer::new(self.root, &self.shelf, self.sources.reach()?)?;
+                let acquirer =
+                    Acquirer::new(self.project.root, &self.shelf, self.sources.reach()?)?;
                 acquirer.fetch(&mut catalogue, &wanted)?
             }
         };
@@ -144,7 +153,12 @@ impl Chooser<'_> {
         }
         let mut probe = Probe::new(first.checksums.clone());
         probe.ca = self.sources.reach()?.ca;
-        let report = Fetcher::build(self.root, self.sources.proxy.as_deref())?.probe(&probe)?;
+        let report = Fetcher::build(
+            self.project.root,
+            self.project.cancel,
+            self.sources.proxy.as_deref(),
+        )?
+        .probe(&probe)?;
         let why = report
             .failed
             .iter()
@@ -162,7 +176,8 @@ impl Chooser<'_> {
             Ok(present) => present,
             Err(_) if self.network == Network::Never => return Ok(None),
             Err(_) => {
-                let acquirer = Acquirer::new(self.root, &self.shelf, self.sources.reach()?)?;
+                let acquirer =
+                    Acquirer::new(self.project.root, &self.shelf, self.sources.reach()?)?;
                 acquirer.fetch(&mut catalogue, &wanted)?
             }
         };
@@ -218,7 +233,7 @@ impl Chooser<'_> {
                 .map(fs_err::canonicalize)
                 .transpose()?,
             k3s_version: self.sources.k3s_version.clone(),
-            hookos: hookos::Choice::default(),
+            hookos: Hookos::default(),
         };
         if selection.os_image.is_some() {
             return Ok(selection);
@@ -232,7 +247,11 @@ impl Chooser<'_> {
                 .k3s_version
                 .as_ref()
                 .unwrap_or(&release.version);
-            selection.k3s = K3s::Release(release_of(&self.wanted(catalogue), &present, version)?);
+            selection.k3s = K3s::Release(Box::new(release_of(
+                &self.wanted(catalogue),
+                &present,
+                version,
+            )?));
         }
         Ok(selection)
     }
@@ -251,7 +270,7 @@ impl Chooser<'_> {
                 .unwrap_or_else(|| UPSTREAM.into()),
             reason: "--k3s-dir names the files of a K3s release".into(),
             replaced: self.parts.replaced(),
-            k3s: K3s::Release(k3s_directory::read(directory)?),
+            k3s: K3s::Release(Box::new(k3s_directory::read(directory)?)),
             os_image: self
                 .parts
                 .os_image
@@ -259,7 +278,7 @@ impl Chooser<'_> {
                 .map(fs_err::canonicalize)
                 .transpose()?,
             k3s_version: None,
-            hookos: hookos::Choice::default(),
+            hookos: Hookos::default(),
         })
     }
 }
@@ -267,7 +286,7 @@ impl Chooser<'_> {
 /// A copy that can be run: what the store has is data to it.
 fn executable(present: &Present) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = cache_dir()?.join("programs");
+    let folder = cache::directory()?.join("programs");
     fs_err::create_dir_all(&folder)?;
     let copy = tempfile::NamedTempFile::new_in(&folder)?;
     fs_err::copy(&present.path, copy.path())?;
@@ -279,15 +298,13 @@ fn executable(present: &Present) -> Result<PathBuf> {
 
 /// The release that these artifacts are: the program, the script, and the archive of images, which is what remains.
 fn release_of(wanted: &[Artifact], present: &[Present], version: &str) -> Result<Release> {
-    let find = |matches: &dyn Fn(&str) -> bool, what: &str| -> Result<Taken> {
+    let find = |matches: &dyn Fn(&str) -> bool, what: &str| -> Result<input::Source> {
         let at = wanted.iter().position(|artifact| matches(&artifact.file));
         let it = at.and_then(|at| present.get(at));
         let it = it.with_context(|| format!("the profile's K3s has no file {what}"))?;
-        Ok(Taken {
-            path: it.path.clone(),
-            sha256: it.sha256.to_string(),
-        })
+        Ok(input::Source::known(what, &it.path, &it.sha256.to_string()))
     };
+    let airgap = find(&k3s_directory::is_airgap_archive, "with airgap images")?;
     let replaced = wanted
         .iter()
         .any(|it| it.file == "k3s" && matches!(it.source, Source::Path(_)));
@@ -296,7 +313,8 @@ fn release_of(wanted: &[Artifact], present: &[Present], version: &str) -> Result
         version: (!replaced).then(|| version.to_owned()),
         k3s: find(&|name| name == "k3s", "k3s")?,
         install: find(&|name| name == "install.sh", "install.sh")?,
-        airgap: find(&k3s_directory::is_airgap_archive, "with airgap images")?,
+        airgap_name: k3s_directory::file_name(airgap.path()),
+        airgap,
     })
 }
 
@@ -307,6 +325,8 @@ fn are(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pipeline::cancel::Cancel;
+
     use super::*;
 
     struct Machine {
@@ -336,7 +356,11 @@ mod tests {
             parts.sources.offline = true;
             change(&mut parts, &self.files);
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-            select(&root, &self.store, &parts, Network::Allowed)
+            let project = Project {
+                root: &root,
+                cancel: &Cancel::default(),
+            };
+            select(project, &self.store, &parts, Network::Allowed)
         }
     }
 

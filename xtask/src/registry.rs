@@ -7,10 +7,11 @@ use ::hookos::lock::Lock;
 use ::hookos::oci::Layout;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-
-use crate::not_run::NotRun;
-use crate::process::{self, Group};
-use crate::store::cache_dir;
+use pipeline::cache;
+use pipeline::cancel::Cancel;
+use pipeline::group::Group;
+use pipeline::not_run::NotRun;
+use pipeline::process;
 
 /// With this exit status `hookos pull` says that images are nowhere to be had.
 const UNAVAILABLE: i32 = 69;
@@ -50,6 +51,8 @@ pub enum Locking {
 pub struct Pull<'a> {
     /// The checkout.
     pub root: &'a Path,
+    /// When to end early.
+    pub cancel: &'a Cancel,
     /// The LinuxKit files.
     pub definitions: &'a [PathBuf],
     /// Their lock file.
@@ -72,7 +75,7 @@ impl Pull<'_> {
         if self.locking == Locking::Strict {
             self.check_locked(missing)?;
         }
-        let pulled = cache_dir()?.join("pulled");
+        let pulled = cache::directory()?.join("pulled");
         if self.locking == Locking::Update || !self.absent(missing, &pulled)?.is_empty() {
             self.run(missing, &pulled)?;
         }
@@ -84,7 +87,7 @@ impl Pull<'_> {
     /// # Errors
     /// [`NotRun`] with all images that were not.
     pub fn present(&self, missing: &[String]) -> Result<PathBuf> {
-        let pulled = cache_dir()?.join("pulled");
+        let pulled = cache::directory()?.join("pulled");
         let absent = self.absent(missing, &pulled)?;
         if absent.is_empty() {
             return Ok(pulled);
@@ -121,8 +124,8 @@ impl Pull<'_> {
 
     fn run(&self, missing: &[String], into: &Path) -> Result<()> {
         let mut command = self.command(into)?;
-        let status = Group::spawn(&mut command)?.wait(|| {})?;
-        if status.code() != Some(UNAVAILABLE) || process::interrupted() {
+        let status = Group::spawn(&mut command, self.cancel)?.wait(|| {})?;
+        if status.code() != Some(UNAVAILABLE) {
             return process::expect_success(status, &process::display(&command))
                 .context("pulling images from registries");
         }
@@ -211,6 +214,7 @@ mod tests {
         lock.write(&lock_file)?;
         let pull = Pull {
             root: dir.path(),
+            cancel: &Cancel::default(),
             definitions: &[],
             lock: &lock_file,
             local: &[],

@@ -8,16 +8,16 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use artifacts::Sha256;
+use pipeline::choice::{K3s, Options};
+use pipeline::stages::k3s::output;
+use pipeline::store::Store;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::build;
 use crate::cargo;
 use crate::k3s_directory;
 use crate::parts::Parts;
-use crate::stages::Options;
-use crate::stages::k3s::{K3s, output};
-use crate::store::Store;
+use crate::project::Project;
 
 /// The hosts in the profile upstream: the server has a certificate for them, and its proxy leads there.
 const HOSTS: [&str; 2] = ["github.com", "raw.githubusercontent.com"];
@@ -49,9 +49,15 @@ impl Server {
     ///
     /// # Errors
     /// It ends before it is ready.
-    pub fn start(root: &Path, folder: &Path, version: &str) -> Result<Self> {
+    pub fn start(project: Project<'_>, folder: &Path, version: &str) -> Result<Self> {
         let arguments = ["--package", "artifacts", "--bin", "release-server"];
-        let program = cargo::build_program(root, "release server", "release-server", &arguments)?;
+        let program = cargo::build_program(
+            project.root,
+            project.cancel,
+            "release server",
+            "release-server",
+            &arguments,
+        )?;
         let mut command = Command::new(program);
         command
             .arg(folder.join("files"))
@@ -99,22 +105,22 @@ pub struct ReleaseServer {
 
 impl ReleaseServer {
     /// Makes the files that it serves, and starts it.
-    pub fn start(root: &Path, store: &Store, parts: &Parts) -> Result<Self> {
+    pub fn start(project: Project<'_>, parts: &Parts) -> Result<Self> {
         let mut options = Options::default();
         if let Some(directory) = &parts.k3s_dir {
-            options.k3s = K3s::Release(k3s_directory::read(directory)?);
+            options.k3s = K3s::Release(Box::new(k3s_directory::read(directory)?));
         }
-        let outputs = build::produce(root, store, &options, &["k3s"])?;
+        let outputs = project.produce(&options, &["k3s"])?;
         let k3s = outputs.folder("k3s")?;
         let folder = tempfile::tempdir()?;
         let version = fs_err::read_to_string(k3s.join(output::VERSION))?
             .trim()
             .to_owned();
         lay_out(k3s, &folder.path().join("files"))?;
-        let profile = fs_err::read_to_string(root.join(PROFILE))?;
+        let profile = fs_err::read_to_string(project.root.join(PROFILE))?;
         let profile = profile.replace("name: upstream", "name: release-server");
         fs_err::write(folder.path().join("profile.yaml"), profile)?;
-        let server = Server::start(root, folder.path(), &version)?;
+        let server = Server::start(project, folder.path(), &version)?;
         println!(
             "release server: serves {version} on loopback in place of {}",
             HOSTS.join(" and ")

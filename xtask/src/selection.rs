@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use pipeline::choice::{Hookos, K3s, Options};
 
 use crate::parts::Parts;
-use crate::stages::k3s::K3s;
-use crate::stages::{Options, hookos};
 
 /// What a run builds with.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub struct Selection {
     /// Version of the K3s in that image, when it is known.
     pub k3s_version: Option<String>,
     /// What HookOS is made of.
-    pub hookos: hookos::Choice,
+    pub hookos: Hookos,
 }
 
 impl Selection {

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use artifacts::Sha256;
 use artifacts::checksums::Checksums;
 use artifacts::plan::{Artifact, Source};
-
-use crate::store::{Found, Key, Store};
+use pipeline::cancel::Cancel;
+use pipeline::store::{Found, Key, Store};
 
 /// What the names of the store's entries begin with.
 const ENTRY: &str = "artifact-";
@@ -44,6 +44,8 @@ pub struct Shelf<'a> {
     pub store: &'a Store,
     /// The directory of `--artifacts`.
     pub directory: Option<&'a Path>,
+    /// When to end early.
+    pub cancel: &'a Cancel,
 }
 
 impl Shelf<'_> {
@@ -109,7 +111,7 @@ impl Shelf<'_> {
     /// # Errors
     /// Its content is not what was verified, or the store cannot be written.
     pub fn keep(&self, name: &str, sha256: Sha256, file: &Path) -> Result<Present> {
-        if let Found::Absent(draft) = self.store.open(&key(name, sha256))? {
+        if let Found::Absent(draft) = self.store.open(&key(name, sha256), self.cancel)? {
             let target = draft.out().join(name);
             // A rename within a file system; else a copy.
             if fs_err::rename(file, &target).is_err() {
@@ -188,6 +190,7 @@ mod tests {
     struct Machine {
         _dir: tempfile::TempDir,
         store: Store,
+        cancel: Cancel,
         files: PathBuf,
     }
 
@@ -199,6 +202,7 @@ mod tests {
             Ok(Self {
                 store: Store::at(dir.path().join("store"))?,
                 files,
+                cancel: Cancel::default(),
                 _dir: dir,
             })
         }
@@ -207,6 +211,7 @@ mod tests {
             Shelf {
                 store: &self.store,
                 directory: Some(&self.files),
+                cancel: &self.cancel,
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use diagnostics::yaml::decode;
 use serde::Deserialize;
 
 use crate::Sha256;
@@ -76,7 +77,7 @@ impl Lock {
             }
             text => text?,
         };
-        let parts = serde_saphyr::from_str(&text).map_err(|error| Error::Malformed {
+        let parts = decode(&text).map_err(|error| Error::Malformed {
             path: path.into(),
             reason: error.to_string(),
         })?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use diagnostics::yaml::decode;
 use serde::Deserialize;
 
 use crate::Sha256;
@@ -153,8 +154,7 @@ impl Profile {
             path: path.into(),
             reason,
         };
-        let mut profile: Self =
-            serde_saphyr::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        let mut profile: Self = decode(&text).map_err(|error| malformed(error.to_string()))?;
         profile.check().map_err(malformed)?;
         if let (Some(image), Some(folder)) = (&mut profile.os_image, path.parent())
             && let Some(signature) = &mut image.signature

@@ -6,6 +6,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::severity::Severity;
+use crate::yaml::{Position, YamlCode};
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -17,6 +18,40 @@ impl Severity {
             Self::Note => "\x1b[1;36m",
         }
     }
+}
+
+/// The line of a position with a mark below its word, and the help; empty without a place.
+pub fn snippet_at(source: &str, position: Position, help: Option<String>) -> String {
+    let Position { line, column } = position;
+    if line == 0 {
+        return String::new();
+    }
+    let shown = Diagnostic {
+        severity: Severity::Error,
+        // The snippet does not show it.
+        code: YamlCode::YamlSyntax.into(),
+        pointer: String::new(),
+        line,
+        column,
+        message: String::new(),
+        help,
+        span: word_at(source, position),
+        hidden: vec![],
+    };
+    shown.snippet(source, false)
+}
+
+/// The word at a position, as a byte range.
+fn word_at(source: &str, position: Position) -> Range<usize> {
+    let lines = source.split_inclusive('\n');
+    let start: usize = lines.take(position.line - 1).map(str::len).sum();
+    let before = source[start..]
+        .chars()
+        .take(position.column.saturating_sub(1));
+    let start = start + before.map(char::len_utf8).sum::<usize>();
+    let is_end = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '}' | ']');
+    let word = source[start..].find(is_end);
+    start..word.map_or(source.len(), |end| start + end)
 }
 
 /// Escape sequences; empty without colour.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use diagnostics::yaml::decode;
 use serde::Deserialize;
 
 use crate::oci::is_sha256;
@@ -63,8 +64,7 @@ impl Lock {
             path: path.into(),
             reason,
         };
-        let content: Content =
-            serde_saphyr::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        let content: Content = decode(&text).map_err(|error| malformed(error.to_string()))?;
         for (reference, digest) in &content.images {
             if !is_sha256(digest) {
                 return Err(malformed(format!(

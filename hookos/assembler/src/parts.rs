@@ -17,19 +17,8 @@ use crate::tree::CpioWriter;
 use crate::unpack::{self, ImageOutcome};
 use crate::{Error, Result};
 
-/// The code that decides the bytes of a part: a part made by other code is not used.
-const CODE: [&str; 10] = [
-    include_str!("boot.rs"),
-    include_str!("compress.rs"),
-    include_str!("parts.rs"),
-    include_str!("tree/cpio.rs"),
-    include_str!("tree/image.rs"),
-    include_str!("tree/index.rs"),
-    include_str!("tree/paths.rs"),
-    include_str!("tree/sink.rs"),
-    include_str!("tree/sparse.rs"),
-    include_str!("unpack.rs"),
-];
+/// A digest of the code that decides the bytes of a part (`build.rs`): a part made by other code is not used.
+const CODE: &str = env!("HOOKOS_CODE");
 /// The folder of all parts in a cache.
 pub const FOLDER: &str = "parts";
 /// The archive's name in a part's folder.
@@ -123,10 +112,9 @@ impl Parts<'_> {
                 format!("tree\n{}\n{prefix}\n{role:?}", image.digest)
             }
         };
-        let code = sha256_hex(CODE.concat().as_bytes());
         let zstd = zstd::zstd_safe::version_number();
         Some(sha256_hex(
-            format!("{code}\n{zstd}\n{}\n{what}", self.level).as_bytes(),
+            format!("{CODE}\n{zstd}\n{}\n{what}", self.level).as_bytes(),
         ))
     }
 

@@ -62,9 +62,9 @@ fn an_image_written_is_found_by_any_spelling() {
         ["docker.io/library/debian:12.10", "quay.io/a/b:1"]
     );
     let (image, _) = source.find("docker.io/library/debian:12.10").unwrap();
-    let config = image.config.config().as_ref().unwrap();
+    let config = image.config.config.as_ref().unwrap();
     assert_eq!(
-        config.entrypoint().as_deref(),
+        config.entrypoint.as_deref(),
         Some(&["/tool".to_owned()][..])
     );
     let names = image.layers[0]

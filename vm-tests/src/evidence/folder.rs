@@ -1,7 +1,8 @@
 //! The folder of one run, and the files that every run has.
 
+use std::fs::DirBuilder;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,7 +35,9 @@ pub fn new_run_folder(parent: &Path, scenario: &str) -> std::io::Result<PathBuf>
         .replace(['-', ':'], "");
     let mut name = format!("{time}-{scenario}");
     let mut number = 1;
-    while let Err(error) = fs_err::create_dir(parent.join(&name)) {
+    // Disks, the stick and the logs have what is secret on the node.
+    let create = |name: &str| DirBuilder::new().mode(0o700).create(parent.join(name));
+    while let Err(error) = create(&name) {
         if error.kind() != std::io::ErrorKind::AlreadyExists {
             return Err(error);
         }

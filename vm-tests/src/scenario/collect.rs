@@ -357,12 +357,18 @@ fn copy_from_stick(stick: &Path, name: &str, to: &Path) -> Result<()> {
     extract_range(stick, 0, TABLE, &table)?;
     let place = find_partition(&fs_err::read(&table)?, CONFIG_PARTITION);
     let place = place.with_context(|| format!("the stick has no {CONFIG_PARTITION}"))?;
-    let image = folder.path().join("conf.img");
-    extract_range(stick, place.start, place.length, &image)?;
+    extract_range(
+        stick,
+        place.start,
+        place.length,
+        &folder.path().join("conf.img"),
+    )?;
+    let to = std::path::absolute(to)?;
     let mut command = tool("mcopy");
+    // mtools has a shell read the name of an image that has a character special to it.
     command
-        .args(["-s", "-n", "-Q", "-i"])
-        .arg(&image)
+        .current_dir(folder.path())
+        .args(["-s", "-n", "-Q", "-i", "conf.img"])
         .arg(format!("::{name}"))
         .arg(to);
     run(command).map(drop)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use diagnostics::yaml::decode;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -18,7 +19,7 @@ pub enum ScenarioError {
     #[error(transparent)]
     File(#[from] std::io::Error),
     /// It is not a scenario.
-    #[error("{path} is no scenario: {message}")]
+    #[error("{path} is no scenario\n{message}")]
     Format {
         /// The file.
         path: PathBuf,
@@ -198,10 +199,10 @@ impl Scenario {
             path: path.to_owned(),
             message,
         };
-        let mut scenario: Self =
-            serde_saphyr::from_str(&text).map_err(|error| format(error.to_string()))?;
+        let mut scenario: Self = decode(&text).map_err(|error| format(error.to_string()))?;
         scenario.check().map_err(format)?;
-        scenario.folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        scenario.folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         Ok(scenario)
     }
 

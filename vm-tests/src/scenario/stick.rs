@@ -298,9 +298,12 @@ pub(super) fn debugfs(image: &Path, place: Place, request: &str) -> Result<()> {
 
 pub(super) fn mtool(name: &str, image: &Path, place: Place, args: &[OsString]) -> Result<String> {
     let mut command = tool(name);
-    let mut drive = OsString::from(image);
+    // mtools has a shell read the name of an image that has a character special to it.
+    let directory = image.parent().filter(|it| !it.as_os_str().is_empty());
+    let mut drive = OsString::from(image.file_name().unwrap_or_default());
     drive.push(format!("@@{}", place.start));
     command
+        .current_dir(directory.unwrap_or(Path::new(".")))
         .env("MTOOLS_SKIP_CHECK", "1")
         .arg("-i")
         .arg(drive)

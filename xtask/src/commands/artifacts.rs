@@ -1,20 +1,21 @@
 //! `cargo xtask artifacts`: a profile's artifacts, seen, fetched, checked, and carried to a site without a network.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use artifacts::Sha256;
 use artifacts::plan::Artifact;
 use clap::{Args, Subcommand};
+use pipeline::progress;
+use pipeline::store::Store;
 
 use crate::acquire::{self, Acquirer};
 use crate::carry;
 use crate::catalogue::Catalogue;
-use crate::progress;
+use crate::project::Project;
 use crate::shelf::{Place, Shelf};
 use crate::sources::Sources;
-use crate::store::Store;
 
 /// The profile that has artifacts.
 const DEFAULT: &str = "upstream";
@@ -52,19 +53,19 @@ struct Carry {
 }
 
 /// Carries out a verb.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     let store = Store::of_user()?;
     match &arguments.verb {
-        Verb::List(sources) => Session::open(root, &store, sources)?.list()?,
-        Verb::Fetch(sources) => Session::open(root, &store, sources)?.fetch()?,
-        Verb::Verify(sources) => Session::open(root, &store, sources)?.verify()?,
-        Verb::Lock(sources) => Session::open(root, &store, sources)?.lock()?,
+        Verb::List(sources) => Session::open(project, &store, sources)?.list()?,
+        Verb::Fetch(sources) => Session::open(project, &store, sources)?.fetch()?,
+        Verb::Verify(sources) => Session::open(project, &store, sources)?.verify()?,
+        Verb::Lock(sources) => Session::open(project, &store, sources)?.lock()?,
         Verb::Export(carry) => {
-            let session = Session::open(root, &store, &carry.sources)?;
-            carry::export(root, &session.shelf, &session.catalogue, &carry.dir)?;
+            let session = Session::open(project, &store, &carry.sources)?;
+            carry::export(project, &session.shelf, &session.catalogue, &carry.dir)?;
         }
         Verb::Import(carry) => {
-            let mut session = Session::open(root, &store, &carry.sources)?;
+            let mut session = Session::open(project, &store, &carry.sources)?;
             carry::import(&session.shelf, &mut session.catalogue, &carry.dir)?;
         }
     }
@@ -72,23 +73,24 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
 }
 
 struct Session<'a> {
-    root: &'a Path,
+    project: Project<'a>,
     sources: &'a Sources,
     shelf: Shelf<'a>,
     catalogue: Catalogue,
 }
 
 impl<'a> Session<'a> {
-    fn open(root: &'a Path, store: &'a Store, sources: &'a Sources) -> Result<Self> {
+    fn open(project: Project<'a>, store: &'a Store, sources: &'a Sources) -> Result<Self> {
         let name = sources.profile.as_deref().unwrap_or(DEFAULT);
         Ok(Self {
-            root,
+            project,
             sources,
             shelf: Shelf {
                 store,
                 directory: sources.artifacts.as_deref(),
+                cancel: project.cancel,
             },
-            catalogue: Catalogue::read(root, name, &sources.changes())?,
+            catalogue: Catalogue::read(project.root, name, &sources.changes())?,
         })
     }
 
@@ -132,7 +134,7 @@ impl<'a> Session<'a> {
             !self.sources.offline,
             "--offline opens no connection, and this command asks publishers; `list`, `verify`, `export` and `import` do not"
         );
-        Acquirer::new(self.root, &self.shelf, self.sources.reach()?)
+        Acquirer::new(self.project.root, &self.shelf, self.sources.reach()?)
     }
 
     fn fetch(mut self) -> Result<()> {
@@ -147,7 +149,7 @@ impl<'a> Session<'a> {
             let mut catalogue = self.catalogue.clone();
             self.acquirer()?.fetch(&mut catalogue, &missing)?;
             self.catalogue = Catalogue::read(
-                self.root,
+                self.project.root,
                 self.sources.profile.as_deref().unwrap_or(DEFAULT),
                 &self.sources.changes(),
             )?;

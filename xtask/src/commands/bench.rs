@@ -8,12 +8,13 @@ mod inputs;
 mod install;
 mod measure;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+
+use crate::project::Project;
 
 /// What `bench` takes.
 #[derive(Args)]
@@ -38,12 +39,12 @@ enum What {
 }
 
 /// Measures, prints, and ends with 1 when a figure misses its target.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     let figures = match &arguments.what {
-        What::Bootstrapper(of) => bootstrapper::run(root, of)?,
-        What::Hookos(of) => hookos::run(root, of)?,
-        What::Fetch(of) => fetch::run(root, of)?,
-        What::Install(of) => install::run(root, of)?,
+        What::Bootstrapper(of) => bootstrapper::run(project, of)?,
+        What::Hookos(of) => hookos::run(project, of)?,
+        What::Fetch(of) => fetch::run(project, of)?,
+        What::Install(of) => install::run(project, of)?,
     };
     if arguments.json {
         println!("{:#}", serde_json::json!({ "figures": figures }));

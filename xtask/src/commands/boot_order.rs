@@ -1,29 +1,29 @@
 //! The boot test of PID 1: a small LinuxKit file in a virtual machine without a disk to install on.
 
-use std::path::Path;
 use std::process::Command;
 
 use ::hookos::oci::ImageSource;
 use ::hookos::{Request, assemble};
 use anyhow::{Context, Result};
+use pipeline::cache;
+use pipeline::choice::Options;
 
-use crate::build;
-use crate::qemu;
-use crate::stages::Options;
-use crate::store::{Store, cache_dir};
+use crate::host::qemu;
+use crate::project::Project;
 
 /// Makes the boot files and the command that boots them and checks what is on the serial port.
-pub fn prepare(root: &Path) -> Result<Command> {
+pub fn prepare(project: Project<'_>) -> Result<Command> {
     let stage = "reference-images";
-    let outputs = build::produce(root, &Store::of_user()?, &Options::default(), &[stage])?;
+    let outputs = project.produce(&Options::default(), &[stage])?;
     let images = ImageSource::open([outputs.folder(stage)?])?;
+    let root = project.root;
     let tests = root.join("hookos/tests");
     let mut request = Request::new(
         tests.join("boot-order.yaml"),
         images,
         root.join("target/boot-order"),
     );
-    request.cache = Some(cache_dir()?.join("hookos"));
+    request.cache = Some(cache::directory()?.join("hookos"));
     let report = assemble(&request)?;
     let kernel = report
         .kernel

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use pipeline::cache;
+use pipeline::progress;
+use pipeline::store::Store;
 
 use super::e2e;
-use crate::progress;
-use crate::store::{Store, cache_dir};
 
 /// What `clean` takes.
 #[derive(Args)]
@@ -25,6 +26,9 @@ pub struct Arguments {
 /// Removes store entries, parts and the harness's folders by the time since their last use.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let store = Store::of_user()?;
+    if !arguments.dry_run {
+        store.remove_left_overs()?;
+    }
     let (mut count, mut freed) = (0, 0);
     for (dir, entry, age) in store.entries()? {
         if age < arguments.older_than {
@@ -38,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         count += 1;
         freed += entry.size;
     }
-    for part in ::hookos::old_parts(&cache_dir()?.join("hookos"), arguments.older_than)? {
+    for part in ::hookos::old_parts(&cache::directory()?.join("hookos"), arguments.older_than)? {
         if !arguments.dry_run {
             fs_err::remove_dir_all(&part.path)?;
         }
@@ -46,7 +50,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         count += 1;
         freed += part.size;
     }
-    for folder in old_folders(&cache_dir()?.join(e2e::HARNESS), arguments.older_than)? {
+    for folder in old_folders(
+        &cache::directory()?.join(e2e::HARNESS),
+        arguments.older_than,
+    )? {
         if !arguments.dry_run {
             fs_err::remove_dir_all(&folder)?;
         }

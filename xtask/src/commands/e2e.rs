@@ -5,24 +5,26 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use pipeline::build::{Outputs, StageRun};
+use pipeline::cancel::{Cancel, Ended};
+use pipeline::choice::{Layout, Options};
+use pipeline::digest;
+use pipeline::signing;
+use pipeline::stages::{bundle, small_image, workload, workstation};
+use pipeline::store::Store;
+use pipeline::{cache, group};
 
-use crate::build::{self, Outputs, StageRun};
 use crate::cargo;
 use crate::commands::scenarios::{self, OsImage, Scenario};
 use crate::commands::side_by_side::{self, Prepared};
-use crate::digest;
+use crate::host::qemu;
 use crate::host::{self, Go};
 use crate::parts::Parts;
-use crate::process;
 use crate::profile;
-use crate::qemu;
+use crate::project::Project;
 use crate::release_server::ReleaseServer;
 use crate::selection::Selection;
-use crate::signing::Signing;
 use crate::sources::Network;
-use crate::stages::node_image::Layout;
-use crate::stages::{Options, bundle, small_image, workload, workstation};
-use crate::store::{Store, cache_dir};
 
 /// What `e2e` takes.
 #[derive(Args, Default)]
@@ -84,29 +86,30 @@ impl Arguments {
 }
 
 /// Builds what is not in the store, then hands each scenario over to `vm-tests`.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
+    let (root, cancel) = (project.root, project.cancel);
     let scenarios = scenarios::select(root, &arguments.scenario)?;
     let store = Store::of_user()?;
     // It serves until the end: nothing is fetched later, but its files are below it.
     let mut server = None;
     let selection = if arguments.release_server {
-        host::ensure(Go::when(arguments.parts.k3s_dir.is_none()))?;
-        let server = server.insert(ReleaseServer::start(root, &store, &arguments.parts)?);
+        host::ensure(Go::when(arguments.parts.k3s_dir.is_none()), cancel)?;
+        let server = server.insert(ReleaseServer::start(project, &arguments.parts)?);
         profile::select(
-            root,
+            project,
             &server.store()?,
             &server.parts(&arguments.parts),
             Network::Allowed,
         )?
     } else {
-        profile::select(root, &store, &arguments.parts, Network::Allowed)?
+        profile::select(project, &store, &arguments.parts, Network::Allowed)?
     };
     selection.announce();
-    host::ensure(Go::when(selection.builds_double()))?;
-    let (harness, built) = harness_and_stages(root, arguments, &selection, &scenarios[0])?;
+    host::ensure(Go::when(selection.builds_double()), cancel)?;
+    let (harness, built) = harness_and_stages(project, arguments, &selection, &scenarios[0])?;
     let jobs = arguments.jobs.map_or_else(jobs_by_default, usize::from);
-    let failed = side_by_side::run(&scenarios, jobs, |scenario| {
-        prepare_run(root, arguments, &selection, &harness, &built, scenario)
+    let failed = side_by_side::run(&scenarios, jobs, cancel, |scenario| {
+        prepare_run(project, arguments, &selection, &harness, &built, scenario)
     })?;
     if scenarios.len() > 1 {
         println!(
@@ -133,30 +136,33 @@ fn jobs_by_default() -> usize {
 /// Compiles the harness, and meanwhile builds what the first scenario needs but its stick, which needs the harness. Also
 /// gives what was built.
 fn harness_and_stages(
-    root: &Path,
+    project: Project<'_>,
     arguments: &Arguments,
     selection: &Selection,
     scenario: &Scenario,
 ) -> Result<(PathBuf, Vec<StageRun>)> {
     let build = || -> Result<Vec<StageRun>> {
         let key = tempfile::tempdir()?;
-        let (needs, mut runs) = Needs::of(root, arguments, selection, scenario, key.path())?;
+        let (needs, mut runs) = Needs::of(project, arguments, selection, scenario, key.path())?;
         let without_stick = |stage: &&'static str| if *stage == "usb" { "bundle" } else { *stage };
         let wanted: Vec<&str> = needs.stages.iter().map(without_stick).collect();
-        let outputs = build::produce(root, &Store::of_user()?, &needs.options, &wanted)?;
+        let outputs = project.produce(&needs.options, &wanted)?;
         runs.extend(outputs.runs);
         Ok(runs)
     };
     // What is signed by a key of this run is made once, with the stick.
     if scenario.signed {
-        return Ok((build_harness(root)?, Vec::new()));
+        return Ok((build_harness(project)?, Vec::new()));
     }
     std::thread::scope(|scope| {
-        let stages = scope.spawn(|| build().inspect_err(|_| process::give_up()));
+        // The one that fails first ends the other.
+        let both = project.cancel;
+        let stages = scope.spawn(|| build().inspect_err(|_| both.request()));
         // A config-file that cannot be used is reported as soon as the harness can read it.
-        let harness = build_harness(root).and_then(|harness| {
-            let config_file = config_file(root, arguments, scenario)?;
+        let harness = build_harness(project).and_then(|harness| {
+            let config_file = config_file(project.root, arguments, scenario)?;
             prepare(
+                project.cancel,
                 &harness,
                 arguments,
                 &config_file,
@@ -164,13 +170,12 @@ fn harness_and_stages(
             )?;
             Ok(harness)
         });
-        let harness = harness.inspect_err(|_| process::give_up());
+        let harness = harness.inspect_err(|_| both.request());
         let runs = stages
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (harness, runs) {
-            // The one that failed first has ended the other.
-            (Err(error), Err(other)) if process::was_ended(&error) => Err(other),
+            (Err(error), Err(other)) if Ended::is(&error) => Err(other),
             (harness, runs) => Ok((harness?, runs?)),
         }
     })
@@ -185,7 +190,7 @@ struct Needs {
 impl Needs {
     /// Builds the small image where the scenario installs it; a signing key comes into `key`.
     fn of(
-        root: &Path,
+        project: Project<'_>,
         arguments: &Arguments,
         selection: &Selection,
         scenario: &Scenario,
@@ -193,11 +198,11 @@ impl Needs {
     ) -> Result<(Self, Vec<StageRun>)> {
         let mut options = selection.options(&arguments.parts, None)?;
         if scenario.signed {
-            options.signing = Some(Signing::with_test_key(key)?);
+            options.signing = Some(signing::test_key(key)?);
         }
         let mut runs = Vec::new();
         if scenario.os_image == OsImage::Small && options.os_image.is_none() {
-            let outputs = build::produce(root, &Store::of_user()?, &options, &["small-image"])?;
+            let outputs = project.produce(&options, &["small-image"])?;
             options.os_image = Some(outputs.folder("small-image")?.join(small_image::IMAGE));
             runs = outputs.runs;
         }
@@ -225,26 +230,26 @@ fn config_file(root: &Path, arguments: &Arguments, scenario: &Scenario) -> Resul
 
 /// Builds the scenario's stick; the command that runs it.
 fn prepare_run(
-    root: &Path,
+    project: Project<'_>,
     arguments: &Arguments,
     selection: &Selection,
     harness: &Path,
     built: &[StageRun],
     scenario: &Scenario,
 ) -> Result<Prepared> {
+    let (root, cancel) = (project.root, project.cancel);
     let config_file = config_file(root, arguments, scenario)?;
-    let (prepared, undecided) =
-        prepare(harness, arguments, &config_file, arguments.accel.as_deref())?;
-    let store = Store::of_user()?;
+    let accel = arguments.accel.as_deref();
+    let (prepared, undecided) = prepare(cancel, harness, arguments, &config_file, accel)?;
     let key = tempfile::tempdir()?;
-    let (mut needs, mut runs) = Needs::of(root, arguments, selection, scenario, key.path())?;
+    let (mut needs, mut runs) = Needs::of(project, arguments, selection, scenario, key.path())?;
     needs.options.config_file = Some(prepared.join("config-file"));
-    let mut outputs = build::produce(root, &store, &needs.options, &needs.stages)?;
+    let mut outputs = project.produce(&needs.options, &needs.stages)?;
     if undecided {
         // A guest has to tell whether the machine will be emulated; the stick is made again if that changes the copy.
-        let accelerator = accelerator(harness, scenario, &outputs)?;
-        prepare(harness, arguments, &config_file, Some(&accelerator))?;
-        outputs = build::produce(root, &store, &needs.options, &needs.stages)?;
+        let accelerator = accelerator(cancel, harness, scenario, &outputs)?;
+        prepare(cancel, harness, arguments, &config_file, Some(&accelerator))?;
+        outputs = project.produce(&needs.options, &needs.stages)?;
     }
     runs.extend(outputs.runs.iter().cloned());
     // What this command has built beside the harness is in the store by now.
@@ -306,8 +311,10 @@ fn prepare_run(
 }
 
 /// The harness is a program of its own: unlike this one it needs a system library.
-fn build_harness(root: &Path) -> Result<PathBuf> {
-    cargo::build_program(root, "test harness", "vm-tests", &["--package", "vm-tests"])
+fn build_harness(project: Project<'_>) -> Result<PathBuf> {
+    let (root, cancel) = (project.root, project.cancel);
+    let arguments = ["--package", "vm-tests"];
+    cargo::build_program(root, cancel, "test harness", "vm-tests", &arguments)
 }
 
 /// The folder in the cache with the harness's copies of config-files, and its SSH keys.
@@ -316,6 +323,7 @@ pub const HARNESS: &str = "harness";
 /// Makes the config-file copy that also lists the harness's own SSH key and, for an emulated machine, longer leases.
 /// Returns its folder, and whether it is not known yet if the machine will be emulated.
 fn prepare(
+    cancel: &Cancel,
     harness: &Path,
     arguments: &Arguments,
     config_file: &Path,
@@ -327,7 +335,7 @@ fn prepare(
     for setting in [&arguments.accel, &arguments.leases].into_iter().flatten() {
         name.push_str(&format!("-{setting}"));
     }
-    let folder = cache_dir()?.join(HARNESS).join(name);
+    let folder = cache::directory()?.join(HARNESS).join(name);
     fs_err::create_dir_all(&folder)?;
     let mut command = Command::new(harness);
     command
@@ -347,12 +355,17 @@ fn prepare(
     if let Some(leases) = &arguments.leases {
         command.args(["--leases", leases]);
     }
-    let said = process::output(&mut command).context("preparing the config-file")?;
+    let said = group::output(&mut command, cancel).context("preparing the config-file")?;
     Ok((folder, said.lines().any(|line| line == "undecided")))
 }
 
 /// What the harness finds out by a guest; it remembers the answer.
-fn accelerator(harness: &Path, scenario: &Scenario, outputs: &Outputs) -> Result<String> {
+fn accelerator(
+    cancel: &Cancel,
+    harness: &Path,
+    scenario: &Scenario,
+    outputs: &Outputs,
+) -> Result<String> {
     let mut command = Command::new(harness);
     command
         .arg("accelerator")
@@ -360,7 +373,7 @@ fn accelerator(harness: &Path, scenario: &Scenario, outputs: &Outputs) -> Result
         .arg(&scenario.path)
         .arg("--usb")
         .arg(outputs.folder("usb")?.join("usb.img"));
-    let name = process::output(&mut command).context("looking for an accelerator")?;
+    let name = group::output(&mut command, cancel).context("looking for an accelerator")?;
     Ok(name.trim().to_owned())
 }
 

@@ -3,21 +3,25 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use ::hookos::compare::{BootFiles, Comparison, compare};
 use ::hookos::oci::{ImageSource, Layout};
 use ::hookos::{Request, assemble, opaque_folders, uki};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
+use pipeline::cache;
+use pipeline::choice::Options;
+use pipeline::linuxkit::LinuxKit;
+use pipeline::linuxkit_files::{DEFINITION, lock_of};
+use pipeline::progress;
+use pipeline::stages::{self, boot_files};
 
 use crate::hookos_parts::{Assembler, Init};
 use crate::host::{self, Go};
-use crate::linuxkit::LinuxKit;
+use crate::locks::{require_locked, this_moment, update_locks};
+use crate::project::Project;
 use crate::registry::{Locking, Pull, Reach};
-use crate::stages::{self, Options, reference_images};
-use crate::store::{Store, cache_dir};
-use crate::{build, progress};
 
 /// Makes kernel, initrd.img, cmdline and hookos.efi of a LinuxKit file.
 #[derive(Args, Default)]
@@ -73,8 +77,8 @@ pub enum Outcome {
 }
 
 /// Builds, or builds twice and compares.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
-    Ok(match carry_out(root, arguments)? {
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
+    Ok(match carry_out(project, arguments)? {
         Outcome::Done => ExitCode::SUCCESS,
         Outcome::Different => ExitCode::FAILURE,
     })
@@ -83,16 +87,17 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
 /// The comparison of hook-os.yaml with the linuxkit in PATH.
 ///
 /// # Errors
-/// [`NotRun`](crate::not_run::NotRun) where there is none.
-pub fn comparison(root: &Path) -> Result<Outcome> {
+/// [`NotRun`](pipeline::not_run::NotRun) where there is none.
+pub fn comparison(project: Project<'_>) -> Result<Outcome> {
     let arguments = Arguments {
         compare: true,
         ..Arguments::default()
     };
-    carry_out(root, &arguments)
+    carry_out(project, &arguments)
 }
 
-fn carry_out(root: &Path, arguments: &Arguments) -> Result<Outcome> {
+fn carry_out(project: Project<'_>, arguments: &Arguments) -> Result<Outcome> {
+    let root = project.root;
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => root.join("target/hookos"),
@@ -103,7 +108,7 @@ fn carry_out(root: &Path, arguments: &Arguments) -> Result<Outcome> {
         false => None,
     };
     let files = Files::of(root, arguments, &out)?;
-    let images = images(root, &files, arguments)?;
+    let images = images(project, &files, arguments)?;
     let Some(linuxkit) = linuxkit else {
         publish(&with_assembler(files, images, &out)?, &out, arguments)?;
         return Ok(Outcome::Done);
@@ -134,7 +139,7 @@ impl Files {
             definitions.push(fs_err::canonicalize(path)?);
         }
         if definitions.is_empty() {
-            definitions.push(root.join(stages::hookos::DEFINITION));
+            definitions.push(root.join(DEFINITION));
         }
         let first = definitions[0].clone();
         let init = match arguments.hookos_init {
@@ -147,7 +152,7 @@ impl Files {
         Ok(Self {
             definitions,
             base: first.parent().unwrap_or(Path::new("/")).to_owned(),
-            lock: stages::hookos::lock_of(&first, init.is_some()),
+            lock: lock_of(&first, init.is_some()),
         })
     }
 
@@ -155,16 +160,16 @@ impl Files {
         let mut request = Request::new("", images, out);
         request.definitions = self.definitions;
         request.base = Some(self.base);
-        request.cache = Some(cache_dir()?.join("hookos"));
+        request.cache = Some(cache::directory()?.join("hookos"));
         Ok(request)
     }
 }
 
 /// The images given, or those that the stages make; what they lack comes from registries.
-fn images(root: &Path, files: &Files, arguments: &Arguments) -> Result<ImageSource> {
+fn images(project: Project<'_>, files: &Files, arguments: &Arguments) -> Result<ImageSource> {
     let mut folders = arguments.images.clone();
     if folders.is_empty() || arguments.hookos_init == Some(Init::Linuxkit) {
-        folders.extend(of_stages(root, arguments)?);
+        folders.extend(of_stages(project, arguments)?);
     }
     let mut images = ImageSource::open(&folders)?;
     let mut missing = ::hookos::references(&files.definitions)?;
@@ -178,7 +183,8 @@ fn images(root: &Path, files: &Files, arguments: &Arguments) -> Result<ImageSour
         return Ok(images);
     }
     let pull = Pull {
-        root,
+        root: project.root,
+        cancel: project.cancel,
         definitions: &files.definitions,
         lock: &files.lock,
         local: &folders,
@@ -191,33 +197,20 @@ fn images(root: &Path, files: &Files, arguments: &Arguments) -> Result<ImageSour
 }
 
 /// The images that the stages make. Their Debian packages are locked, or the lock is renewed.
-fn of_stages(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>> {
-    host::ensure(Go::Spared)?;
+fn of_stages(project: Project<'_>, arguments: &Arguments) -> Result<Vec<PathBuf>> {
+    host::ensure(Go::Spared, project.cancel)?;
     let mut options = Options::default();
     if arguments.update_lock {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        options.newest_packages = Some(format!("newest at {} s", now.as_secs()));
+        options.newest_packages = Some(this_moment()?);
     }
     let stages = (stages::hookos::STAGE.needs)(&options);
-    let outputs = build::produce(root, &Store::of_user()?, &options, stages)?;
+    let outputs = project.produce(&options, stages)?;
     if arguments.update_lock {
-        let packages = outputs
-            .folder(reference_images::STAGE.name)?
-            .join(reference_images::PACKAGES);
-        let lock = root.join(reference_images::lock::FILE);
-        fs_err::write(&lock, fs_err::read(packages)?)?;
-        println!("wrote {}", lock.display());
+        update_locks(project.root, &outputs)?;
     }
-    let notes: Vec<&str> = outputs
-        .runs
-        .iter()
-        .flat_map(|run| run.notes.iter().map(String::as_str))
-        .collect();
-    ensure!(
-        !arguments.locked || notes.is_empty(),
-        "not everything is as locked, and --locked was given:\n{}\n`cargo xtask hookos --update-lock` renews the lock",
-        notes.join("\n")
-    );
+    if arguments.locked {
+        require_locked(&outputs)?;
+    }
     stages
         .iter()
         .map(|stage| Ok(outputs.folder(stage)?.to_owned()))
@@ -298,7 +291,7 @@ fn publish(files: &BootFiles, out: &Path, arguments: &Arguments) -> Result<()> {
     };
     let kernel = place(kernel, "kernel")?;
     let efi = out.join("hookos.efi");
-    stages::hookos::efi(&kernel, &initrd, &cmdline, &efi)?;
+    stages::hookos::efi(boot_files::stub().path(), &kernel, &initrd, &cmdline, &efi)?;
     if let (Some(key), Some(certificate)) = (&arguments.sign_key, &arguments.sign_cert) {
         uki::sign(&efi, key, certificate)?;
     }

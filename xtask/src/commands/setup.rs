@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use pipeline::cancel::Cancel;
 
 use crate::host::{self, Go};
 
@@ -16,8 +17,8 @@ pub struct Arguments {
 }
 
 /// Installs the missing Debian packages.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    host::install(arguments.yes, Go::Spared)?;
+pub fn run(arguments: &Arguments, cancel: &Cancel) -> Result<ExitCode> {
+    host::install(arguments.yes, Go::Spared, cancel)?;
     println!("the host has all that is needed");
     Ok(ExitCode::SUCCESS)
 }

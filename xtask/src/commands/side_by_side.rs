@@ -4,10 +4,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use pipeline::cancel::Cancel;
+use pipeline::group::{Group, POLL};
+use pipeline::process;
 use tempfile::NamedTempFile;
 
 use crate::commands::scenarios::Scenario;
-use crate::process::{self, Group};
 
 /// What QEMU needs beside the machine's memory, MiB.
 const OVERHEAD: u64 = 512;
@@ -36,11 +38,12 @@ struct Running<'a> {
 ///
 /// # Errors
 /// One cannot be prepared, its harness fails, or the user has interrupted.
-pub fn run(
-    scenarios: &[Scenario],
+pub fn run<'s>(
+    scenarios: &'s [Scenario],
     jobs: usize,
+    cancel: &Cancel,
     prepare: impl Fn(&Scenario) -> Result<Prepared>,
-) -> Result<Vec<&str>> {
+) -> Result<Vec<&'s str>> {
     let room = memory()?.saturating_sub(KEPT);
     let mut waiting = scenarios.iter().peekable();
     let mut running: Vec<Running<'_>> = Vec::new();
@@ -48,7 +51,7 @@ pub fn run(
     while waiting.peek().is_some() || !running.is_empty() {
         let next = waiting.next_if(|next| {
             let machines = running.iter().map(|running| running.scenario);
-            running.len() < jobs && !process::interrupted() && fits(next, machines, room)
+            running.len() < jobs && !cancel.is_requested() && fits(next, machines, room)
         });
         if let Some(scenario) = next {
             if scenarios.len() > 1 {
@@ -57,6 +60,7 @@ pub fn run(
             running.push(start(
                 scenario,
                 prepare(scenario)?,
+                cancel,
                 jobs.min(scenarios.len()) > 1,
             )?);
             continue;
@@ -68,19 +72,24 @@ pub fn run(
             let ended = running.swap_remove(index);
             ended.print()?;
             // The harness has told what failed; 1 is its verdict, anything else a fault of its own.
-            if status.code() == Some(1) && !process::interrupted() {
+            if status.code() == Some(1) {
                 failed.push(ended.scenario.name.as_str());
             } else {
                 process::expect_success(status, "vm-tests")?;
             }
         }
-        std::thread::sleep(process::POLL);
+        std::thread::sleep(POLL);
     }
     failed.sort_unstable();
     Ok(failed)
 }
 
-fn start(scenario: &Scenario, prepared: Prepared, capture: bool) -> Result<Running<'_>> {
+fn start<'s>(
+    scenario: &'s Scenario,
+    prepared: Prepared,
+    cancel: &Cancel,
+    capture: bool,
+) -> Result<Running<'s>> {
     let Prepared {
         mut command,
         stages,
@@ -92,7 +101,7 @@ fn start(scenario: &Scenario, prepared: Prepared, capture: bool) -> Result<Runni
     }
     Ok(Running {
         scenario,
-        group: Group::spawn(&mut command)?,
+        group: Group::spawn(&mut command, cancel)?,
         printed,
         _stages: stages,
     })
@@ -154,7 +163,7 @@ mod tests {
     fn what_did_not_pass_is_named_and_the_rest_runs_all_the_same() -> Result<()> {
         let scenarios = ["c", "b", "a"].map(|name| scenario(name, 1));
         for jobs in [1, 2, 9] {
-            let failed = run(&scenarios, jobs, |scenario| {
+            let failed = run(&scenarios, jobs, &Cancel::default(), |scenario| {
                 shell(if scenario.name == "b" {
                     "exit 0"
                 } else {
@@ -175,15 +184,16 @@ mod tests {
             folder.path().display()
         );
         let scenarios = ["a", "b"].map(|name| scenario(name, 1));
-        assert!(run(&scenarios, 2, |_| shell(&script))?.is_empty());
+        assert!(run(&scenarios, 2, &Cancel::default(), |_| shell(&script))?.is_empty());
         Ok(())
     }
 
     #[test]
     fn a_fault_of_the_harness_is_an_error() {
         let scenarios = [scenario("a", 1)];
-        let error = run(&scenarios, 1, |_| shell("exit 2")).expect_err("a fault");
-        assert!(error.to_string().contains("exit code 2"), "{error}");
+        let error =
+            run(&scenarios, 1, &Cancel::default(), |_| shell("exit 2")).expect_err("a fault");
+        assert!(error.to_string().contains("exit status 2"), "{error}");
     }
 
     #[test]

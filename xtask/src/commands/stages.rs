@@ -1,21 +1,24 @@
 //! `cargo xtask stages` and `cargo xtask build`: the stage graph, seen and built.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use pipeline::plan::{self, State};
+use pipeline::progress;
+use pipeline::stage::Stage;
+use pipeline::stages;
+use pipeline::store::Store;
 
-use crate::build;
 use crate::host::{self, Go};
+use crate::locks::{require_locked, this_moment, update_locks};
 use crate::parts::Parts;
 use crate::profile;
-use crate::progress;
-use crate::signing;
+use crate::project::Project;
+use crate::signing_arguments::SigningArguments;
 use crate::sources::Network;
-use crate::stages::{self, Options, Stage};
-use crate::store::{Entry, Key, Store};
 
 /// What `build` takes.
 #[derive(Args)]
@@ -28,11 +31,20 @@ pub struct BuildArguments {
     #[command(flatten)]
     parts: Parts,
     #[command(flatten)]
-    signing: signing::Arguments,
+    signing: SigningArguments,
+    /// Take the Debian packages that the archive has now in place of the locked ones
+    #[arg(long)]
+    newest: bool,
+    /// The same, and write them into the lock files of the checkout
+    #[arg(long)]
+    update_lock: bool,
+    /// Fail where a Debian package is not the locked one
+    #[arg(long, conflicts_with_all = ["newest", "update_lock"])]
+    locked: bool,
 }
 
 /// Builds stages and prints their output folders.
-pub fn build(root: &Path, arguments: &BuildArguments) -> Result<ExitCode> {
+pub fn build(project: Project<'_>, arguments: &BuildArguments) -> Result<ExitCode> {
     let mut wanted = Vec::new();
     for name in &arguments.stage {
         wanted.push(stages::find(name)?.name);
@@ -42,12 +54,21 @@ pub fn build(root: &Path, arguments: &BuildArguments) -> Result<ExitCode> {
     }
     let config = fs_err::canonicalize(&arguments.config_file)?;
     let store = Store::of_user()?;
-    let selection = profile::select(root, &store, &arguments.parts, Network::Allowed)?;
+    let selection = profile::select(project, &store, &arguments.parts, Network::Allowed)?;
     selection.announce();
-    host::ensure(Go::when(selection.builds_double()))?;
+    host::ensure(Go::when(selection.builds_double()), project.cancel)?;
     let mut options = selection.options(&arguments.parts, Some(config))?;
     options.signing = arguments.signing.signing()?;
-    let outputs = build::produce(root, &store, &options, &wanted)?;
+    if arguments.newest || arguments.update_lock {
+        options.newest_packages = Some(this_moment()?);
+    }
+    let outputs = project.produce(&options, &wanted)?;
+    if arguments.update_lock {
+        update_locks(project.root, &outputs)?;
+    }
+    if arguments.locked {
+        require_locked(&outputs)?;
+    }
     for name in wanted {
         println!("{name}: {}", outputs.folder(name)?.display());
     }
@@ -68,9 +89,9 @@ pub struct ListArguments {
 }
 
 /// Lists the stages, or explains one.
-pub fn list(root: &Path, arguments: &ListArguments) -> Result<ExitCode> {
+pub fn list(project: Project<'_>, arguments: &ListArguments) -> Result<ExitCode> {
     let store = Store::of_user()?;
-    let selection = profile::select(root, &store, &arguments.parts, Network::Never)?;
+    let selection = profile::select(project, &store, &arguments.parts, Network::Never)?;
     let config = fs_err::canonicalize(&arguments.config_file).ok();
     let options = selection.options(&arguments.parts, config)?;
     if let Some(name) = &arguments.explain {
@@ -78,15 +99,11 @@ pub fn list(root: &Path, arguments: &ListArguments) -> Result<ExitCode> {
     }
     selection.announce();
     println!("store: {}", store.root().display());
-    let mut outputs = BTreeMap::new();
-    for stage in stages::ALL {
-        let state = State::of(stage, root, &store, &options, &outputs)?;
-        if let State::Ready(entry) = &state {
-            outputs.insert(stage.name.to_owned(), entry.output.clone());
-        }
+    let all: Vec<&str> = stages::ALL.iter().map(|stage| stage.name).collect();
+    for (stage, state) in plan::survey(project.root, &store, &options, &all)? {
         match &arguments.explain {
             None => {
-                let usual = store.median_seconds(stage.history_name(&options));
+                let usual = store.median_seconds(stages::history_name(stage, &options));
                 println!("{}", line(stage, &state, usual));
             }
             Some(name) if name == stage.name => explain(stage, &state, &store)?,
@@ -94,42 +111,6 @@ pub fn list(root: &Path, arguments: &ListArguments) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-enum State {
-    /// In the store.
-    Ready(Box<Entry>),
-    /// To be built: its inputs.
-    Absent(BTreeMap<String, String>),
-    /// Unknown until these stages are built.
-    Waiting(Vec<&'static str>),
-}
-
-impl State {
-    fn of(
-        stage: &Stage,
-        root: &Path,
-        store: &Store,
-        options: &Options,
-        outputs: &BTreeMap<String, String>,
-    ) -> Result<Self> {
-        let waits: Vec<_> = (stage.needs)(options)
-            .iter()
-            .copied()
-            .filter(|need| !outputs.contains_key(*need))
-            .collect();
-        if !waits.is_empty() {
-            return Ok(Self::Waiting(waits));
-        }
-        let inputs = stage.input_digests(root, options, outputs)?;
-        let found = store.lookup(&Key {
-            name: stage.name.into(),
-            inputs: inputs.clone(),
-        })?;
-        Ok(found.map_or(Self::Absent(inputs), |(_, entry)| {
-            Self::Ready(Box::new(entry))
-        }))
-    }
 }
 
 fn line(stage: &Stage, state: &State, usual: Option<f64>) -> String {

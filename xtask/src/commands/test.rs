@@ -6,14 +6,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use pipeline::cancel::Cancel;
+use pipeline::choice::Options;
+use pipeline::not_run::NotRun;
+use pipeline::{group, process, progress};
 use walkdir::WalkDir;
 
 use crate::commands::{boot_order, e2e, hookos};
 use crate::host::{self, Go};
-use crate::not_run::NotRun;
-use crate::stages::Options;
-use crate::store::Store;
-use crate::{build, process, progress};
+use crate::project::Project;
 
 /// What `test` takes.
 #[derive(Args)]
@@ -24,8 +25,10 @@ pub struct Arguments {
 }
 
 /// Runs all checks in order of their cost; the first failure ends the run.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
-    host::ensure(Go::Needed)?;
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
+    let root = project.root;
+    let step = |name: &str, command: Command| step(project.cancel, name, command);
+    host::ensure(Go::Needed, project.cancel)?;
     step("formatting", cargo(root, &["fmt", "--all", "--check"]))?;
     step(
         "lints",
@@ -54,7 +57,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         .arg("--external-sources")
         .args(&scripts);
     step("shellcheck", shellcheck)?;
-    step("shell tests", shell_tests(root)?)?;
+    step("shell tests", shell_tests(project)?)?;
     let go_module = root.join("vm-tests/reference-node/refk3s");
     step("Go formatting", gofmt(&go_module))?;
     step("Go vet", go(&go_module, &["vet", "./..."]))?;
@@ -63,7 +66,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         println!("comparison with linuxkit, boot order, e2e: not run, as asked by --no-e2e");
         return Ok(ExitCode::SUCCESS);
     }
-    match hookos::comparison(root) {
+    match hookos::comparison(project) {
         Ok(hookos::Outcome::Done) => println!("--- comparison with linuxkit: passed"),
         Ok(hookos::Outcome::Different) => bail!("the assembler's tree differs from linuxkit's"),
         Err(error) if error.is::<NotRun>() => {
@@ -71,14 +74,14 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
         }
         Err(error) => return Err(error),
     }
-    step("boot order of PID 1", boot_order::prepare(root)?)?;
-    e2e::run(root, &e2e::Arguments::through_release_server("quick"))
+    step("boot order of PID 1", boot_order::prepare(project)?)?;
+    e2e::run(project, &e2e::Arguments::through_release_server("quick"))
 }
 
-fn step(name: &str, mut command: Command) -> Result<()> {
+fn step(cancel: &Cancel, name: &str, mut command: Command) -> Result<()> {
     println!("--- {name}: {}", process::display(&command));
     let begun = Instant::now();
-    process::run(&mut command).with_context(|| name.to_owned())?;
+    group::run(&mut command, cancel).with_context(|| name.to_owned())?;
     println!(
         "--- {name}: passed in {}",
         progress::short(begun.elapsed().as_secs_f64())
@@ -87,7 +90,7 @@ fn step(name: &str, mut command: Command) -> Result<()> {
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = process::tied(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).args(arguments);
     command
 }
@@ -102,12 +105,12 @@ fn documentation(root: &Path) -> Command {
 }
 
 /// The installer's own program is the one that it gets in HookOS.
-fn shell_tests(root: &Path) -> Result<Command> {
+fn shell_tests(project: Project<'_>) -> Result<Command> {
     let stage = "disk-writer";
-    let outputs = build::produce(root, &Store::of_user()?, &Options::default(), &[stage])?;
+    let outputs = project.produce(&Options::default(), &[stage])?;
     let mut command = Command::new("bats");
     command
-        .current_dir(root)
+        .current_dir(project.root)
         .args(["--recursive", "hookos/tests"])
         .env("EMTS_DISK_WRITER", outputs.folder(stage)?.join(stage));
     Ok(command)

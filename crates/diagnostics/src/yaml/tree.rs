@@ -45,8 +45,8 @@ pub struct Node {
     pub span: Range<usize>,
 }
 
-/// A line and a column, both from 1; the column counts characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A line and a column, both from 1, or 0 where there is no place; the column counts characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// Line, from 1.
     pub line: usize,

@@ -41,7 +41,7 @@ fn label_fields(
     image: &Image,
     diagnostics: &mut Diagnostics,
 ) -> ImageFields {
-    let labels = image.config.labels_of_config();
+    let labels = image.config.labels();
     let Some(text) = labels
         .and_then(|labels| labels.get(LABEL))
         .filter(|text| !text.trim().is_empty())
@@ -121,16 +121,16 @@ pub fn documents(
 }
 
 fn defaults(image: &Image) -> spec::ImageDefaults {
-    let Some(config) = image.config.config() else {
+    let Some(config) = &image.config.config else {
         return spec::ImageDefaults::default();
     };
     let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let mut command = list(config.entrypoint());
-    command.extend(list(config.cmd()));
+    let mut command = list(&config.entrypoint);
+    command.extend(list(&config.cmd));
     spec::ImageDefaults {
         command,
-        env: list(config.env()),
-        cwd: config.working_dir().clone().unwrap_or_default(),
+        env: list(&config.env),
+        cwd: config.working_dir.clone().unwrap_or_default(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Errors and warnings with their place in the YAML file.
 
-use diagnostics::yaml::YamlCode;
+use diagnostics::render::snippet_at;
+use diagnostics::yaml;
 use std::fmt;
-use std::ops::Range;
 
 /// A place in a YAML file; line and column count from 1, and are 0 where there is no place (an
 /// image's label).
@@ -39,38 +39,11 @@ impl Diagnostic {
 
     /// The line of the file with a mark below the place, and the help; empty without a place.
     pub(crate) fn snippet(&self, source: &str) -> String {
-        let shown = diagnostics::diagnostic::Diagnostic {
-            severity: diagnostics::diagnostic::Severity::Error,
-            // The snippet does not show it.
-            code: YamlCode::YamlSyntax.into(),
-            pointer: String::new(),
+        let position = yaml::Position {
             line: usize::try_from(self.position.line).unwrap_or_default(),
             column: usize::try_from(self.position.column).unwrap_or_default(),
-            message: String::new(),
-            help: self.help.clone(),
-            span: self.span(source),
-            hidden: vec![],
         };
-        match shown.line {
-            0 => String::new(),
-            _ => shown.snippet(source, false),
-        }
-    }
-
-    /// The word at the place, as a byte range.
-    fn span(&self, source: &str) -> Range<usize> {
-        let line = usize::try_from(self.position.line.saturating_sub(1)).unwrap_or_default();
-        let start: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
-        let column = usize::try_from(self.position.column.saturating_sub(1)).unwrap_or_default();
-        let width = source[start..]
-            .chars()
-            .take(column)
-            .map(char::len_utf8)
-            .sum::<usize>();
-        let start = start + width;
-        let is_end = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '}' | ']');
-        let word = source[start..].find(is_end);
-        start..word.map_or(source.len(), |end| start + end)
+        snippet_at(source, position, self.help.clone())
     }
 }
 

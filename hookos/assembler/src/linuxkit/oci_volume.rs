@@ -23,15 +23,15 @@ pub fn entries(
             hint: "it has no image index; store it as an index, or use `format: filesystem`".into(),
         });
     };
-    let name = |descriptor: &oci_spec::image::Descriptor| {
-        let platform = descriptor.platform().as_ref()?;
-        let mut name = format!("{}/{}", platform.os(), platform.architecture());
-        if let Some(variant) = platform.variant() {
+    let name = |descriptor: &oci::spec::Descriptor| {
+        let platform = descriptor.platform.as_ref()?;
+        let mut name = format!("{}/{}", platform.os, platform.architecture);
+        if let Some(variant) = &platform.variant {
             name = format!("{name}/{variant}");
         }
         Some(name)
     };
-    let known: Vec<String> = index.manifests().iter().filter_map(name).collect();
+    let known: Vec<String> = index.manifests.iter().filter_map(name).collect();
     if let Some(missing) = platforms.iter().find(|wanted| !known.contains(wanted)) {
         return Err(oci::Error::Unsupported {
             what: format!("the platform {missing} of {}", image.reference),
@@ -45,11 +45,11 @@ pub fn entries(
     out.file("oci-layout", Content::Bytes(LAYOUT.into()));
     out.folder("blobs");
     out.folder("blobs/sha256");
-    for descriptor in index.manifests() {
+    for descriptor in &index.manifests {
         let wanted =
             name(descriptor).is_none_or(|name| platforms.is_empty() || platforms.contains(&name));
         if wanted {
-            out.manifest(layout, descriptor.digest().as_ref())?;
+            out.manifest(layout, &descriptor.digest)?;
         }
     }
     out.blob(index_blob.clone());
@@ -116,15 +116,15 @@ impl Out<'_> {
 
     fn manifest(&mut self, layout: &Layout, digest: &str) -> oci::Result<()> {
         let blob = layout.blob(digest)?;
-        let manifest: oci_spec::image::ImageManifest = serde_json::from_slice(&blob.read()?)
-            .map_err(|source| oci::Error::Json {
+        let manifest: oci::spec::Manifest =
+            serde_json::from_slice(&blob.read()?).map_err(|source| oci::Error::Json {
                 what: digest.into(),
                 path: blob.path.clone(),
                 source,
             })?;
-        self.blob(layout.blob(manifest.config().digest().as_ref())?);
-        for layer in manifest.layers() {
-            self.blob(layout.blob(layer.digest().as_ref())?);
+        self.blob(layout.blob(&manifest.config.digest)?);
+        for layer in &manifest.layers {
+            self.blob(layout.blob(&layer.digest)?);
         }
         self.blob(blob);
         Ok(())

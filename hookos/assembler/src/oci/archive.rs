@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use oci_spec::image as spec;
 use serde::Deserialize;
 
 use super::layout::Stored;
+use super::spec;
 use super::{Blob, Error, Image, Result, canonical, sha256_hex};
 
 /// The regular files of a tar, found in one pass without reading their content.
@@ -137,7 +137,7 @@ pub(super) fn docker_images(
     let mut images = BTreeMap::new();
     for image in saved {
         let data = member(&image.config)?.read()?;
-        let config: spec::ImageConfiguration =
+        let config: spec::Configuration =
             serde_json::from_slice(&data).map_err(|e| json(&image.config, e))?;
         let layers = docker_layers(&image, &config, member)?;
         for tag in image.repo_tags.unwrap_or_default() {
@@ -160,11 +160,11 @@ pub(super) fn docker_images(
 /// The layers, with their DiffIDs as digests where they are stored uncompressed (as docker does).
 fn docker_layers(
     image: &Saved,
-    config: &spec::ImageConfiguration,
+    config: &spec::Configuration,
     member: impl Fn(&str) -> Result<Blob>,
 ) -> Result<Vec<Blob>> {
     let mut layers = Vec::new();
-    for (name, diff_id) in image.layers.iter().zip(config.rootfs().diff_ids()) {
+    for (name, diff_id) in image.layers.iter().zip(&config.rootfs.diff_ids) {
         let mut blob = member(name)?;
         blob.digest = blob.is_plain()?.then(|| diff_id.clone());
         layers.push(blob);

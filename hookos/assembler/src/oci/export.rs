@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 
-use super::layout::{CONTAINERD_NAME, REFERENCE_ANNOTATION};
+use super::layout::CONTAINERD_NAME;
+use super::spec::REFERENCE_ANNOTATION;
 use super::{Blob, Error, ImageSource, Layout, Result, T0};
 
 /// Writes the images that `references` name, with every blob of theirs that the sources have.
@@ -30,7 +31,7 @@ pub fn export(images: &ImageSource, references: &[String], out: impl Write) -> R
                 "convert it to an OCI layout: skopeo copy docker-archive:IMAGE.tar oci:LAYOUT:NAME"
                     .into(),
         })?;
-        tar.tree(layout, root.digest().as_ref())?;
+        tar.tree(layout, &root.digest)?;
         let mut descriptor = serde_json::to_value(&root).map_err(std::io::Error::other)?;
         // Registered under the first, looked up by the second.
         descriptor["annotations"] =

@@ -3,11 +3,8 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use super::T0;
 use super::{Error, Result};
-
-/// The modification time of everything this crate makes itself: 2017-04-18T16:30:00Z, the
-/// constant LinuxKit uses. Unit: seconds since 1970.
-pub const T0: u64 = 1_492_533_000;
 
 /// The content of a regular file.
 #[derive(Clone, Debug)]

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use oci_spec::image as spec;
 use serde::de::DeserializeOwned;
 
 use super::archive::Members;
+use super::spec::{self, REFERENCE_ANNOTATION, media_type};
 use super::{Blob, Error, Result, canonical, is_sha256};
 
-/// The annotation that holds an image's canonical reference in `index.json`.
-pub const REFERENCE_ANNOTATION: &str = spec::ANNOTATION_REF_NAME;
 /// containerd's and BuildKit's annotation for the full name; theirs has only the tag in the other.
 /// `linuxkit cache import` registers images by this one only.
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -26,7 +24,7 @@ pub struct Image {
     /// docker-archives the configuration's).
     pub digest: String,
     /// The image configuration.
-    pub config: spec::ImageConfiguration,
+    pub config: spec::Configuration,
     /// Layers, the lowest first.
     pub layers: Vec<Blob>,
     /// What makes up the image as stored, for volumes of the format `oci`.
@@ -39,7 +37,7 @@ pub struct Stored {
     /// The descriptor in `index.json`; `None` for a docker-archive.
     pub root: Option<spec::Descriptor>,
     /// The index that the descriptor leads to; `None` for a bare manifest.
-    pub index: Option<(spec::ImageIndex, Blob)>,
+    pub index: Option<(spec::Index, Blob)>,
 }
 
 /// Where the bytes of a layout are.
@@ -130,7 +128,7 @@ impl Layout {
     /// Whether the image of this canonical reference is the one with this digest.
     pub fn has_digest(&self, reference: &str, digest: &str) -> bool {
         let descriptors = self.descriptors(reference).unwrap_or_default();
-        descriptors.iter().any(|it| it.digest().as_ref() == digest)
+        descriptors.iter().any(|it| it.digest == digest)
     }
 
     fn descriptors(&self, reference: &str) -> Option<Vec<spec::Descriptor>> {
@@ -147,16 +145,16 @@ impl Layout {
         let found: Vec<_> = (self.roots.iter())
             .filter(|(known, _)| same_repository(known))
             .flat_map(|(_, descriptors)| descriptors)
-            .filter(|descriptor| descriptor.digest().as_ref() == digest)
+            .filter(|descriptor| descriptor.digest == digest)
             .cloned()
             .collect();
         (!found.is_empty()).then_some(found)
     }
 
     fn read_index(&mut self, blob: &Blob) -> Result<()> {
-        let index: spec::ImageIndex = self.decode("index.json", &blob.read()?)?;
-        for descriptor in index.manifests() {
-            let annotations = descriptor.annotations().clone().unwrap_or_default();
+        let index: spec::Index = self.decode("index.json", &blob.read()?)?;
+        for descriptor in &index.manifests {
+            let annotations = descriptor.annotations.clone().unwrap_or_default();
             for key in [REFERENCE_ANNOTATION, CONTAINERD_NAME] {
                 let Some(name) = annotations.get(key).and_then(|name| canonical(name).ok()) else {
                     continue;
@@ -181,7 +179,7 @@ impl Layout {
                 continue;
             };
             let image = self.load(reference, &manifest, stored)?;
-            let seen = format!("{}/{}", image.config.os(), image.config.architecture());
+            let seen = format!("{}/{}", image.config.os, image.config.architecture);
             if seen == "linux/amd64" {
                 return Ok(image);
             }
@@ -201,7 +199,7 @@ impl Layout {
         platforms: &mut Vec<String>,
         depth: u32,
     ) -> Result<Option<spec::Descriptor>> {
-        if !is_index(descriptor.media_type()) {
+        if !is_index(&descriptor.media_type) {
             return Ok(Some(descriptor.clone()));
         }
         if depth == MAX_INDEX_DEPTH {
@@ -210,14 +208,14 @@ impl Layout {
                 hint: "refer to the inner index".into(),
             });
         }
-        let blob = self.blob(descriptor.digest().as_ref())?;
-        let index: spec::ImageIndex = self.decode(descriptor.digest().as_ref(), &blob.read()?)?;
+        let blob = self.blob(&descriptor.digest)?;
+        let index: spec::Index = self.decode(&descriptor.digest, &blob.read()?)?;
         if stored.index.is_none() {
             stored.index = Some((index.clone(), blob));
         }
-        for candidate in index.manifests() {
-            if let Some(platform) = candidate.platform() {
-                let name = format!("{}/{}", platform.os(), platform.architecture());
+        for candidate in &index.manifests {
+            if let Some(platform) = &candidate.platform {
+                let name = format!("{}/{}", platform.os, platform.architecture);
                 if name != "linux/amd64" {
                     platforms.push(name);
                     continue;
@@ -236,13 +234,12 @@ impl Layout {
         descriptor: &spec::Descriptor,
         stored: Stored,
     ) -> Result<Image> {
-        let digest = descriptor.digest().to_string();
-        let manifest: spec::ImageManifest = self.decode(&digest, &self.blob(&digest)?.read()?)?;
-        let config = manifest.config().digest().to_string();
-        let config: spec::ImageConfiguration =
-            self.decode(&config, &self.blob(&config)?.read()?)?;
-        let layers = (manifest.layers().iter())
-            .map(|layer| self.blob(layer.digest().as_ref()))
+        let digest = descriptor.digest.clone();
+        let manifest: spec::Manifest = self.decode(&digest, &self.blob(&digest)?.read()?)?;
+        let config = manifest.config.digest;
+        let config: spec::Configuration = self.decode(&config, &self.blob(&config)?.read()?)?;
+        let layers = (manifest.layers.iter())
+            .map(|layer| self.blob(&layer.digest))
             .collect::<Result<Vec<_>>>()?;
         Ok(Image {
             reference: reference.into(),
@@ -305,7 +302,6 @@ impl Layout {
     }
 }
 
-fn is_index(media_type: &spec::MediaType) -> bool {
-    *media_type == spec::MediaType::ImageIndex
-        || media_type.as_ref() == "application/vnd.docker.distribution.manifest.list.v2+json"
+fn is_index(media_type: &str) -> bool {
+    [media_type::INDEX, media_type::DOCKER_INDEX].contains(&media_type)
 }

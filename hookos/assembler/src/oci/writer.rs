@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use oci_spec::image as spec;
 use serde_json::{Map, Value, json};
 
 use super::layout::CONTAINERD_NAME;
+use super::spec::media_type;
 use super::{
     Entry, Error, HashingWriter, REFERENCE_ANNOTATION, Result, canonical, sha256_hex, write_tar,
 };
@@ -110,19 +110,19 @@ impl LayoutWriter {
             diff_ids.push(format!("sha256:{diff_id}"));
         }
         let config = self.add_json(
-            &spec::MediaType::ImageConfig,
+            media_type::CONFIGURATION,
             &config_json(&image.config, &diff_ids),
         )?;
         let manifest = self.add_json(
-            &spec::MediaType::ImageManifest,
+            media_type::MANIFEST,
             &json!({
                 "schemaVersion": 2,
-                "mediaType": spec::MediaType::ImageManifest.as_ref(),
+                "mediaType": media_type::MANIFEST,
                 "config": config,
                 "layers": layers,
             }),
         )?;
-        let index = self.add_json(&spec::MediaType::ImageIndex, &index_json(manifest))?;
+        let index = self.add_json(media_type::INDEX, &index_json(manifest))?;
         let digest = index["digest"].as_str().unwrap_or_default().to_owned();
         self.register(&reference, index)?;
         Ok(digest)
@@ -180,7 +180,7 @@ impl LayoutWriter {
     fn write_index(&self) -> Result<()> {
         let index = json!({
             "schemaVersion": 2,
-            "mediaType": spec::MediaType::ImageIndex.as_ref(),
+            "mediaType": media_type::INDEX,
             "manifests": self.images,
         });
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
@@ -201,13 +201,13 @@ impl LayoutWriter {
                 let mut plain = HashingWriter::new(stored);
                 write_layer(input, &mut plain)?;
                 let (stored, diff_id, _) = plain.finish();
-                (diff_id, stored, spec::MediaType::ImageLayer)
+                (diff_id, stored, media_type::LAYER)
             }
             Compression::Zstd(level) => {
                 let mut plain = HashingWriter::new(crate::compress::zstd_encoder(stored, level)?);
                 write_layer(input, &mut plain)?;
                 let (encoder, diff_id, _) = plain.finish();
-                (diff_id, encoder.finish()?, spec::MediaType::ImageLayerZstd)
+                (diff_id, encoder.finish()?, media_type::LAYER_ZSTD)
             }
         };
         let (buffered, hex, size) = stored.finish();
@@ -215,10 +215,10 @@ impl LayoutWriter {
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
         crate::files::persist(file, &self.blob_path(&hex))?;
-        Ok((descriptor(&media_type, &hex, size), diff_id))
+        Ok((descriptor(media_type, &hex, size), diff_id))
     }
 
-    fn add_json(&self, media_type: &spec::MediaType, value: &Value) -> Result<Value> {
+    fn add_json(&self, media_type: &str, value: &Value) -> Result<Value> {
         let data = value.to_string().into_bytes();
         let hex = self.add_bytes(&data)?;
         Ok(descriptor(media_type, &hex, data.len() as u64))
@@ -251,21 +251,20 @@ fn write_layer(input: LayerInput<'_>, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn descriptor(media_type: &spec::MediaType, hex: &str, size: u64) -> Value {
-    json!({ "mediaType": media_type.as_ref(), "digest": format!("sha256:{hex}"), "size": size })
+fn descriptor(media_type: &str, hex: &str, size: u64) -> Value {
+    json!({ "mediaType": media_type, "digest": format!("sha256:{hex}"), "size": size })
 }
 
 fn index_json(mut manifest: Value) -> Value {
     manifest["platform"] = json!({ "architecture": "amd64", "os": "linux" });
     json!({
         "schemaVersion": 2,
-        "mediaType": spec::MediaType::ImageIndex.as_ref(),
+        "mediaType": media_type::INDEX,
         "manifests": [manifest],
     })
 }
 
-/// The image configuration, its keys in a fixed order (the types of `oci-spec` hold labels in a
-/// hash map, whose order differs from run to run).
+/// The image configuration, its keys in a fixed order.
 fn config_json(config: &ImageConfig, diff_ids: &[String]) -> Value {
     let mut execution = Map::new();
     let mut list = |key: &str, items: &[String]| {

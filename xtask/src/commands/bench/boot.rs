@@ -8,8 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use pipeline::process;
 
-use crate::{process, qemu};
+use crate::host::qemu;
 
 /// What EDK II's boot device selection prints when it starts a boot entry.
 const HAND_OVER: &str = "BdsDxe: starting Boot";
@@ -40,15 +41,16 @@ fn stick(efi: &Path, folder: &Path) -> Result<PathBuf> {
     file.set_len(fs_err::metadata(efi)?.len().next_multiple_of(1 << 20) + MARGIN)?;
     let mut format = Command::new("mkfs.vfat");
     process::run(format.args(["-F", "32"]).arg(&stick).stdout(Stdio::null()))?;
+    // mtools has a shell read the name of an image that has a character special to it.
     let mut folders = Command::new("mmd");
     process::run(
         folders
-            .arg("-i")
-            .arg(&stick)
+            .current_dir(folder)
+            .args(["-i", "stick.img"])
             .args(["::/EFI", "::/EFI/BOOT"]),
     )?;
     let mut copy = Command::new("mcopy");
-    copy.arg("-i").arg(&stick).arg(efi);
+    copy.current_dir(folder).args(["-i", "stick.img"]).arg(efi);
     process::run(copy.arg("::/EFI/BOOT/BOOTX64.EFI"))?;
     Ok(stick)
 }

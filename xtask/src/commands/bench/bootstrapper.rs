@@ -6,13 +6,12 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use pipeline::choice::Options;
 
 use super::inputs;
 use super::measure::{self, Run};
 use super::{Figure, Unit};
-use crate::build;
-use crate::stages::Options;
-use crate::store::Store;
+use crate::project::Project;
 
 /// Limits as the project promises them.
 const SAMPLE_MS: f64 = 5.0;
@@ -40,16 +39,11 @@ pub struct Arguments {
 }
 
 /// Measures all figures.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
     let binary = match &arguments.binary {
         Some(path) => fs_err::canonicalize(path)?,
         None => {
-            let outputs = build::produce(
-                root,
-                &Store::of_user()?,
-                &Options::default(),
-                &["bootstrapper"],
-            )?;
+            let outputs = project.produce(&Options::default(), &["bootstrapper"])?;
             outputs.folder("bootstrapper")?.join("cluster-bootstrapper")
         }
     };
@@ -61,7 +55,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
     };
     // The sample with passwords; its placeholders are refused.
     let filled = folder.path().join("sample.yaml");
-    let sample = fs_err::read_to_string(root.join("configs/config-file.yaml"))?;
+    let sample = fs_err::read_to_string(project.root.join("configs/config-file.yaml"))?;
     fs_err::write(&filled, sample.replace("CHANGE-ME", "c2VjcmV0LXdvcmQ="))?;
     let sample = bench.convert(&filled)?;
     let mut figures = vec![time("the sample, converted", SAMPLE_MS, &sample)];
@@ -139,7 +133,7 @@ impl Bench<'_> {
             {
                 bail!(
                     "{} ended with {}; run it by hand to see why",
-                    crate::process::display(command),
+                    pipeline::process::display(command),
                     run.status
                 );
             }

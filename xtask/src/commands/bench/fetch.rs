@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::measure::{self, Run};
 use super::{Figure, Unit};
 use crate::fetcher::Fetcher;
+use crate::project::Project;
 use crate::release_server::{CA, Server};
 
 /// The version that the server has.
@@ -35,16 +36,16 @@ pub struct Arguments {
 }
 
 /// Fetches one file with both programs in turn.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     fs_err::create_dir(folder.path().join("files"))?;
     write_file(&folder.path().join("files").join(FILE), arguments.size)?;
-    let server = Server::start(root, folder.path(), VERSION)?;
+    let server = Server::start(project, folder.path(), VERSION)?;
     let url = format!(
         "{}/k3s-io/k3s/releases/download/{VERSION}/{FILE}",
         server.ready.url
     );
-    let fetcher = Fetcher::build(root, None)?;
+    let fetcher = Fetcher::build(project.root, project.cancel, None)?;
     let (mut ratios, mut memory) = (Vec::new(), Vec::new());
     // The first run of each reads the file for the first time.
     for number in 0..=arguments.runs.max(1) {

@@ -10,14 +10,15 @@ use ::hookos::oci::{
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use pipeline::cache;
+use pipeline::choice::Options;
+use pipeline::linuxkit::LinuxKit;
+use pipeline::progress;
+use pipeline::stages;
 
 use super::measure::{self, Run};
 use super::{Figure, Unit, boot};
-use crate::build;
-use crate::linuxkit::LinuxKit;
-use crate::progress;
-use crate::stages::{self, Options};
-use crate::store::{Store, cache_dir};
+use crate::project::Project;
 
 /// Limits as the project promises them.
 const WARM_MS: f64 = 500.0;
@@ -61,11 +62,11 @@ pub struct Arguments {
 }
 
 /// Measures all figures; those that compare with linuxkit only where there is one.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
-    let folder = tempfile::tempdir_in(cache_dir()?)?;
+pub fn run(of: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
+    let folder = tempfile::tempdir_in(cache::directory()?)?;
     if arguments.boot {
         let stage = stages::hookos::STAGE.name;
-        let outputs = build::produce(root, &Store::of_user()?, &Options::default(), &[stage])?;
+        let outputs = of.produce(&Options::default(), &[stage])?;
         let efi = outputs.folder(stage)?.join("hookos.efi");
         return Ok(vec![boots(arguments.runs, &efi, folder.path())?]);
     }
@@ -78,7 +79,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
         None => eprintln!("comparison with linuxkit: not run: no linuxkit"),
     }
     let mut figures = Vec::new();
-    for set in [project(root, folder.path())?, synthetic(folder.path())?] {
+    for set in [project(of, folder.path())?, synthetic(folder.path())?] {
         let bench = Bench {
             set,
             folder: folder.path(),
@@ -100,10 +101,10 @@ struct Set {
 }
 
 /// hook-os.yaml, copied so that it can be edited, with the images of the stages.
-fn project(root: &Path, folder: &Path) -> Result<Set> {
+fn project(of: Project<'_>, folder: &Path) -> Result<Set> {
     let copy = folder.join("project");
     fs_err::create_dir_all(copy.join("files"))?;
-    let from = root.join("hookos");
+    let from = of.root.join("hookos");
     fs_err::copy(from.join("hook-os.yaml"), copy.join("hook-os.yaml"))?;
     for entry in fs_err::read_dir(from.join("files"))? {
         let path = entry?.path();
@@ -111,7 +112,7 @@ fn project(root: &Path, folder: &Path) -> Result<Set> {
         fs_err::copy(&path, copy.join("files").join(name))?;
     }
     let stages = (stages::hookos::STAGE.needs)(&Options::default());
-    let outputs = build::produce(root, &Store::of_user()?, &Options::default(), stages)?;
+    let outputs = of.produce(&Options::default(), stages)?;
     let images = stages.iter().map(|stage| Ok(outputs.folder(stage)?.into()));
     Ok(Set {
         name: "project",
@@ -293,8 +294,8 @@ fn measured(command: &mut Command) -> Result<Run> {
     if !run.status.success() {
         // What is measured writes to nowhere. Once more, to see what it says.
         command.stderr(Stdio::inherit());
-        crate::process::run(command)?;
-        bail!("{} failed once", crate::process::display(command));
+        pipeline::process::run(command)?;
+        bail!("{} failed once", pipeline::process::display(command));
     }
     Ok(run)
 }

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use pipeline::choice::Options;
 use serde_json::Value;
 
 use super::{Figure, Unit};
-use crate::build;
 use crate::commands::e2e;
-use crate::stages::Options;
-use crate::store::Store;
+use crate::project::Project;
 
 /// The scenario that is run.
 const SCENARIO: &str = "install-only";
@@ -27,11 +26,11 @@ pub struct Arguments {
 }
 
 /// Installs and reads the figures from the runs' evidence.
-pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
+pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
     let (mut seconds, mut written, mut slower) = (Vec::new(), Vec::new(), Vec::new());
-    let definition = root.join("hookos/bench/plain-dd.yaml");
+    let definition = project.root.join("hookos/bench/plain-dd.yaml");
     for _ in 0..arguments.runs.max(1) {
-        let evidence = install(root, &e2e::Arguments::of_scenarios(SCENARIO))?;
+        let evidence = install(project, &e2e::Arguments::of_scenarios(SCENARIO))?;
         let path = evidence.join("report.json");
         let report: Value = serde_json::from_slice(&fs_err::read(&path)?)?;
         let figure = |name: &str| {
@@ -44,19 +43,14 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
 
         // In a machine of its own: what dd writes must not count among the installer's bytes.
         let beside = e2e::Arguments::of_scenarios(SCENARIO).before_hookos(definition.clone());
-        let path = install(root, &beside)?.join("consoles.log");
+        let path = install(project, &beside)?.join("consoles.log");
         let consoles = fs_err::read_to_string(&path)?;
         slower.push(
             times_slower(&consoles)
                 .with_context(|| format!("{} does not tell both times", path.display()))?,
         );
     }
-    let outputs = build::produce(
-        root,
-        &Store::of_user()?,
-        &Options::default(),
-        &["node-image"],
-    )?;
+    let outputs = project.produce(&Options::default(), &["node-image"])?;
     let used = used_bytes(&outputs.folder("node-image")?.join("os-image.raw.zst"))?;
     let ratios = written.iter().map(|bytes| bytes / used).collect();
     Ok(vec![
@@ -83,11 +77,11 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<Vec<Figure>> {
 }
 
 /// Runs the scenario; the folder of its evidence.
-fn install(root: &Path, arguments: &e2e::Arguments) -> Result<PathBuf> {
-    if e2e::run(root, arguments)? != std::process::ExitCode::SUCCESS {
+fn install(project: Project<'_>, arguments: &e2e::Arguments) -> Result<PathBuf> {
+    if e2e::run(project, arguments)? != std::process::ExitCode::SUCCESS {
         bail!("the scenario {SCENARIO} did not pass; its evidence is in target/e2e/latest");
     }
-    Ok(root.join("target/e2e/latest"))
+    Ok(project.root.join("target/e2e/latest"))
 }
 
 /// The installer's time of writing divided by that of the dd before it, both until the disk's cache was flushed.

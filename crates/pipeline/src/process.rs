@@ -1,0 +1,101 @@
+//! Running other programs in the group of this process, and words for them.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// What makes a program end with the process that starts it (setpriv(1), from util-linux).
+const TIED: [&str; 3] = ["--pdeathsig", "TERM", "--"];
+
+/// Runs `command` with its output on this terminal, and in this process's group.
+///
+/// # Errors
+/// It does not end with 0.
+pub fn run(command: &mut Command) -> Result<()> {
+    let name = display(command);
+    let status = command.stdin(Stdio::null()).status();
+    expect_success(status.with_context(|| format!("starting {name}"))?, &name)
+}
+
+/// An error that tells how `name` ended, unless it ended with 0.
+///
+/// # Errors
+/// It did not end with 0.
+pub fn expect_success(status: ExitStatus, name: &str) -> Result<()> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        (Some(code), _) => bail!("{name} ended with exit status {code}"),
+        (None, signal) => bail!("{name} was ended by signal {}", signal.unwrap_or_default()),
+    }
+}
+
+/// A command line for people to read. The password in a URL is not shown.
+pub fn display(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words
+        .map(|word| without_password(&word.to_string_lossy()))
+        .collect();
+    let tied = words.first().is_some_and(|word| word == "setpriv")
+        && words[1..].starts_with(&TIED.map(str::to_owned));
+    words[if tied { 1 + TIED.len() } else { 0 }..].join(" ")
+}
+
+/// A word with `***` for what stands between the scheme and the `@` of a URL.
+fn without_password(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return word.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        None => word.to_owned(),
+    }
+}
+
+/// A command for `program` that is ended with this process, however that ends.
+pub fn tied(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(TIED).arg(program);
+    command
+}
+
+/// A command for `program` with root rights: as it is for root, else through `sudo`.
+pub fn privileged(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    command
+}
+
+/// A command for `program` that makes files which belong to root: for another user through `fakeroot`.
+pub fn with_files_of_root(program: &Path) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("fakeroot");
+    command.arg("--").arg(program);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_without_passwords_and_without_what_ties_it() {
+        let mut command = tied("env");
+        command.args([
+            "http_proxy=http://me:secret@proxy:3128/",
+            "curl",
+            "https://host/a@b",
+        ]);
+        assert_eq!(
+            display(&command),
+            "env http_proxy=http://***@proxy:3128/ curl https://host/a@b"
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! A user's own OS image: unpacked, checked for what the installer needs, packed as the stage's output.
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::super::decoder::Decoder;
+use super::manifest::{self, Description};
+
+/// Bytes per sector that the image's GPT counts in.
+const SECTOR: usize = 512;
+/// Bytes to look at: protective MBR, GPT header, 128 entries of 128 bytes.
+const HEAD: usize = 34 * SECTOR;
+/// GPT type of an EFI system partition, C12A7328-F81F-11D2-BA4B-00A0C93EC93B, as stored.
+const ESP_TYPE: [u8; 16] = [
+    0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b,
+];
+/// GPT type of a Linux root on x86-64, 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, as stored: by it the installer
+/// finds the partition that it configures.
+const ROOT_TYPE: [u8; 16] = [
+    0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09,
+];
+/// GPT name by which it finds the partition where none has the type.
+const ROOT_NAME: &str = "rootfs";
+
+/// Writes `os-image.raw.zst` and `os-image.json` for the raw disk image `image`, which may be
+/// compressed by zstd, gzip or xz. `k3s_version` is that of the K3s inside, when it is known.
+pub fn accept(image: &Path, name: &str, k3s_version: Option<&str>, out: &Path) -> Result<()> {
+    let context = || format!("taking {} as the OS image", image.display());
+    let mut raw = Decoder::open(image).with_context(context)?;
+    let mut head = vec![0; HEAD];
+    raw.reader()
+        .read_exact(&mut head)
+        .context("it is shorter than a partition table")
+        .with_context(context)?;
+    check_partitions(&head).with_context(context)?;
+    let description = Description {
+        name,
+        k3s_version,
+        reference: false,
+        // Nobody knows what is in an image of the user's own.
+        test_double: None,
+    };
+    manifest::write(
+        &mut Cursor::new(head).chain(raw.reader()),
+        &description,
+        out,
+    )
+    .with_context(context)?;
+    raw.finish().with_context(context)
+}
+
+/// What the installer relies on: a GPT with an ESP and a root partition, told by its type or its name.
+fn check_partitions(head: &[u8]) -> Result<()> {
+    let header = &head[SECTOR..2 * SECTOR];
+    if &header[..8] != b"EFI PART" {
+        bail!("it is not a raw disk image with a GPT in sectors of {SECTOR} bytes");
+    }
+    let partitions = entries(head)?;
+    if !partitions.iter().any(|(kind, _)| *kind == ESP_TYPE) {
+        bail!("its partition table has no EFI system partition");
+    }
+    let is_root = |(kind, name): &([u8; 16], String)| *kind == ROOT_TYPE || name == ROOT_NAME;
+    if !partitions.iter().any(is_root) {
+        let seen: Vec<_> = partitions
+            .iter()
+            .map(|(_, name)| format!("{name:?}"))
+            .collect();
+        bail!(
+            "no partition has the type of a root file system (4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709) or is \
+             called {ROOT_NAME:?}; the partitions are called {}",
+            seen.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// Type, as stored, and name of each partition in the table's first 128 entries.
+fn entries(head: &[u8]) -> Result<Vec<([u8; 16], String)>> {
+    let number = |at: usize| {
+        u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
+    };
+    // UEFI specification, "GPT Header": first LBA, number and size of the entries.
+    let (start, count, size) = (
+        number(SECTOR + 72),
+        number(SECTOR + 80),
+        number(SECTOR + 84),
+    );
+    ensure!(
+        start == 2 && size == 128,
+        "its partition table is at sector {start} with entries of {size} bytes; 2 and 128 are supported"
+    );
+    Ok((0..count.min(128))
+        .map(|index| &head[2 * SECTOR + index * size..][..size])
+        .filter(|entry| entry[..16] != [0; 16])
+        .map(|entry| {
+            let name: Vec<u16> = entry[56..]
+                .chunks_exact(2)
+                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+                .collect();
+            let mut kind = [0; 16];
+            kind.copy_from_slice(&entry[..16]);
+            (
+                kind,
+                String::from_utf16_lossy(&name)
+                    .trim_end_matches('\0')
+                    .to_owned(),
+            )
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// An image of 1 MiB with the given partitions, made by the tool that users have.
+    fn image(arguments: &[&str]) -> Result<(tempfile::TempDir, std::path::PathBuf)> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("disk.raw");
+        fs_err::File::create(&path)?.set_len(1 << 20)?;
+        let path_list = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
+        let output = Command::new("sgdisk")
+            .env("PATH", path_list)
+            .args(arguments)
+            .arg(&path)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "sgdisk: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok((dir, path))
+    }
+
+    const GOOD: [&str; 6] = [
+        "--set-alignment=1",
+        "-n1:0:+64K",
+        "-t1:ef00",
+        "-n2:0:0",
+        "-t2:8304",
+        "-c2:rootfs",
+    ];
+
+    #[test]
+    fn raw_and_compressed_images_give_the_same_raw_digest() -> Result<()> {
+        let (dir, raw) = image(&GOOD)?;
+        let mut digests = Vec::new();
+        for (tool, suffix) in [("zstd", "zst"), ("gzip", "gz"), ("xz", "xz")] {
+            let packed = dir.path().join(format!("disk.raw.{suffix}"));
+            let status = Command::new(tool)
+                .arg("--stdout")
+                .arg(&raw)
+                .stdout(fs_err::File::create(&packed)?.into_file())
+                .status()?;
+            assert!(status.success());
+            digests.push(raw_digest(&packed)?);
+        }
+        let plain = raw_digest(&raw)?;
+        assert!(
+            digests.iter().all(|digest| *digest == plain),
+            "{plain} {digests:?}"
+        );
+        Ok(())
+    }
+
+    fn raw_digest(image: &Path) -> Result<String> {
+        let out = tempfile::tempdir()?;
+        accept(image, "image", None, out.path())?;
+        let manifest: serde_json::Value =
+            serde_json::from_slice(&fs_err::read(out.path().join(manifest::MANIFEST))?)?;
+        assert_eq!(manifest["rawSize"], 1 << 20);
+        Ok(manifest["rawSha256"].to_string())
+    }
+
+    #[test]
+    fn an_image_without_a_root_partition_is_refused_with_the_names_seen() -> Result<()> {
+        let (dir, raw) = image(&[
+            "--set-alignment=1",
+            "-n1:0:+64K",
+            "-t1:ef00",
+            "-c1:esp",
+            "-n2:0:0",
+            "-c2:data",
+        ])?;
+        let error = format!(
+            "{:#}",
+            accept(&raw, "image", None, dir.path()).expect_err("there is no rootfs")
+        );
+        assert!(
+            error.contains(r#"the partitions are called "esp", "data""#),
+            "{error}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_root_partition_is_told_by_its_type_or_by_its_name() -> Result<()> {
+        let mut by_type = GOOD;
+        by_type[5] = "-c2:system";
+        let mut by_name = GOOD;
+        by_name[4] = "-t2:8300";
+        for arguments in [by_type, by_name] {
+            let (dir, raw) = image(&arguments)?;
+            accept(&raw, "image", None, dir.path())?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_no_disk_image_is_refused() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("x");
+        fs_err::write(&file, vec![b'x'; 1 << 20])?;
+        let error = format!(
+            "{:#}",
+            accept(&file, "image", None, dir.path()).expect_err("it is text")
+        );
+        assert!(error.contains("not a raw disk image with a GPT"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_truncated_compressed_image_is_refused() -> Result<()> {
+        let (dir, raw) = image(&GOOD)?;
+        let packed = dir.path().join("disk.raw.xz");
+        let output = Command::new("xz").arg("--stdout").arg(&raw).output()?;
+        fs_err::write(&packed, &output.stdout[..output.stdout.len() - 20])?;
+        assert!(accept(&packed, "image", None, dir.path()).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,555 @@
+//! The stage store: finished outputs of build stages, named by the digest of their inputs.
+//!
+//! Layout under the root (`$XDG_CACHE_HOME/emts/store`, else `~/.cache/emts/store`):
+//! `<digest>-<name>/out/` the output, `<digest>-<name>/entry.json` what it was made of and what is in it,
+//! `<digest>-<name>/stamps.json` what the files were when they were last seen whole, `locks/`, `logs/<name>.log` the last
+//! build's output, `history.jsonl` how long builds took. An entry is built in `tmp/`, synced, then renamed: it is whole or
+//! not there at all.
+//!
+//! An entry says nothing of the machine: copied by `cp -a`, `tar` or a CI's cache it is read once and taken when its
+//! content is what it was. On the machine that knows it a look at the stamps is enough.
+
+mod content;
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use content::{Content, Stamps};
+use serde::{Deserialize, Serialize};
+
+use crate::cache;
+use crate::cancel::Cancel;
+use crate::digest;
+use crate::group::POLL;
+
+/// Hexadecimal digits of the input digest that name an entry.
+const NAME_DIGITS: usize = 16;
+const ENTRY: &str = "entry.json";
+const STAMPS: &str = "stamps.json";
+
+/// Where entries are kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What is known of a finished entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Stage name.
+    pub name: String,
+    /// Input name to digest.
+    pub inputs: BTreeMap<String, String>,
+    /// Digest of the output: what later stages depend on.
+    pub output: String,
+    /// Build time in seconds.
+    pub seconds: f64,
+    /// Output size in bytes.
+    pub size: u64,
+    /// What is in the output.
+    content: Content,
+}
+
+/// An entry's place in the store, by name and inputs.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Stage name.
+    pub name: String,
+    /// Input name to digest.
+    pub inputs: BTreeMap<String, String>,
+}
+
+impl Key {
+    fn id(&self) -> String {
+        let text: String = self
+            .inputs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        let digest = digest::of_text(&format!("{}\n{text}", self.name));
+        format!("{}-{}", &digest[..NAME_DIGITS], self.name)
+    }
+}
+
+/// An entry under construction: its lock is held, and its folder vanishes unless it is committed.
+#[derive(Debug)]
+pub struct Draft {
+    key: Key,
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Draft {
+    /// The folder that the build fills.
+    pub fn out(&self) -> PathBuf {
+        self.dir.join("out")
+    }
+
+    /// A folder for the build's own temporary files.
+    pub fn scratch(&self) -> PathBuf {
+        self.dir.join("scratch")
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        remove_tree(&self.dir);
+    }
+}
+
+/// What [`Store::open`] found under a key.
+pub enum Found {
+    /// A finished, unchanged entry: its output folder and facts.
+    Ready(PathBuf, Entry),
+    /// Nothing: build it here.
+    Absent(Draft),
+}
+
+impl Store {
+    /// The user's store, made when it is not there yet.
+    pub fn of_user() -> Result<Self> {
+        Self::at(cache::directory()?.join("store"))
+    }
+
+    /// A store in `root`, made when it is not there yet.
+    pub fn at(root: PathBuf) -> Result<Self> {
+        for folder in ["", "locks", "logs", "tmp"] {
+            fs_err::create_dir_all(root.join(folder))
+                .context("making the stage store; XDG_CACHE_HOME names another place")?;
+        }
+        // What programs print is for the user alone.
+        fs_err::set_permissions(root.join("logs"), PermissionsExt::from_mode(0o700))?;
+        Ok(Self { root })
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file that holds the output of a stage's last build.
+    pub fn log(&self, stage: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{stage}.log"))
+    }
+
+    /// Takes the key's lock, waiting for another process that builds it, and looks it up.
+    ///
+    /// # Errors
+    /// The store cannot be written, or it is time to end.
+    pub fn open(&self, key: &Key, cancel: &Cancel) -> Result<Found> {
+        loop {
+            if let Some(found) = self.try_open(key)? {
+                return Ok(found);
+            }
+            cancel.check(&format!("waiting for another run that makes {}", key.name))?;
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The same without waiting: `None` while another process builds it.
+    pub fn try_open(&self, key: &Key) -> Result<Option<Found>> {
+        let lock = self.lock_file(key)?;
+        match lock.try_lock() {
+            Ok(()) => self.locked(key, lock).map(Some),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("taking the lock of {}", key.id()))
+            }
+        }
+    }
+
+    fn lock_file(&self, key: &Key) -> Result<File> {
+        let file = fs_err::File::create(self.root.join("locks").join(key.id()))?;
+        Ok(file.into_parts().0)
+    }
+
+    /// Looks up what the lock is of.
+    fn locked(&self, key: &Key, lock: File) -> Result<Found> {
+        if let Some((out, entry)) = self.lookup(key)? {
+            return Ok(Found::Ready(out, entry));
+        }
+        let dir = self.root.join("tmp").join(key.id());
+        // The lock is ours, so what lies here is what a killed build left.
+        remove_tree(&dir);
+        fs_err::create_dir_all(dir.join("out"))?;
+        fs_err::create_dir_all(dir.join("scratch"))?;
+        Ok(Found::Absent(Draft {
+            key: key.clone(),
+            dir,
+            _lock: lock,
+        }))
+    }
+
+    /// A finished entry whose output is what it was when it was finished. Nothing is deleted.
+    ///
+    /// # Errors
+    /// The entry is there and cannot be read, for other reasons than what is in it.
+    pub fn lookup(&self, key: &Key) -> Result<Option<(PathBuf, Entry)>> {
+        let dir = self.root.join(key.id());
+        let Some(entry) = read_entry(&dir)? else {
+            return Ok(None);
+        };
+        let out = dir.join("out");
+        if let Some(changed) = first_changed(&dir, &entry)? {
+            eprintln!(
+                "warning: {} in the store is not what was built; it is built again",
+                out.join(changed).display()
+            );
+            return Ok(None);
+        }
+        // Clearing up goes by the last use. A store that cannot be written is used all the same.
+        let _ = File::open(dir.join(ENTRY)).and_then(|file| file.set_modified(SystemTime::now()));
+        Ok(Some((out, entry)))
+    }
+
+    /// Makes a built draft an entry: synced to disk, read-only, renamed into place. `history` is the name under which
+    /// the time that it took is kept.
+    pub fn commit(&self, draft: Draft, took: Duration, history: &str) -> Result<(PathBuf, Entry)> {
+        let out = draft.out();
+        if fs_err::read_dir(&out)?.next().is_none() {
+            bail!("the stage {} ended well but made nothing", draft.key.name);
+        }
+        remove_tree(&draft.scratch());
+        content::seal(&out)?;
+        let content = Content::of(&out)?;
+        let entry = Entry {
+            name: draft.key.name.clone(),
+            inputs: draft.key.inputs.clone(),
+            output: content.digest(),
+            seconds: took.as_secs_f64(),
+            size: content.size(),
+            content,
+        };
+        write(&draft.dir.join(ENTRY), &entry)?;
+        sync(&draft.dir)?;
+        let place = self.root.join(draft.key.id());
+        remove_tree(&place);
+        fs_err::rename(&draft.dir, &place)?;
+        sync(&self.root)?;
+        write_stamps(&place)?;
+        self.remember(history, entry.seconds)?;
+        Ok((place.join("out"), entry))
+    }
+
+    fn remember(&self, name: &str, seconds: f64) -> Result<()> {
+        let mut history = fs_err::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.root.join("history.jsonl"))?;
+        let line = serde_json::json!({"name": name, "seconds": seconds});
+        writeln!(history, "{line}")?;
+        Ok(())
+    }
+
+    /// Median build time so far of what is kept under `name`, in seconds.
+    pub fn median_seconds(&self, name: &str) -> Option<f64> {
+        #[derive(Deserialize)]
+        struct Line {
+            name: String,
+            seconds: f64,
+        }
+        let history = fs_err::read_to_string(self.root.join("history.jsonl")).ok()?;
+        let mut seconds: Vec<f64> = history
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+            .filter(|line| line.name == name)
+            .map(|line| line.seconds)
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied()
+    }
+
+    /// What is known of the entry whose output is `out`.
+    pub fn entry_of(&self, out: &Path) -> Result<Option<Entry>> {
+        let entries = self.entries()?.into_iter();
+        Ok(entries
+            .filter(|(dir, _, _)| Some(dir.as_path()) == out.parent())
+            .map(|(_, entry, _)| entry)
+            .next())
+    }
+
+    /// All finished entries, newest use first, with their directory and the time since their last use.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn entries(&self) -> Result<Vec<(PathBuf, Entry, Duration)>> {
+        let mut found = Vec::new();
+        for item in fs_err::read_dir(&self.root)? {
+            let dir = item?.path();
+            if let Some(entry) = read_entry(&dir)? {
+                let used = fs_err::metadata(dir.join(ENTRY))?.modified()?;
+                found.push((dir, entry, used.elapsed().unwrap_or_default()));
+            }
+        }
+        found.sort_by_key(|(_, _, age)| *age);
+        Ok(found)
+    }
+
+    /// Removes what killed builds have left: directories in `tmp/` of which nobody holds the lock.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn remove_left_overs(&self) -> Result<()> {
+        for item in fs_err::read_dir(self.root.join("tmp"))? {
+            let dir = item?.path();
+            let id = dir.file_name().context("a left-over has a name")?;
+            let lock = fs_err::File::create(self.root.join("locks").join(id))?;
+            if lock.into_parts().0.try_lock().is_ok() {
+                remove_tree(&dir);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes one entry, unless a running build holds its lock. Returns whether it was removed.
+    pub fn remove(&self, dir: &Path) -> Result<bool> {
+        let id = dir.file_name().context("a store entry has a name")?;
+        let lock = fs_err::File::create(self.root.join("locks").join(id))?
+            .into_parts()
+            .0;
+        if lock.try_lock().is_err() {
+            return Ok(false);
+        }
+        remove_tree(dir);
+        Ok(!dir.exists())
+    }
+}
+
+/// The digest that an output has once it is an entry.
+///
+/// # Errors
+/// It cannot be read.
+pub fn digest_of(out: &Path) -> Result<String> {
+    Ok(Content::of(out)?.digest())
+}
+
+/// What is known of an entry; `None` where none is, or a half one, or one of another version of this program.
+fn read_entry(dir: &Path) -> Result<Option<Entry>> {
+    let text = match fs_err::read(dir.join(ENTRY)) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        text => text?,
+    };
+    Ok(serde_json::from_slice(&text).ok())
+}
+
+/// What is not as it was when the entry was finished. Without stamps of this machine all content is read, once.
+fn first_changed(dir: &Path, entry: &Entry) -> Result<Option<PathBuf>> {
+    let out = dir.join("out");
+    let known = fs_err::read(dir.join(STAMPS)).ok();
+    let known: Option<Stamps> = known.and_then(|text| serde_json::from_slice(&text).ok());
+    let now = Stamps::of(&out)?;
+    if known.is_some_and(|known| known == now) {
+        return Ok(None);
+    }
+    let changed = entry.content.first_difference(&Content::of(&out)?);
+    if changed.is_none() {
+        // A store that cannot be written is read each time.
+        let _ = write(&dir.join(STAMPS), &now);
+    }
+    Ok(changed)
+}
+
+fn write_stamps(dir: &Path) -> Result<()> {
+    write(&dir.join(STAMPS), &Stamps::of(&dir.join("out"))?)
+}
+
+/// Writes beside and renames: a reader sees the file whole or not at all.
+fn write(path: &Path, value: &impl Serialize) -> Result<()> {
+    let dir = path.parent().context("a file has a directory")?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    serde_json::to_writer_pretty(&mut file, value)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn sync(path: &Path) -> Result<()> {
+    Ok(fs_err::File::open(path)?.sync_all()?)
+}
+
+/// Removes a directory if it is there; what cannot be removed is reported, not fatal.
+fn remove_tree(path: &Path) {
+    if let Err(error) = fs_err::remove_dir_all(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        eprintln!("warning: a left-over of the store stays: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::cancel::Ended;
+
+    fn key(value: &str) -> Key {
+        Key {
+            name: "stage".into(),
+            inputs: BTreeMap::from([("input".into(), value.into())]),
+        }
+    }
+
+    fn draft(store: &Store, value: &str) -> Result<Draft> {
+        match store.try_open(&key(value))? {
+            Some(Found::Absent(draft)) => Ok(draft),
+            _ => bail!("expected no entry yet"),
+        }
+    }
+
+    fn build(store: &Store, value: &str) -> Result<PathBuf> {
+        let draft = draft(store, value)?;
+        fs_err::write(draft.out().join("file"), value)?;
+        fs_err::create_dir(draft.out().join("directory"))?;
+        symlink("file", draft.out().join("link"))?;
+        Ok(store.commit(draft, Duration::from_secs(2), "stage")?.0)
+    }
+
+    fn store() -> Result<(tempfile::TempDir, Store)> {
+        let dir = tempfile::tempdir()?;
+        let store = Store::at(dir.path().join("store"))?;
+        Ok((dir, store))
+    }
+
+    #[test]
+    fn a_committed_entry_is_found_again_by_the_same_inputs_only() -> Result<()> {
+        let (_dir, store) = store()?;
+        let out = build(&store, "one")?;
+        assert_eq!(fs_err::read_to_string(out.join("file"))?, "one");
+        assert!(store.lookup(&key("one"))?.is_some());
+        assert!(store.lookup(&key("two"))?.is_none());
+        assert_eq!(store.median_seconds("stage"), Some(2.0));
+        Ok(())
+    }
+
+    #[test]
+    fn an_uncommitted_draft_leaves_nothing() -> Result<()> {
+        let (_dir, store) = store()?;
+        let draft = draft(&store, "one")?;
+        fs_err::write(draft.out().join("half"), "made")?;
+        drop(draft);
+        assert!(store.lookup(&key("one"))?.is_none());
+        assert_eq!(fs_err::read_dir(store.root().join("tmp"))?.count(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_another_run_builds_is_waited_for_until_it_is_time_to_end() -> Result<()> {
+        let (_dir, store) = store()?;
+        let other = draft(&store, "one")?;
+        assert!(store.try_open(&key("one"))?.is_none());
+        assert!(store.try_open(&key("two"))?.is_some());
+        let cancel = Cancel::default();
+        cancel.request();
+        let error = store.open(&key("one"), &cancel).err().context("it waits")?;
+        assert!(Ended::is(&error), "{error:#}");
+        drop(other);
+        assert!(store.open(&key("one"), &cancel).is_ok());
+        Ok(())
+    }
+
+    /// What is done to an output, and the name that a difference is told by.
+    type Change = (fn(&Path) -> Result<()>, &'static str);
+
+    #[test]
+    fn an_entry_whose_output_is_another_is_not_used_and_stays() -> Result<()> {
+        let changes: [Change; 5] = [
+            (
+                |out| {
+                    let file = out.join("file");
+                    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
+                    Ok(fs_err::write(file, "two")?)
+                },
+                "file",
+            ),
+            (|out| Ok(fs_err::write(out.join("added"), "")?), "added"),
+            (
+                |out| Ok(fs_err::write(out.join("directory/added"), "")?),
+                "directory/added",
+            ),
+            (|out| Ok(fs_err::remove_file(out.join("link"))?), "link"),
+            (
+                |out| {
+                    fs_err::remove_file(out.join("link"))?;
+                    Ok(symlink("elsewhere", out.join("link"))?)
+                },
+                "link",
+            ),
+        ];
+        for (change, name) in changes {
+            let (_dir, store) = store()?;
+            let out = build(&store, "one")?;
+            change(&out)?;
+            assert!(store.lookup(&key("one"))?.is_none(), "{name}");
+            assert!(out.exists(), "{name}");
+            let dir = out.parent().context("the entry")?;
+            let entry = read_entry(dir)?.context("it is there")?;
+            assert_eq!(first_changed(dir, &entry)?, Some(PathBuf::from(name)));
+            // What is built again takes its place.
+            build(&store, "one")?;
+            assert!(store.lookup(&key("one"))?.is_some(), "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_copy_is_taken_after_it_was_read_once() -> Result<()> {
+        let (dir, store) = store()?;
+        let dir = dir.path();
+        build(&store, "one")?;
+        let copies = [
+            "cp -a store by-cp",
+            "mkdir by-tar && tar -C store -c . | tar -C by-tar -x",
+        ];
+        for (copy, name) in copies.into_iter().zip(["by-cp", "by-tar"]) {
+            let mut shell = std::process::Command::new("sh");
+            let status = shell.args(["-c", copy]).current_dir(dir).status()?;
+            assert!(status.success(), "{copy}");
+            let copied = Store::at(dir.join(name))?;
+            let entry = copied.root().join(key("one").id());
+            let stamps = fs_err::read(entry.join(STAMPS))?;
+            assert!(copied.lookup(&key("one"))?.is_some(), "{copy}");
+            assert_ne!(fs_err::read(entry.join(STAMPS))?, stamps, "{copy}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_entry_that_is_not_whole_is_none() -> Result<()> {
+        for text in ["", "{", "{\"name\": \"stage\"}", "\u{1}"] {
+            let (_dir, store) = store()?;
+            let out = build(&store, "one")?;
+            fs_err::write(out.with_file_name(ENTRY), text)?;
+            assert!(store.lookup(&key("one"))?.is_none(), "{text:?}");
+            assert!(store.entries()?.is_empty(), "{text:?}");
+            build(&store, "one")?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_what_nobody_builds_is_a_left_over() -> Result<()> {
+        let (_dir, store) = store()?;
+        let running = draft(&store, "one")?;
+        let left = store.root().join("tmp").join(key("two").id());
+        fs_err::create_dir(&left)?;
+        store.remove_left_overs()?;
+        assert!(running.out().exists() && !left.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn a_build_that_makes_nothing_is_an_error() -> Result<()> {
+        let (_dir, store) = store()?;
+        let draft = draft(&store, "one")?;
+        assert!(store.commit(draft, Duration::ZERO, "stage").is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! The members of the workspace and which of them a member is compiled with, as cargo knows them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::code::Graph;
+use crate::digest;
+
+/// What `cargo metadata` says, as far as it is read (cargo-metadata(1)).
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev`, `build`, or none for what is linked.
+    kind: Option<String>,
+    /// Where it is, of a member.
+    path: Option<PathBuf>,
+}
+
+/// The members, and the modules of those that make the stages.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+    metadata: Metadata,
+    graph: Graph,
+    /// What `rustc --version` says, once it was asked.
+    rustc: OnceLock<String>,
+}
+
+impl Workspace {
+    /// Reads the workspace of a checkout.
+    ///
+    /// # Errors
+    /// Cargo cannot read it, or a source is not there.
+    pub fn read(root: &Path) -> Result<Self> {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(root).args([
+            "metadata",
+            "--format-version=1",
+            "--no-deps",
+            "--offline",
+            "--locked",
+        ]);
+        let output = command.output().context("asking cargo for the workspace")?;
+        if !output.status.success() {
+            bail!(
+                "cargo metadata: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        let metadata: Metadata =
+            serde_json::from_slice(&output.stdout).context("reading cargo metadata")?;
+        let members = reached(&metadata, env!("CARGO_PKG_NAME"))?.into_iter();
+        let members: Vec<(String, PathBuf)> = members
+            .map(|(name, directory)| (name.replace('-', "_"), directory.join("src")))
+            .collect();
+        Ok(Self {
+            root: root.to_owned(),
+            graph: Graph::read(&members).context("reading the modules of the stages")?,
+            metadata,
+            rustc: OnceLock::new(),
+        })
+    }
+
+    /// What `rustc --version` says.
+    ///
+    /// # Errors
+    /// There is no rustc.
+    pub fn rustc(&self) -> Result<String> {
+        if let Some(known) = self.rustc.get() {
+            return Ok(known.clone());
+        }
+        let output = Command::new("rustc").arg("--version").output();
+        let output = output.context("asking rustc for its version")?;
+        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok(self.rustc.get_or_init(|| version).clone())
+    }
+
+    /// Directories of a member and of those that it is compiled with.
+    ///
+    /// # Errors
+    /// There is no such member.
+    pub fn directories(&self, package: &str) -> Result<Vec<PathBuf>> {
+        let members = reached(&self.metadata, package)?.into_iter();
+        Ok(members.map(|(_, directory)| directory).collect())
+    }
+
+    /// Names below the checkout and digests of the files of code that a module of this crate reaches.
+    ///
+    /// # Errors
+    /// There is no such module, or a file cannot be read.
+    pub fn code_of(&self, module: &str) -> Result<BTreeMap<String, String>> {
+        let files = self.graph.reached(module)?.into_iter();
+        let digest = |path: &Path| {
+            let name = path.strip_prefix(&self.root).unwrap_or(path);
+            Ok((name.display().to_string(), digest::of_file(path)?))
+        };
+        files.map(digest).collect()
+    }
+}
+
+/// Names and directories of a member and of those that it is compiled with.
+fn reached<'m>(metadata: &'m Metadata, package: &'m str) -> Result<Vec<(&'m str, PathBuf)>> {
+    let mut waiting = vec![package];
+    let mut seen = BTreeSet::new();
+    let mut directories = Vec::new();
+    while let Some(name) = waiting.pop() {
+        if !seen.insert(name) {
+            continue;
+        }
+        let found = metadata.packages.iter().find(|member| member.name == name);
+        let found = found.with_context(|| format!("the workspace has no member {name}"))?;
+        let directory = found.manifest_path.parent().unwrap_or(Path::new(""));
+        directories.push((name, directory.to_owned()));
+        let compiled = |of: &&Dependency| of.path.is_some() && of.kind.as_deref() != Some("dev");
+        let members = found.dependencies.iter().filter(compiled);
+        waiting.extend(members.map(|dependency| dependency.name.as_str()));
+    }
+    Ok(directories)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Workspace;
+    use std::path::Path;
+
+    fn root() -> &'static Path {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        crates.and_then(Path::parent).expect("the checkout")
+    }
+
+    #[test]
+    fn a_member_is_compiled_with_the_members_that_it_links_and_no_others() {
+        let workspace = Workspace::read(root()).expect("the workspace");
+        let found = workspace.directories("cluster-bootstrapper");
+        assert_eq!(
+            found.expect("a member"),
+            ["bootstrapper", "crates/diagnostics"].map(|path| root().join(path))
+        );
+        let error = workspace.directories("nobody").expect_err("no member");
+        assert!(error.to_string().contains("nobody"), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! A build that is ended at any moment leaves nothing behind, and the next one is green.
+//!
+//! `EMTS_MOMENTS` is the number of moments, `EMTS_SEED` what they are drawn from; both are printed.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The stage that is built: it runs several programs and needs neither network nor compiler.
+const STAGE: &str = "small-image";
+/// How long anything may take here.
+const LIMIT: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(10);
+
+fn number(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// A build with caches in a directory of its own, whose name is not easy.
+fn build(caches: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
+        .args(["build", STAGE, "--profile", "reference"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .env("XDG_CACHE_HOME", caches)
+        .env("TMPDIR", caches.join("tmp"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().expect("xtask")
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "xtask does not end");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Processes that were started with these caches and have not ended.
+fn processes(caches: &Path) -> Vec<String> {
+    let caches = caches.as_os_str().as_encoded_bytes();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.windows(caches.len()).any(|it| it == caches) {
+            let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            found.push(format!("{} {}", entry.file_name().display(), name.trim()));
+        }
+    }
+    found
+}
+
+fn files_in(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    names.map(|name| name.display().to_string()).collect()
+}
+
+/// Ends builds by a signal at moments that are drawn, and builds again after each.
+fn ended_by(signal: Signal) {
+    let (moments, seed) = (number("EMTS_MOMENTS", 2), number("EMTS_SEED", 1));
+    let home = tempfile::tempdir().expect("a directory");
+    let caches = home.path().join("a cache of 'mine' $(touch x)");
+    std::fs::create_dir_all(caches.join("tmp")).expect("a directory");
+    let begun = Instant::now();
+    assert!(
+        wait(&mut build(&caches)).success(),
+        "the build fails by itself"
+    );
+    let whole = begun.elapsed().as_millis();
+    let whole = u64::try_from(whole).expect("a build takes less than ages");
+    let mut state = seed;
+    for moment in 0..moments {
+        // The first is within the first 100 ms. (A linear congruential generator, Knuth's MMIX.)
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let span = if moment == 0 { 100 } else { whole };
+        let after = Duration::from_millis((state >> 33) % span);
+        let told = format!("{signal:?} after {after:?} of {whole} ms, seed {seed}");
+        std::fs::remove_dir_all(caches.join("emts")).expect("the caches of the build before");
+        let mut running = build(&caches);
+        std::thread::sleep(after);
+        let id = Pid::from_child(&running);
+        // It may have ended by itself.
+        let _ = kill_process(id, signal);
+        let status = wait(&mut running);
+        let is_ended = status.signal() == Some(signal.as_raw()) || status.code() == Some(130);
+        assert!(status.success() || is_ended, "{told}: {status}");
+        let deadline = Instant::now() + LIMIT;
+        while !processes(&caches).is_empty() {
+            assert!(
+                Instant::now() < deadline,
+                "{told}: {:?}",
+                processes(&caches)
+            );
+            std::thread::sleep(POLL);
+        }
+        if signal == Signal::INT {
+            for directory in ["emts/store/tmp", "tmp"] {
+                assert_eq!(files_in(&caches.join(directory)), [""; 0], "{told}");
+            }
+        }
+        assert_eq!(
+            wait(&mut build(&caches)).code(),
+            Some(0),
+            "{told}: the next build"
+        );
+        assert_eq!(
+            files_in(&caches.join("emts/store/tmp")),
+            [""; 0],
+            "{told}: after the next build"
+        );
+        assert_eq!(files_in(home.path()).len(), 1, "{told}");
+    }
+}
+
+#[test]
+fn a_build_that_is_interrupted_leaves_nothing_and_is_built_again() {
+    ended_by(Signal::INT);
+}
+
+#[test]
+fn a_build_whose_command_is_killed_leaves_no_process_and_is_built_again() {
+    ended_by(Signal::KILL);
+}
