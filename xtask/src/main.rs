@@ -25,6 +25,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -80,6 +81,16 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it may build stages.
+    fn builds(&self) -> bool {
+        matches!(
+            self,
+            Self::E2e(_) | Self::Test(_) | Self::Build(_) | Self::Bench(_) | Self::Hookos(_)
+        )
+    }
+}
+
 fn main() -> ExitCode {
     tell_of_closed_output_without_a_trace();
     let cancel = Cancel::default();
@@ -101,7 +112,7 @@ fn main() -> ExitCode {
                     if depth == 0 { "error: " } else { "  because: " }
                 );
             }
-            ExitCode::from(if cancel.is_requested() {
+            ExitCode::from(if cancel.is_interrupted() {
                 cancel::EXIT_STATUS
             } else {
                 1
@@ -135,7 +146,12 @@ fn run(command: Command, cancel: &Cancel) -> Result<ExitCode> {
     let project = Project {
         root: &root,
         cancel,
+        workspace: &OnceLock::new(),
     };
+    // Before anything takes time: code that is edited later is not what this program was compiled of.
+    if command.builds() {
+        project.workspace()?;
+    }
     match command {
         Command::E2e(arguments) => commands::e2e::run(project, &arguments),
         Command::Test(arguments) => commands::test::run(project, &arguments),
@@ -144,7 +160,7 @@ fn run(command: Command, cancel: &Cancel) -> Result<ExitCode> {
         Command::Bench(arguments) => commands::bench::run(project, &arguments),
         Command::Hookos(arguments) => commands::hookos::run(project, &arguments),
         Command::Artifacts(arguments) => commands::artifacts::run(project, &arguments),
-        Command::Clean(arguments) => commands::clean::run(&arguments),
+        Command::Clean(arguments) => commands::clean::run(&arguments, cancel),
         Command::Setup(arguments) => commands::setup::run(&arguments, cancel),
         Command::Doctor => Ok(if host::report() {
             ExitCode::SUCCESS

@@ -325,6 +325,8 @@ fn are(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use pipeline::cancel::Cancel;
 
     use super::*;
@@ -359,6 +361,7 @@ mod tests {
             let project = Project {
                 root: &root,
                 cancel: &Cancel::default(),
+                workspace: &OnceLock::new(),
             };
             select(project, &self.store, &parts, Network::Allowed)
         }

@@ -67,7 +67,7 @@ impl Outputs {
 /// # Errors
 /// An input cannot be read, a stage fails or takes too long, or it is time to end.
 pub fn produce(
-    root: &Path,
+    workspace: &Workspace,
     store: &Store,
     cancel: &Cancel,
     options: &Options,
@@ -77,11 +77,10 @@ pub fn produce(
     let needed = stages::required(wanted, options);
     let stages = stages::ALL.iter();
     let mut build = Build {
-        root,
+        workspace,
         store,
         cancel,
         options,
-        workspace: Workspace::read(root)?,
         waiting: stages
             .filter(|stage| needed.contains(&stage.name))
             .collect(),
@@ -93,25 +92,24 @@ pub fn produce(
     build.start()?;
     build.tell();
     while !build.waiting.is_empty() || !build.running.is_empty() {
+        if build.running.is_empty() {
+            cancel.check("building stages")?;
+        }
         build.start()?;
         build.look()?;
-        if build.running.is_empty() && !build.waiting.is_empty() {
-            cancel.check("waiting for another run that builds a stage")?;
-        }
         std::thread::sleep(POLL);
     }
     let place = |run: &StageRun| stages::ALL.iter().position(|stage| stage.name == run.name);
     build.outputs.runs.sort_by_key(place);
-    Ok(build.outputs)
+    Ok(std::mem::take(&mut build.outputs))
 }
 
 /// A build that goes on; what runs ends with it.
 struct Build<'a> {
-    root: &'a Path,
+    workspace: &'a Workspace,
     store: &'a Store,
     cancel: &'a Cancel,
     options: &'a Options,
-    workspace: Workspace,
     /// In the order of [`stages::ALL`].
     waiting: Vec<&'static Stage>,
     running: Vec<Running>,
@@ -222,9 +220,9 @@ impl Build<'_> {
 
     fn prepare(&self, stage: &Stage) -> Result<(Value, Key)> {
         let request = Request {
-            root: self.root,
+            root: self.workspace.root(),
             options: self.options,
-            workspace: &self.workspace,
+            workspace: self.workspace,
             outputs: &self.outputs.made,
         };
         let inputs = stage.inputs(&request)?;
@@ -243,7 +241,8 @@ impl Build<'_> {
             .median_seconds(stages::history_name(stage, self.options));
         Ok(Running {
             stage,
-            group: Group::spawn(&mut command, self.cancel)?,
+            group: Group::spawn(&mut command, self.cancel)?
+                .named(format!("the stage {}", stage.name)),
             draft,
             progress: Progress::begin(stage.name, usual),
             begun: Instant::now(),
@@ -268,10 +267,17 @@ impl Build<'_> {
                 continue;
             };
             let ended = self.running.swap_remove(index);
-            let log = &ended.log;
-            process::expect_success(status, &format!("the stage {name}")).with_context(|| {
-                format!("{}\nthe end of {}", tail(log, TAIL_LINES), log.display())
-            })?;
+            if let Err(error) = process::expect_success(status, &format!("the stage {name}")) {
+                let log = &ended.log;
+                bail!(
+                    "{error}; the end of {}:\n{}",
+                    log.display(),
+                    tail(log, TAIL_LINES)
+                );
+            }
+            // What it has left behind writes no more.
+            drop(ended.group);
+            self.check_unchanged(ended.stage, ended.draft.key())?;
             let took = ended.begun.elapsed();
             let left = plan::remaining(&self.tasks(), at_once());
             let more = match left > WORTH_TELLING {
@@ -284,6 +290,20 @@ impl Build<'_> {
             self.take(ended.stage, folder, entry, took, false)?;
         }
         Ok(())
+    }
+
+    /// An error where an input was edited while the stage was built: the output may be of either.
+    fn check_unchanged(&self, stage: &Stage, key: &Key) -> Result<()> {
+        let (_, now) = self.prepare(stage)?;
+        let names = now.inputs.iter();
+        let mut edited = names.filter(|(name, digest)| key.inputs.get(*name) != Some(digest));
+        match edited.next() {
+            None => Ok(()),
+            Some((input, _)) => bail!(
+                "{input} was changed while the stage {} was built: start again",
+                stage.name
+            ),
+        }
     }
 
     fn take(
@@ -312,6 +332,13 @@ impl Build<'_> {
             notes,
         });
         Ok(())
+    }
+}
+
+impl Drop for Build<'_> {
+    fn drop(&mut self) {
+        // All at once: each then gets its time to end.
+        self.running.iter().for_each(|running| running.group.ask());
     }
 }
 

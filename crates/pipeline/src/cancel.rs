@@ -3,7 +3,7 @@
 //! The first Ctrl-C (or SIGTERM, SIGHUP) asks every running group to end, the second kills them and ends this program.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -18,7 +18,10 @@ pub struct Cancel(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    requests: AtomicUsize,
+    /// It is time to end, for whatever reason.
+    requested: AtomicBool,
+    /// How often the user has asked for it.
+    interrupts: AtomicUsize,
     /// Groups that run.
     groups: Mutex<BTreeSet<i32>>,
 }
@@ -50,11 +53,11 @@ impl Cancel {
     pub fn take_signals(&self) -> Result<()> {
         let asked = self.clone();
         ctrlc::set_handler(move || {
-            if asked.0.requests.load(Ordering::SeqCst) > 0 {
+            if asked.0.interrupts.fetch_add(1, Ordering::SeqCst) > 0 {
                 asked.signal(Signal::KILL);
                 std::process::exit(EXIT_STATUS.into());
             }
-            eprintln!("\ninterrupted: ending what runs (once more: kill it)");
+            eprintln!("\ninterrupted: ending what runs (again: kill it)");
             asked.request();
         })
         .context("taking over Ctrl-C")
@@ -62,13 +65,18 @@ impl Cancel {
 
     /// Asks every running group to end, and all work.
     pub fn request(&self) {
-        self.0.requests.fetch_add(1, Ordering::SeqCst);
+        self.0.requested.store(true, Ordering::SeqCst);
         self.signal(Signal::TERM);
     }
 
     /// Whether to end.
     pub fn is_requested(&self) -> bool {
-        self.0.requests.load(Ordering::SeqCst) > 0
+        self.0.requested.load(Ordering::SeqCst)
+    }
+
+    /// Whether it was the user who asked.
+    pub fn is_interrupted(&self) -> bool {
+        self.0.interrupts.load(Ordering::SeqCst) > 0
     }
 
     /// An error once it is time to end; `what` would be next, or was going on.

@@ -72,6 +72,11 @@ impl Graph {
         Ok(())
     }
 
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.modules.values().map(|module| &*module.file)
+    }
+
     /// The files that a module reaches, its own among them. `module` is as `module_path!()` has it.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub fn of_file(path: &Path) -> Result<String> {
 
 /// SHA-256 of a file, or of a folder's names, executable bits, link targets and contents.
 ///
-/// Folders named `target` or beginning with a dot are left out: they hold what tools make.
+/// A directory `target` that cargo has made (it has a `CACHEDIR.TAG`) is left out.
 pub fn of_path(path: &Path) -> Result<String> {
     let meta = fs_err::metadata(path)?;
     if meta.is_file() {
@@ -46,7 +46,7 @@ pub fn of_path(path: &Path) -> Result<String> {
         .into_iter()
         .filter_entry(|entry| entry.depth() == 0 || !is_tool_output(entry));
     for entry in entries {
-        let entry = entry.with_context(|| format!("reading the folder {}", path.display()))?;
+        let entry = entry.with_context(|| format!("reading the directory {}", path.display()))?;
         let name = entry.path().strip_prefix(path)?.display().to_string();
         let line = if entry.file_type().is_dir() {
             format!("dir {name}\n")
@@ -60,7 +60,7 @@ pub fn of_path(path: &Path) -> Result<String> {
             format!("file {name} {executable} {}\n", of_file(entry.path())?)
         } else {
             bail!(
-                "{} is neither file, folder nor link",
+                "{} is neither file, directory nor link",
                 entry.path().display()
             );
         };
@@ -70,8 +70,7 @@ pub fn of_path(path: &Path) -> Result<String> {
 }
 
 fn is_tool_output(entry: &walkdir::DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy();
-    entry.file_type().is_dir() && (name == "target" || name.starts_with('.'))
+    entry.file_name() == "target" && entry.path().join("CACHEDIR.TAG").is_file()
 }
 
 #[cfg(test)]
@@ -106,6 +105,7 @@ mod tests {
         fs_err::write(dir.path().join("a"), "1")?;
         let before = of_path(dir.path())?;
         fs_err::create_dir(dir.path().join("target"))?;
+        fs_err::write(dir.path().join("target/CACHEDIR.TAG"), "")?;
         fs_err::write(dir.path().join("target/b"), "2")?;
         assert_eq!(before, of_path(dir.path())?);
         Ok(())

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,7 +12,7 @@ use rustix::process::{
 };
 
 use crate::cancel::{Cancel, EXIT_STATUS, signal_group};
-use crate::process::{display, expect_success};
+use crate::process::{ENDING, display, expect_success};
 
 /// How often a running child is looked at.
 pub const POLL: Duration = Duration::from_millis(20);
@@ -53,6 +54,18 @@ impl Group {
             cancel: cancel.clone(),
             asked_at: None,
         })
+    }
+
+    /// The same with another name for people.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Asks all of the group to end.
+    pub fn ask(&self) {
+        signal_group(self.id, Signal::TERM);
     }
 
     /// Waits for the leader, calling `tick` at every look. Its status, also that of a failure.
@@ -100,6 +113,13 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.ask();
+            let deadline = Instant::now() + GRACE;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                std::thread::sleep(POLL);
+            }
+        }
         // Whatever the leader left behind ends here too.
         signal_group(self.id, Signal::KILL);
         let _ = self.child.wait();
@@ -115,6 +135,7 @@ impl Drop for Group {
 pub fn end_with(parent: i32) -> Result<()> {
     let is_orphan = move || getppid().map(Pid::as_raw_pid) != Some(parent);
     ctrlc::set_handler(move || {
+        ENDING.store(true, Ordering::SeqCst);
         let group = getpgrp().as_raw_pid();
         if is_orphan() {
             // Else all of the group was asked.

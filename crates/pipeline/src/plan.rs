@@ -1,7 +1,6 @@
 //! What a build will do, and how long that will take.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -28,20 +27,19 @@ pub enum State {
 /// # Errors
 /// An input or the store cannot be read.
 pub fn survey(
-    root: &Path,
+    workspace: &Workspace,
     store: &Store,
     options: &Options,
     wanted: &[&str],
 ) -> Result<Vec<(&'static Stage, State)>> {
-    let workspace = Workspace::read(root)?;
     let needed = stages::required(wanted, options);
     let mut outputs = BTreeMap::new();
     let mut states = Vec::new();
     for stage in stages::ALL.iter().filter(|it| needed.contains(&it.name)) {
         let request = Request {
-            root,
+            root: workspace.root(),
             options,
-            workspace: &workspace,
+            workspace,
             outputs: &outputs,
         };
         let (state, output) = look(stage, store, &request)?;

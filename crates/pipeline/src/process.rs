@@ -3,11 +3,15 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// What makes a program end with the process that starts it (setpriv(1), from util-linux).
 const TIED: [&str; 3] = ["--pdeathsig", "TERM", "--"];
+
+/// Whether this process, a stage's, was asked to end: it starts nothing any more.
+pub(crate) static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Runs `command` with its output on this terminal, and in this process's group.
 ///
@@ -15,6 +19,7 @@ const TIED: [&str; 3] = ["--pdeathsig", "TERM", "--"];
 /// It does not end with 0.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = display(command);
+    ensure!(!ENDING.load(Ordering::SeqCst), "interrupted: {name}");
     let status = command.stdin(Stdio::null()).status();
     expect_success(status.with_context(|| format!("starting {name}"))?, &name)
 }
@@ -63,10 +68,19 @@ pub fn tied(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 /// A command for `program` with root rights: as it is for root, else through `sudo`.
 pub fn privileged(program: &str) -> Command {
+    privileged_with(program, &[])
+}
+
+/// The same with variables of the environment, which sudo would clear. Only their names are in the process list: the URL of
+/// a proxy may have a password.
+pub fn privileged_with(program: &str, variables: &[&str]) -> Command {
     if rustix::process::geteuid().is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("sudo");
+    if !variables.is_empty() {
+        command.arg(format!("--preserve-env={}", variables.join(",")));
+    }
     command.arg(program);
     command
 }

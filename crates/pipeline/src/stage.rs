@@ -152,6 +152,10 @@ impl Stage {
         let mut digests = input::digests(inputs)
             .with_context(|| format!("reading the inputs of {}", self.name))?;
         digests.extend(request.workspace.code_of(self.module)?);
+        // The versions of the crates that the code uses, and the project's own.
+        digests.extend(input::digests(&serde_json::to_value(
+            request.source("Cargo.lock"),
+        )?)?);
         Ok(digests)
     }
 

@@ -85,6 +85,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// What it will be found by.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// The folder that the build fills.
     pub fn out(&self) -> PathBuf {
         self.dir.join("out")
@@ -120,10 +125,13 @@ impl Store {
     pub fn at(root: PathBuf) -> Result<Self> {
         for folder in ["", "locks", "logs", "tmp"] {
             fs_err::create_dir_all(root.join(folder))
-                .context("making the stage store; XDG_CACHE_HOME names another place")?;
+                .context("making the stage store (set XDG_CACHE_HOME to have it elsewhere)")?;
         }
         // What programs print is for the user alone.
-        fs_err::set_permissions(root.join("logs"), PermissionsExt::from_mode(0o700))?;
+        let logs = root.join("logs");
+        if fs_err::metadata(&logs)?.permissions().mode() & 0o077 != 0 {
+            fs_err::set_permissions(&logs, PermissionsExt::from_mode(0o700))?;
+        }
         Ok(Self { root })
     }
 
@@ -153,6 +161,9 @@ impl Store {
 
     /// The same without waiting: `None` while another process builds it.
     pub fn try_open(&self, key: &Key) -> Result<Option<Found>> {
+        if let Some((out, entry)) = self.lookup(key)? {
+            return Ok(Some(Found::Ready(out, entry)));
+        }
         let lock = self.lock_file(key)?;
         match lock.try_lock() {
             Ok(()) => self.locked(key, lock).map(Some),
@@ -170,11 +181,12 @@ impl Store {
 
     /// Looks up what the lock is of.
     fn locked(&self, key: &Key, lock: File) -> Result<Found> {
-        if let Some((out, entry)) = self.lookup(key)? {
+        if let Some((out, entry)) = self.find(key, false)? {
             return Ok(Found::Ready(out, entry));
         }
-        let dir = self.root.join("tmp").join(key.id());
-        // The lock is ours, so what lies here is what a killed build left.
+        // A build that was killed may write for a moment yet: each has a directory of its own.
+        let dir = format!("{}.{}", key.id(), std::process::id());
+        let dir = self.root.join("tmp").join(dir);
         remove_tree(&dir);
         fs_err::create_dir_all(dir.join("out"))?;
         fs_err::create_dir_all(dir.join("scratch"))?;
@@ -188,18 +200,29 @@ impl Store {
     /// A finished entry whose output is what it was when it was finished. Nothing is deleted.
     ///
     /// # Errors
-    /// The entry is there and cannot be read, for other reasons than what is in it.
+    /// None at present: an entry that cannot be read is none.
     pub fn lookup(&self, key: &Key) -> Result<Option<(PathBuf, Entry)>> {
+        self.find(key, true)
+    }
+
+    fn find(&self, key: &Key, warn: bool) -> Result<Option<(PathBuf, Entry)>> {
         let dir = self.root.join(key.id());
-        let Some(entry) = read_entry(&dir)? else {
+        let Some(entry) = read_entry(&dir) else {
             return Ok(None);
         };
         let out = dir.join("out");
-        if let Some(changed) = first_changed(&dir, &entry)? {
-            eprintln!(
-                "warning: {} in the store is not what was built; it is built again",
+        let changed = match first_changed(&dir, &entry) {
+            Ok(None) => None,
+            Ok(Some(changed)) => Some(format!(
+                "{} is not what was built",
                 out.join(changed).display()
-            );
+            )),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        if let Some(why) = changed {
+            if warn {
+                eprintln!("warning: an entry of the store is not used, and built again: {why}");
+            }
             return Ok(None);
         }
         // Clearing up goes by the last use. A store that cannot be written is used all the same.
@@ -281,12 +304,29 @@ impl Store {
         let mut found = Vec::new();
         for item in fs_err::read_dir(&self.root)? {
             let dir = item?.path();
-            if let Some(entry) = read_entry(&dir)? {
+            if let Some(entry) = read_entry(&dir) {
                 let used = fs_err::metadata(dir.join(ENTRY))?.modified()?;
                 found.push((dir, entry, used.elapsed().unwrap_or_default()));
             }
         }
         found.sort_by_key(|(_, _, age)| *age);
+        Ok(found)
+    }
+
+    /// Directories of entries that cannot be read: half ones, and those of other versions of this program. With the time
+    /// since they were changed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn unreadable(&self) -> Result<Vec<(PathBuf, Duration)>> {
+        let mut found = Vec::new();
+        for item in fs_err::read_dir(&self.root)? {
+            let dir = item?.path();
+            if is_entry(&dir) && read_entry(&dir).is_none() {
+                let age = fs_err::metadata(&dir)?.modified()?.elapsed();
+                found.push((dir, age.unwrap_or_default()));
+            }
+        }
         Ok(found)
     }
 
@@ -297,7 +337,11 @@ impl Store {
     pub fn remove_left_overs(&self) -> Result<()> {
         for item in fs_err::read_dir(self.root.join("tmp"))? {
             let dir = item?.path();
-            let id = dir.file_name().context("a left-over has a name")?;
+            if !is_entry(&dir) {
+                continue;
+            }
+            let name = dir.file_name().unwrap_or_default().to_string_lossy();
+            let id = name.rsplit_once('.').map_or(&*name, |(id, _)| id);
             let lock = fs_err::File::create(self.root.join("locks").join(id))?;
             if lock.into_parts().0.try_lock().is_ok() {
                 remove_tree(&dir);
@@ -307,16 +351,20 @@ impl Store {
     }
 
     /// Removes one entry, unless a running build holds its lock. Returns whether it was removed.
+    ///
+    /// # Errors
+    /// It cannot be removed.
     pub fn remove(&self, dir: &Path) -> Result<bool> {
         let id = dir.file_name().context("a store entry has a name")?;
-        let lock = fs_err::File::create(self.root.join("locks").join(id))?
-            .into_parts()
-            .0;
-        if lock.try_lock().is_err() {
+        let lock = fs_err::File::create(self.root.join("locks").join(id))?;
+        if lock.into_parts().0.try_lock().is_err() {
             return Ok(false);
         }
-        remove_tree(dir);
-        Ok(!dir.exists())
+        // Out of sight first: an entry is whole or not there.
+        let hidden = self.root.join("tmp").join(id);
+        fs_err::rename(dir, &hidden)?;
+        fs_err::remove_dir_all(&hidden)?;
+        Ok(true)
     }
 }
 
@@ -328,15 +376,18 @@ pub fn digest_of(out: &Path) -> Result<String> {
     Ok(Content::of(out)?.digest())
 }
 
-/// What is known of an entry; `None` where none is, or a half one, or one of another version of this program.
-fn read_entry(dir: &Path) -> Result<Option<Entry>> {
-    let text = match fs_err::read(dir.join(ENTRY)) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        text => text?,
-    };
-    Ok(serde_json::from_slice(&text).ok())
+/// Whether a path has the name of an entry.
+fn is_entry(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once('-').is_some_and(|(digits, _)| {
+        digits.len() == NAME_DIGITS && digits.bytes().all(|it| it.is_ascii_hexdigit())
+    })
+}
+
+/// What is known of an entry; `None` where none is, or one that cannot be read, a half one, or one of another version of this
+/// program.
+fn read_entry(dir: &Path) -> Option<Entry> {
+    serde_json::from_slice(&fs_err::read(dir.join(ENTRY)).ok()?).ok()
 }
 
 /// What is not as it was when the entry was finished. Without stamps of this machine all content is read, once.
@@ -376,10 +427,14 @@ fn sync(path: &Path) -> Result<()> {
 
 /// Removes a directory if it is there; what cannot be removed is reported, not fatal.
 fn remove_tree(path: &Path) {
-    if let Err(error) = fs_err::remove_dir_all(path)
-        && error.kind() != std::io::ErrorKind::NotFound
+    let removed = match fs_err::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotADirectory => fs_err::remove_file(path),
+        removed => removed,
+    };
+    if let Err(error) = removed
+        && error.kind() != ErrorKind::NotFound
     {
-        eprintln!("warning: a left-over of the store stays: {error}");
+        eprintln!("warning: this stays in the store: {error}");
     }
 }
 
@@ -490,7 +545,7 @@ mod tests {
             assert!(store.lookup(&key("one"))?.is_none(), "{name}");
             assert!(out.exists(), "{name}");
             let dir = out.parent().context("the entry")?;
-            let entry = read_entry(dir)?.context("it is there")?;
+            let entry = read_entry(dir).context("it is there")?;
             assert_eq!(first_changed(dir, &entry)?, Some(PathBuf::from(name)));
             // What is built again takes its place.
             build(&store, "one")?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::code::Graph;
@@ -33,12 +33,15 @@ struct Dependency {
     path: Option<PathBuf>,
 }
 
-/// The members, and the modules of those that make the stages.
+/// The members, and the modules of those that make the stages. All code is read at once: what is edited later is not what
+/// this program was compiled of.
 #[derive(Debug)]
 pub struct Workspace {
     root: PathBuf,
     metadata: Metadata,
     graph: Graph,
+    /// Digests of the files of the graph.
+    digests: BTreeMap<PathBuf, String>,
     /// What `rustc --version` says, once it was asked.
     rustc: OnceLock<String>,
 }
@@ -70,12 +73,22 @@ impl Workspace {
         let members: Vec<(String, PathBuf)> = members
             .map(|(name, directory)| (name.replace('-', "_"), directory.join("src")))
             .collect();
+        let graph = Graph::read(&members).context("reading the modules of the stages")?;
+        let digests = graph
+            .files()
+            .map(|file| Ok((file.to_owned(), digest::of_file(file)?)));
         Ok(Self {
             root: root.to_owned(),
-            graph: Graph::read(&members).context("reading the modules of the stages")?,
+            digests: digests.collect::<Result<_>>()?,
+            graph,
             metadata,
             rustc: OnceLock::new(),
         })
+    }
+
+    /// The checkout.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// What `rustc --version` says.
@@ -86,8 +99,14 @@ impl Workspace {
         if let Some(known) = self.rustc.get() {
             return Ok(known.clone());
         }
-        let output = Command::new("rustc").arg("--version").output();
+        let mut command = Command::new("rustc");
+        let output = command.arg("--version").current_dir(&self.root).output();
         let output = output.context("asking rustc for its version")?;
+        ensure!(
+            output.status.success(),
+            "rustc --version: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
         let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Ok(self.rustc.get_or_init(|| version).clone())
     }
@@ -104,14 +123,14 @@ impl Workspace {
     /// Names below the checkout and digests of the files of code that a module of this crate reaches.
     ///
     /// # Errors
-    /// There is no such module, or a file cannot be read.
+    /// There is no such module.
     pub fn code_of(&self, module: &str) -> Result<BTreeMap<String, String>> {
         let files = self.graph.reached(module)?.into_iter();
         let digest = |path: &Path| {
             let name = path.strip_prefix(&self.root).unwrap_or(path);
-            Ok((name.display().to_string(), digest::of_file(path)?))
+            (name.display().to_string(), self.digests[path].clone())
         };
-        files.map(digest).collect()
+        Ok(files.map(digest).collect())
     }
 }
 

@@ -195,7 +195,7 @@ impl<'a> Session<'a> {
                 println!("{}: sha256 {seen}, as it has to be", artifact.file);
             } else {
                 damaged.push(format!(
-                    "{} has sha256 {seen}, expected {}; remove its folder and fetch it again",
+                    "{} has sha256 {seen}, expected {}; remove its directory and fetch it again",
                     present.path.display(),
                     present.sha256
                 ));

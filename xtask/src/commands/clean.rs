@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use pipeline::cache;
+use pipeline::cancel::Cancel;
 use pipeline::progress;
 use pipeline::store::Store;
 
@@ -24,23 +25,29 @@ pub struct Arguments {
 }
 
 /// Removes store entries, parts and the harness's folders by the time since their last use.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub fn run(arguments: &Arguments, cancel: &Cancel) -> Result<ExitCode> {
     let store = Store::of_user()?;
     if !arguments.dry_run {
         store.remove_left_overs()?;
     }
     let (mut count, mut freed) = (0, 0);
-    for (dir, entry, age) in store.entries()? {
+    let entries = store.entries()?.into_iter();
+    let entries = entries.map(|(dir, entry, age)| (dir, age, Some(entry.size)));
+    let unreadable = store.unreadable()?.into_iter();
+    let unreadable = unreadable.map(|(dir, age)| (dir, age, None));
+    for (dir, age, size) in entries.chain(unreadable) {
         if age < arguments.older_than {
             continue;
         }
+        cancel.check("cleaning up")?;
         if !arguments.dry_run && !store.remove(&dir)? {
             println!("kept, a build holds it: {}", dir.display());
             continue;
         }
-        println!("{} ({})", dir.display(), progress::bytes(entry.size));
+        let shown = size.map_or("not readable".to_owned(), progress::bytes);
+        println!("{} ({shown})", dir.display());
         count += 1;
-        freed += entry.size;
+        freed += size.unwrap_or_default();
     }
     for part in ::hookos::old_parts(&cache::directory()?.join("hookos"), arguments.older_than)? {
         if !arguments.dry_run {
@@ -65,7 +72,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         "removed"
     };
-    println!("{count} outputs {verb}, {}", progress::bytes(freed));
+    let outputs = if count == 1 { "output" } else { "outputs" };
+    println!("{count} {outputs} {verb}, {}", progress::bytes(freed));
     Ok(ExitCode::SUCCESS)
 }
 

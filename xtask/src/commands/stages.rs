@@ -25,9 +25,9 @@ use crate::sources::Network;
 pub struct BuildArguments {
     /// Stage to build; without it, all that a release has
     stage: Vec<String>,
-    /// The config-file of the stage `usb`
-    #[arg(long, value_name = "FILE", default_value = "configs/config-file.yaml")]
-    config_file: PathBuf,
+    /// The config-file of the stage `usb` [default: configs/config-file.yaml]
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
     #[command(flatten)]
     parts: Parts,
     #[command(flatten)]
@@ -52,12 +52,13 @@ pub fn build(project: Project<'_>, arguments: &BuildArguments) -> Result<ExitCod
     if wanted.is_empty() {
         wanted.push("bundle");
     }
-    let config = fs_err::canonicalize(&arguments.config_file)?;
+    let config = arguments.config_file.as_ref();
+    let config = config.map(fs_err::canonicalize).transpose()?;
     let store = Store::of_user()?;
     let selection = profile::select(project, &store, &arguments.parts, Network::Allowed)?;
     selection.announce();
     host::ensure(Go::when(selection.builds_double()), project.cancel)?;
-    let mut options = selection.options(&arguments.parts, Some(config))?;
+    let mut options = selection.options(&arguments.parts, config)?;
     options.signing = arguments.signing.signing()?;
     if arguments.newest || arguments.update_lock {
         options.newest_packages = Some(this_moment()?);
@@ -81,9 +82,9 @@ pub struct ListArguments {
     /// Say which inputs of this stage changed since its last build
     #[arg(long, value_name = "STAGE")]
     explain: Option<String>,
-    /// The config-file of the stage `usb`
-    #[arg(long, value_name = "FILE", default_value = "configs/config-file.yaml")]
-    config_file: PathBuf,
+    /// The config-file of the stage `usb` [default: configs/config-file.yaml]
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
     #[command(flatten)]
     parts: Parts,
 }
@@ -92,7 +93,8 @@ pub struct ListArguments {
 pub fn list(project: Project<'_>, arguments: &ListArguments) -> Result<ExitCode> {
     let store = Store::of_user()?;
     let selection = profile::select(project, &store, &arguments.parts, Network::Never)?;
-    let config = fs_err::canonicalize(&arguments.config_file).ok();
+    let config = arguments.config_file.as_ref();
+    let config = config.and_then(|path| fs_err::canonicalize(path).ok());
     let options = selection.options(&arguments.parts, config)?;
     if let Some(name) = &arguments.explain {
         stages::find(name)?;
@@ -100,7 +102,7 @@ pub fn list(project: Project<'_>, arguments: &ListArguments) -> Result<ExitCode>
     selection.announce();
     println!("store: {}", store.root().display());
     let all: Vec<&str> = stages::ALL.iter().map(|stage| stage.name).collect();
-    for (stage, state) in plan::survey(project.root, &store, &options, &all)? {
+    for (stage, state) in plan::survey(project.workspace()?, &store, &options, &all)? {
         match &arguments.explain {
             None => {
                 let usual = store.median_seconds(stages::history_name(stage, &options));

@@ -1,7 +1,7 @@
 //! Debian packages of stages: locked by version and SHA-256, collected by mmdebstrap, and listed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -63,8 +63,19 @@ done | LC_ALL=C sort >{target}"#
 const PIN_HOOK: &str =
     r#"mkdir -p "$1/etc/apt/preferences.d" && cp "$EMTS_PINS" "$1/etc/apt/preferences.d/emts""#;
 
+/// Variables of the user's environment that apt and mmdebstrap read.
+const ENVIRONMENT: [&str; 7] = [
+    "TMPDIR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+];
+
 /// Runs mmdebstrap, whose command `finish` completes, so that it takes the locked versions where the archive has them.
-/// Its hooks get `settings`, `NAME=value`. `scratch` is for the file with the versions. A note where they do not fit
+/// Its hooks get the variables `settings`. `scratch` is for the file with the versions. A note where they do not fit
 /// together any more, and the archive's were taken.
 ///
 /// # Errors
@@ -72,16 +83,18 @@ const PIN_HOOK: &str =
 pub fn mmdebstrap(
     lock: &Lock,
     scratch: &Path,
-    settings: &[OsString],
+    settings: &[(&str, &OsStr)],
     finish: impl Fn(&mut Command) -> Result<()>,
 ) -> Result<Option<String>> {
     let pins = scratch.join("pins");
     fs_err::write(&pins, lock.preferences())?;
+    // Not in the hooks' text, which a shell reads.
+    let own = [&[("EMTS_PINS", pins.as_os_str())], settings].concat();
+    let names = own.iter().map(|(name, _)| *name).chain(ENVIRONMENT);
+    let names: Vec<&str> = names.collect();
     let command = |is_pinned: bool| -> Result<Command> {
-        let mut command = process::privileged("env");
-        // Not in the hook's text, which a shell reads.
-        command.arg(setting("EMTS_PINS", &pins)).args(settings);
-        command.arg("mmdebstrap");
+        let mut command = process::privileged_with("mmdebstrap", &names);
+        command.envs(own.iter().copied());
         if is_pinned {
             command.arg(format!("--setup-hook={PIN_HOOK}"));
         }
@@ -92,17 +105,12 @@ pub fn mmdebstrap(
         return Ok(None);
     };
     // Locked and newer versions need not fit together when the archive has only some of the locked.
-    eprintln!("with the locked versions: {error:#}; once more with those that the archive prefers");
+    eprintln!("with the locked versions: {error:#}; again with those that the archive prefers");
     process::run(&mut command(false)?)?;
     Ok(Some(format!(
         "not pinned: the locked versions of {} do not fit together any more, so all are the archive's",
         lock.name
     )))
-}
-
-/// `NAME=value`, as env(1) takes it.
-pub fn setting(name: &str, value: impl AsRef<OsStr>) -> OsString {
-    [name.as_ref(), "=".as_ref(), value.as_ref()].join("".as_ref())
 }
 
 /// Writes the list of the packages into a stage's output, and into its notes what is not as it was locked.

@@ -4,7 +4,9 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+
+use crate::process;
 
 /// A decoder for a compressed file, told by its first bytes and not by its name.
 pub enum Decoder {
@@ -51,7 +53,7 @@ impl Decoder {
         if let Self::Xz(mut child) = self {
             drop(child.stdout.take());
             let status = child.wait()?;
-            ensure!(status.success(), "xz ended with {status}");
+            process::expect_success(status, "xz")?;
         }
         Ok(())
     }

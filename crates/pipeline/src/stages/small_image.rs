@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
+use hookos::oci::T0;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -105,7 +106,19 @@ fn build(inputs: &Inputs, scratch: &Path, out: &Path) -> Result<()> {
     let path = std::env::var("PATH").unwrap_or_default();
     command
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
-        .args(["-q", "-F", "-t", "ext4", "-L", "rootfs", "-d"])
+        // The same bytes each time.
+        .env("E2FSPROGS_FAKE_TIME", T0.to_string())
+        .args([
+            "-q",
+            "-F",
+            "-t",
+            "ext4",
+            "-L",
+            "rootfs",
+            "-U",
+            disk::ROOT_UUID,
+        ])
+        .args(["-E", &format!("hash_seed={}", disk::ROOT_UUID), "-d"])
         .arg(&tree)
         .arg(&root)
         .arg(format!("{ROOT_MIB}m"));
@@ -122,6 +135,11 @@ fn fill(tree: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     for folder in FOLDERS {
         fs_err::create_dir_all(tree.join(folder))?;
+    }
+    // Whatever the user's umask is.
+    for entry in walkdir::WalkDir::new(tree) {
+        let path = entry?.into_path();
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     }
     for (name, mode, content) in FILES {
         let path = tree.join(name);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::input::{Place, Source};
@@ -64,7 +64,9 @@ stages! {
 }
 
 fn inputs(request: &Request<'_>, package: &str) -> Result<Inputs> {
-    let mut sources = vec![request.source("Cargo.toml"), request.source("Cargo.lock")];
+    let names = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
+    let mut sources: Vec<Source> = names.iter().map(|name| request.source(name)).collect();
+    sources.push(Source::named("libc.a", libc()?));
     for directory in request.workspace.directories(package)? {
         let directory = directory.strip_prefix(request.root).unwrap_or(&directory);
         let parts = ["src", "Cargo.toml", "build.rs"].map(|part| directory.join(part));
@@ -76,6 +78,20 @@ fn inputs(request: &Request<'_>, package: &str) -> Result<Inputs> {
         sources,
         rustc: request.workspace.rustc()?,
     })
+}
+
+/// The C library that is linked, from the host's package libc6-dev.
+fn libc() -> Result<PathBuf> {
+    let mut command = Command::new("cc");
+    let output = command.arg("-print-file-name=libc.a").output();
+    let output = output.context("asking cc for its C library (install the package gcc)")?;
+    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    // Without one it prints the name alone.
+    ensure!(
+        path.is_absolute(),
+        "cc knows no libc.a: install the package libc6-dev"
+    );
+    Ok(path)
 }
 
 fn build(root: &Path, package: &str, out: &Path) -> Result<()> {
@@ -96,6 +112,8 @@ fn build(root: &Path, package: &str, out: &Path) -> Result<()> {
         .arg("--target-dir")
         .arg(&target)
         .env_remove("RUSTFLAGS")
+        .env_remove("RUSTC_WRAPPER")
+        .env_remove("CARGO_BUILD_RUSTC_WRAPPER")
         .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(root));
     process::run(&mut command)?;
     let program = target.join(TARGET).join("dist").join(package);

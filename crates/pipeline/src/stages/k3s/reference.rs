@@ -147,11 +147,19 @@ fn go() -> Command {
     let usual = PathBuf::from("/usr/local/go/bin/go");
     let in_path = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("go").is_file()));
-    if in_path || !usual.is_file() {
+    let mut command = if in_path || !usual.is_file() {
         Command::new("go")
     } else {
         Command::new(usual)
-    }
+    };
+    // Not what the user has set for other programs.
+    command
+        .env("GOENV", "off")
+        .env("GOOS", "linux")
+        .env("GOARCH", "amd64")
+        .env("GOAMD64", "v1")
+        .env_remove("GOEXPERIMENT");
+    command
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! A stage of its own, so that another K3s or another setting needs neither network nor root rights.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use hookos::oci::T0;
 use serde::{Deserialize, Serialize};
 
-use super::super::debian::{self, Package, Wanted, setting};
+use super::super::debian::{self, Package, Wanted};
 use super::apt_sources;
 use crate::input::Source;
 use crate::stage::{Recipe, Request, Stage, Work};
@@ -24,17 +25,6 @@ pub const ARCHIVE: &str = "rootfs.tar.zst";
 const SUITE: &str = "bookworm";
 /// zstd level; the archive is read once per image.
 const LEVEL: i32 = 3;
-/// Settings that have to reach apt through `sudo`, which clears the environment.
-const PASSED_ON: [&str; 7] = [
-    "TMPDIR",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-];
-
 /// The stage.
 pub const STAGE: Stage = Stage::of::<NodeRoot>();
 
@@ -95,10 +85,11 @@ pub fn build(of: &Packages, work: &Work, archive: &Path) -> Result<()> {
     let (plain, list) = (scratch.join("rootfs.tar"), scratch.join("list"));
     let sources = apt_sources::of_host(SUITE)?;
     // mmdebstrap and the packages' own scripts take the time from it.
-    let mut settings = vec![setting("SOURCE_DATE_EPOCH", T0.to_string())];
-    settings.push(setting("EMTS_LIST", &list));
-    let passed_on = PASSED_ON.iter();
-    settings.extend(passed_on.filter_map(|name| Some(setting(name, std::env::var_os(name)?))));
+    let time = T0.to_string();
+    let settings = [
+        ("SOURCE_DATE_EPOCH", OsStr::new(&time)),
+        ("EMTS_LIST", list.as_os_str()),
+    ];
     let note = debian::mmdebstrap(&lock, scratch, &settings, |command| {
         command
             .args([
