@@ -2,13 +2,12 @@
 //!
 //! A [stage](stage::Stage) says what it is made of; [`build::produce`] takes its output from the [store](store::Store) or
 //! builds it. What a stage sees of the checkout and of the user's choices is what its inputs hold, and all that they hold
-//! names the output; so does the [code](code) that makes it.
+//! names the output; so does the [code](workspace::Workspace::code_of) that makes it.
 
 pub mod build;
 pub mod cache;
 pub mod cancel;
 pub mod choice;
-pub mod code;
 pub mod digest;
 pub mod group;
 pub mod input;

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use module_graph::Graph;
 use serde::Deserialize;
 
-use crate::code::Graph;
 use crate::digest;
 
 /// What `cargo metadata` says, as far as it is read (cargo-metadata(1)).

@@ -77,6 +77,7 @@ fn digests(
 
 fn sources(root: &Path) -> Vec<PathBuf> {
     let places = [
+        "crates/module-graph/src",
         "crates/pipeline/src",
         "crates/diagnostics/src",
         "hookos/assembler/src",

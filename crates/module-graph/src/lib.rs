@@ -1,5 +1,5 @@
-//! The code that a stage reaches: of each module the modules that it names, over all members of the workspace that are
-//! read here.
+//! The files of code that a module reaches: of each module the modules that it names, over all members of a workspace that
+//! are read.
 //!
 //! The sources are read as text, with comments, strings and tests left out. What a path leads to is found as the compiler
 //! does it, by `crate`, `self`, `super`, child modules, `use` declarations and re-exports; a name that leads nowhere
