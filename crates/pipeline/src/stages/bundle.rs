@@ -2,7 +2,7 @@
 //! `sen-installation-files.tar.gz`, that archive with all that a user needs to make the stick.
 //!
 //! Both are the same bytes whenever their contents are: sorted, with fixed times and owners. A bundle whose OS image
-//! holds a test double of K3s is called otherwise and says so ([`warning`]).
+//! holds a test double of K3s is called otherwise and says so (`warning.rs`).
 
 mod warning;
 

@@ -83,7 +83,7 @@ impl Recipe for ReferenceImages {
 ///
 /// `init_binary` becomes /init where the definition asks for it. Packages come from the mirrors of
 /// the definition's suite, in the locked versions where these have them. The file [`debian::PACKAGES`]
-/// beside the layout lists what was taken, and [`NOTES`] which of it is not what was locked. Fails
+/// beside the layout lists what was taken, and [`NOTES`](crate::stage::NOTES) which of it is not what was locked. Fails
 /// without a usable layout when a package, a file or a module is not there, or when a package of
 /// the locked version is another one.
 pub fn build(definition: &Path, lock: &Lock, init_binary: &Path, out: &Path) -> Result<()> {
