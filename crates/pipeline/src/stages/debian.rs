@@ -59,9 +59,13 @@ done | LC_ALL=C sort >{target}"#
     )
 }
 
+/// Where apt finds the locked versions in the root that is made. Whoever keeps all of that root removes the file.
+pub const PINS: &str = "etc/apt/preferences.d/emts";
+
 /// Runs in a shell before packages are chosen; `EMTS_PINS` is the file with the locked versions.
-const PIN_HOOK: &str =
-    r#"mkdir -p "$1/etc/apt/preferences.d" && cp "$EMTS_PINS" "$1/etc/apt/preferences.d/emts""#;
+fn pin_hook() -> String {
+    format!(r#"mkdir -p "$1/etc/apt/preferences.d" && cp "$EMTS_PINS" "$1/{PINS}""#)
+}
 
 /// Variables of the user's environment that apt and mmdebstrap read.
 const ENVIRONMENT: [&str; 7] = [
@@ -96,11 +100,15 @@ pub fn mmdebstrap(
         let mut command = process::privileged_with("mmdebstrap", &names);
         command.envs(own.iter().copied());
         if is_pinned {
-            command.arg(format!("--setup-hook={PIN_HOOK}"));
+            command.arg(format!("--setup-hook={}", pin_hook()));
         }
         finish(&mut command)?;
         Ok(command)
     };
+    if lock.packages.is_empty() {
+        process::run(&mut command(false)?)?;
+        return Ok(None);
+    }
     let Err(error) = process::run(&mut command(true)?) else {
         return Ok(None);
     };

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use hookos::oci::T0;
 use serde::{Deserialize, Serialize};
 
-use super::super::debian::{self, Package, Wanted};
+use super::super::debian::{self, PINS, Package, Wanted};
 use super::apt_sources;
 use crate::input::Source;
 use crate::stage::{Recipe, Request, Stage, Work};
@@ -120,11 +120,12 @@ pub fn build(of: &Packages, work: &Work, archive: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What mmdebstrap runs at its end: no other run has the same keys, no other host the same name, resolvers and mirror.
+/// What mmdebstrap runs at its end: no other run has the same keys, no other host the same name, resolvers and mirror, and
+/// the node is not held at the locked versions.
 fn forget_run() -> String {
     format!(
         r#"set -e
-rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1"/etc/ssh/ssh_host_*
+rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1"/etc/ssh/ssh_host_* "$1/{PINS}"
 cat > "$1/etc/apt/sources.list" <<'END'
 # The site's own archive of Debian {SUITE} goes here.
 END
@@ -156,6 +157,35 @@ fn compress(plain: &Path, archive: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_node_keeps_nothing_of_how_it_was_made() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let there = [
+            "etc/hostname",
+            "etc/resolv.conf",
+            "etc/ssh/ssh_host_rsa_key",
+            PINS,
+        ];
+        for name in there
+            .iter()
+            .chain(&["etc/apt/preferences.d/own", "etc/ssh/sshd_config"])
+        {
+            let path = dir.path().join(name);
+            fs_err::create_dir_all(path.parent().context("a directory")?)?;
+            fs_err::write(path, "")?;
+        }
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &forget_run(), "hook"]).arg(dir.path());
+        crate::process::run(&mut shell)?;
+        for name in there {
+            assert!(!dir.path().join(name).exists(), "{name}");
+        }
+        for name in ["etc/apt/preferences.d/own", "etc/ssh/sshd_config"] {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_package_list_has_comments_and_one_name_a_line() -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use diagnostics::yaml::decode;
+use diagnostics::decode::decode;
 use serde::Deserialize;
 
 use super::selection::{Pattern, Selection};
