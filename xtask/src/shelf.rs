@@ -95,7 +95,7 @@ impl Shelf<'_> {
     }
 
     fn in_store(&self, file: &str, sha256: Sha256) -> Result<Option<Present>> {
-        let Some((out, entry)) = self.store.lookup(&key(file, sha256))? else {
+        let Some((out, entry)) = self.store.lookup(&key(file, sha256)) else {
             return Ok(None);
         };
         Ok(Some(Present {

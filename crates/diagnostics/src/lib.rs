@@ -2,6 +2,8 @@
 //! line at fault, and written for programs. It knows nothing of any one format; those who use it say what is wanted.
 
 pub mod code;
+#[cfg(feature = "decode")]
+pub mod decode;
 pub mod diagnostic;
 pub mod render;
 pub mod report;

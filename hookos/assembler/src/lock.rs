@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use diagnostics::yaml::decode;
+use diagnostics::decode::decode;
 use serde::Deserialize;
 
 use crate::oci::is_sha256;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use diagnostics::yaml::decode;
+use diagnostics::decode::decode;
 use serde::Deserialize;
 use thiserror::Error;
 

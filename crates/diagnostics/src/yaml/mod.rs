@@ -3,16 +3,12 @@
 
 mod cause;
 mod code;
-#[cfg(feature = "decode")]
-mod decode;
 mod error;
 mod load;
 mod tree;
 
 pub use cause::of_text;
 pub use code::YamlCode;
-#[cfg(feature = "decode")]
-pub use decode::{DecodeError, decode};
 pub use error::LoadError;
 pub use load::{MAX_BYTES, MAX_DEPTH, MAX_NODES, load, load_owned};
 pub use tree::{Entry, Kind, Node, NodeId, Pointer, Position, Tree};

@@ -1,8 +1,8 @@
 //! YAML read into a type of the caller's: what the type does not take is told with its line and a suggestion.
 
-use super::{Position, load, position_in};
 use crate::render::snippet_at;
 use crate::text::{closest, listed};
+use crate::yaml::{Position, load, position_in};
 use serde::de::DeserializeOwned;
 use serde_saphyr::Error;
 
