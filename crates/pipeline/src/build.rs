@@ -89,7 +89,7 @@ pub fn produce(
         prepared: BTreeMap::new(),
         outputs: Outputs::default(),
     };
-    build.start()?;
+    build.take_ready()?;
     build.tell();
     while !build.waiting.is_empty() || !build.running.is_empty() {
         if build.running.is_empty() {
@@ -115,7 +115,7 @@ struct Build<'a> {
     running: Vec<Running>,
     /// Stages of which it was said that another run builds them.
     announced: BTreeSet<&'static str>,
-    /// What those are made of, and their keys: inputs are read once.
+    /// What those that wait are made of, and their keys: inputs are read once.
     prepared: BTreeMap<&'static str, (Value, Key)>,
     outputs: Outputs,
 }
@@ -131,6 +131,40 @@ struct Running {
 }
 
 impl Build<'_> {
+    /// Takes what the store has, before anything is started.
+    fn take_ready(&mut self) -> Result<()> {
+        let mut left = Vec::new();
+        for stage in std::mem::take(&mut self.waiting) {
+            let mut needs = (stage.needs)(self.options).iter();
+            if !needs.all(|need| self.outputs.made.contains_key(*need)) {
+                left.push(stage);
+                continue;
+            }
+            let begun = Instant::now();
+            let (inputs, key) = self.prepare(stage)?;
+            match self.store.lookup(&key) {
+                Some((directory, entry)) => self.take_stored(stage, directory, entry, begun)?,
+                None => {
+                    self.prepared.insert(stage.name, (inputs, key));
+                    left.push(stage);
+                }
+            }
+        }
+        self.waiting = left;
+        Ok(())
+    }
+
+    fn take_stored(
+        &mut self,
+        stage: &Stage,
+        directory: PathBuf,
+        entry: Entry,
+        begun: Instant,
+    ) -> Result<()> {
+        progress::say_once(&format!("{}: in the store", stage.name));
+        self.take(stage, directory, entry, begun.elapsed(), true)
+    }
+
     /// Starts what can be, and takes what the store has.
     fn start(&mut self) -> Result<()> {
         let mut index = 0;
@@ -196,10 +230,7 @@ impl Build<'_> {
             None => self.prepare(stage)?,
         };
         match self.store.try_open(&key)? {
-            Some(Found::Ready(folder, entry)) => {
-                progress::say_once(&format!("{}: in the store", stage.name));
-                self.take(stage, folder, entry, begun.elapsed(), true)?;
-            }
+            Some(Found::Ready(folder, entry)) => self.take_stored(stage, folder, entry, begun)?,
             Some(Found::Absent(draft)) => {
                 let running = self.spawn(stage, inputs, draft)?;
                 self.running.push(running);

@@ -131,6 +131,8 @@ mod tests {
         let clone = cancel.clone();
         assert!(clone.check("waiting").is_ok());
         cancel.request();
+        // Work that gives up is no interruption: the command has failed.
+        assert!(!clone.is_interrupted());
         let error = clone.check("waiting for a lock").unwrap_err();
         assert!(Ended::is(&error));
         assert_eq!(error.to_string(), "interrupted: waiting for a lock");

@@ -62,7 +62,7 @@ fn look(stage: &Stage, store: &Store, request: &Request<'_>) -> Result<(State, O
         name: stage.name.into(),
         inputs,
     };
-    let Some((directory, entry)) = store.lookup(&key)? else {
+    let Some((directory, entry)) = store.lookup(&key) else {
         return Ok((State::Absent(key.inputs), None));
     };
     let output = Output {

@@ -161,7 +161,7 @@ impl Store {
 
     /// The same without waiting: `None` while another process builds it.
     pub fn try_open(&self, key: &Key) -> Result<Option<Found>> {
-        if let Some((out, entry)) = self.lookup(key)? {
+        if let Some((out, entry)) = self.lookup(key) {
             return Ok(Some(Found::Ready(out, entry)));
         }
         let lock = self.lock_file(key)?;
@@ -181,7 +181,7 @@ impl Store {
 
     /// Looks up what the lock is of.
     fn locked(&self, key: &Key, lock: File) -> Result<Found> {
-        if let Some((out, entry)) = self.find(key, false)? {
+        if let Some((out, entry)) = self.find(key, false) {
             return Ok(Found::Ready(out, entry));
         }
         // A build that was killed may write for a moment yet: each has a directory of its own.
@@ -197,19 +197,15 @@ impl Store {
         }))
     }
 
-    /// A finished entry whose output is what it was when it was finished. Nothing is deleted.
-    ///
-    /// # Errors
-    /// None at present: an entry that cannot be read is none.
-    pub fn lookup(&self, key: &Key) -> Result<Option<(PathBuf, Entry)>> {
+    /// A finished entry whose output is what it was when it was finished. One that cannot be read is none. Nothing is
+    /// deleted.
+    pub fn lookup(&self, key: &Key) -> Option<(PathBuf, Entry)> {
         self.find(key, true)
     }
 
-    fn find(&self, key: &Key, warn: bool) -> Result<Option<(PathBuf, Entry)>> {
+    fn find(&self, key: &Key, warn: bool) -> Option<(PathBuf, Entry)> {
         let dir = self.root.join(key.id());
-        let Some(entry) = read_entry(&dir) else {
-            return Ok(None);
-        };
+        let entry = read_entry(&dir)?;
         let out = dir.join("out");
         let changed = match first_changed(&dir, &entry) {
             Ok(None) => None,
@@ -223,11 +219,11 @@ impl Store {
             if warn {
                 eprintln!("warning: an entry of the store is not used, and built again: {why}");
             }
-            return Ok(None);
+            return None;
         }
         // Clearing up goes by the last use. A store that cannot be written is used all the same.
         let _ = File::open(dir.join(ENTRY)).and_then(|file| file.set_modified(SystemTime::now()));
-        Ok(Some((out, entry)))
+        Some((out, entry))
     }
 
     /// Makes a built draft an entry: synced to disk, read-only, renamed into place. `history` is the name under which
@@ -239,6 +235,8 @@ impl Store {
         }
         remove_tree(&draft.scratch());
         content::seal(&out)?;
+        // Before the content is read: what changes after that does not fit them.
+        let stamps = Stamps::of(&out)?;
         let content = Content::of(&out)?;
         let entry = Entry {
             name: draft.key.name.clone(),
@@ -248,13 +246,13 @@ impl Store {
             size: content.size(),
             content,
         };
+        write(&draft.dir.join(STAMPS), &stamps)?;
         write(&draft.dir.join(ENTRY), &entry)?;
         sync(&draft.dir)?;
         let place = self.root.join(draft.key.id());
         remove_tree(&place);
         fs_err::rename(&draft.dir, &place)?;
         sync(&self.root)?;
-        write_stamps(&place)?;
         self.remember(history, entry.seconds)?;
         Ok((place.join("out"), entry))
     }
@@ -407,10 +405,6 @@ fn first_changed(dir: &Path, entry: &Entry) -> Result<Option<PathBuf>> {
     Ok(changed)
 }
 
-fn write_stamps(dir: &Path) -> Result<()> {
-    write(&dir.join(STAMPS), &Stamps::of(&dir.join("out"))?)
-}
-
 /// Writes beside and renames: a reader sees the file whole or not at all.
 fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     let dir = path.parent().context("a file has a directory")?;
@@ -439,172 +433,4 @@ fn remove_tree(path: &Path) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-    use crate::cancel::Ended;
-
-    fn key(value: &str) -> Key {
-        Key {
-            name: "stage".into(),
-            inputs: BTreeMap::from([("input".into(), value.into())]),
-        }
-    }
-
-    fn draft(store: &Store, value: &str) -> Result<Draft> {
-        match store.try_open(&key(value))? {
-            Some(Found::Absent(draft)) => Ok(draft),
-            _ => bail!("expected no entry yet"),
-        }
-    }
-
-    fn build(store: &Store, value: &str) -> Result<PathBuf> {
-        let draft = draft(store, value)?;
-        fs_err::write(draft.out().join("file"), value)?;
-        fs_err::create_dir(draft.out().join("directory"))?;
-        symlink("file", draft.out().join("link"))?;
-        Ok(store.commit(draft, Duration::from_secs(2), "stage")?.0)
-    }
-
-    fn store() -> Result<(tempfile::TempDir, Store)> {
-        let dir = tempfile::tempdir()?;
-        let store = Store::at(dir.path().join("store"))?;
-        Ok((dir, store))
-    }
-
-    #[test]
-    fn a_committed_entry_is_found_again_by_the_same_inputs_only() -> Result<()> {
-        let (_dir, store) = store()?;
-        let out = build(&store, "one")?;
-        assert_eq!(fs_err::read_to_string(out.join("file"))?, "one");
-        assert!(store.lookup(&key("one"))?.is_some());
-        assert!(store.lookup(&key("two"))?.is_none());
-        assert_eq!(store.median_seconds("stage"), Some(2.0));
-        Ok(())
-    }
-
-    #[test]
-    fn an_uncommitted_draft_leaves_nothing() -> Result<()> {
-        let (_dir, store) = store()?;
-        let draft = draft(&store, "one")?;
-        fs_err::write(draft.out().join("half"), "made")?;
-        drop(draft);
-        assert!(store.lookup(&key("one"))?.is_none());
-        assert_eq!(fs_err::read_dir(store.root().join("tmp"))?.count(), 0);
-        Ok(())
-    }
-
-    #[test]
-    fn what_another_run_builds_is_waited_for_until_it_is_time_to_end() -> Result<()> {
-        let (_dir, store) = store()?;
-        let other = draft(&store, "one")?;
-        assert!(store.try_open(&key("one"))?.is_none());
-        assert!(store.try_open(&key("two"))?.is_some());
-        let cancel = Cancel::default();
-        cancel.request();
-        let error = store.open(&key("one"), &cancel).err().context("it waits")?;
-        assert!(Ended::is(&error), "{error:#}");
-        drop(other);
-        assert!(store.open(&key("one"), &cancel).is_ok());
-        Ok(())
-    }
-
-    /// What is done to an output, and the name that a difference is told by.
-    type Change = (fn(&Path) -> Result<()>, &'static str);
-
-    #[test]
-    fn an_entry_whose_output_is_another_is_not_used_and_stays() -> Result<()> {
-        let changes: [Change; 5] = [
-            (
-                |out| {
-                    let file = out.join("file");
-                    fs_err::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
-                    Ok(fs_err::write(file, "two")?)
-                },
-                "file",
-            ),
-            (|out| Ok(fs_err::write(out.join("added"), "")?), "added"),
-            (
-                |out| Ok(fs_err::write(out.join("directory/added"), "")?),
-                "directory/added",
-            ),
-            (|out| Ok(fs_err::remove_file(out.join("link"))?), "link"),
-            (
-                |out| {
-                    fs_err::remove_file(out.join("link"))?;
-                    Ok(symlink("elsewhere", out.join("link"))?)
-                },
-                "link",
-            ),
-        ];
-        for (change, name) in changes {
-            let (_dir, store) = store()?;
-            let out = build(&store, "one")?;
-            change(&out)?;
-            assert!(store.lookup(&key("one"))?.is_none(), "{name}");
-            assert!(out.exists(), "{name}");
-            let dir = out.parent().context("the entry")?;
-            let entry = read_entry(dir).context("it is there")?;
-            assert_eq!(first_changed(dir, &entry)?, Some(PathBuf::from(name)));
-            // What is built again takes its place.
-            build(&store, "one")?;
-            assert!(store.lookup(&key("one"))?.is_some(), "{name}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_copy_is_taken_after_it_was_read_once() -> Result<()> {
-        let (dir, store) = store()?;
-        let dir = dir.path();
-        build(&store, "one")?;
-        let copies = [
-            "cp -a store by-cp",
-            "mkdir by-tar && tar -C store -c . | tar -C by-tar -x",
-        ];
-        for (copy, name) in copies.into_iter().zip(["by-cp", "by-tar"]) {
-            let mut shell = std::process::Command::new("sh");
-            let status = shell.args(["-c", copy]).current_dir(dir).status()?;
-            assert!(status.success(), "{copy}");
-            let copied = Store::at(dir.join(name))?;
-            let entry = copied.root().join(key("one").id());
-            let stamps = fs_err::read(entry.join(STAMPS))?;
-            assert!(copied.lookup(&key("one"))?.is_some(), "{copy}");
-            assert_ne!(fs_err::read(entry.join(STAMPS))?, stamps, "{copy}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn an_entry_that_is_not_whole_is_none() -> Result<()> {
-        for text in ["", "{", "{\"name\": \"stage\"}", "\u{1}"] {
-            let (_dir, store) = store()?;
-            let out = build(&store, "one")?;
-            fs_err::write(out.with_file_name(ENTRY), text)?;
-            assert!(store.lookup(&key("one"))?.is_none(), "{text:?}");
-            assert!(store.entries()?.is_empty(), "{text:?}");
-            build(&store, "one")?;
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn only_what_nobody_builds_is_a_left_over() -> Result<()> {
-        let (_dir, store) = store()?;
-        let running = draft(&store, "one")?;
-        let left = store.root().join("tmp").join(key("two").id());
-        fs_err::create_dir(&left)?;
-        store.remove_left_overs()?;
-        assert!(running.out().exists() && !left.exists());
-        Ok(())
-    }
-
-    #[test]
-    fn a_build_that_makes_nothing_is_an_error() -> Result<()> {
-        let (_dir, store) = store()?;
-        let draft = draft(&store, "one")?;
-        assert!(store.commit(draft, Duration::ZERO, "stage").is_err());
-        Ok(())
-    }
-}
+mod tests;
