@@ -335,6 +335,19 @@ CONTROLS='\u001b[2J\u009b1A\n\b\u202e\u2028'
   fsck.vfat -n "$BATS_TEST_TMPDIR/esp"
 }
 
+@test "no shell reads the name of the temporary folder or of the config-file" {
+  TMPDIR="$BATS_TEST_TMPDIR/a 'b' \$(touch made)"
+  CONFIG="$BATS_TEST_TMPDIR/c 'd' \$(touch made)"
+  mkdir "$TMPDIR" && cp "$BATS_FILE_TMPDIR/config-file" "$CONFIG"
+  cd "$BATS_TEST_TMPDIR"
+  "$SCRIPT" "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [ -z "$(find "$BATS_TEST_TMPDIR" -name made)" ]
+  [ -z "$(ls -A "$TMPDIR")" ]
+  partition_to_file 3 "$BATS_TEST_TMPDIR/conf"
+  mcopy -i "$BATS_TEST_TMPDIR/conf" ::/config-file "$BATS_TEST_TMPDIR/copy"
+  cmp "$BATS_TEST_TMPDIR/copy" "$CONFIG"
+}
+
 @test "OS partition is a clean ext4 with the image, the manifest, the sums and the tool" {
   "$SCRIPT" "$IMAGE" "$ARCHIVE" "$CONFIG"
   partition_to_file 2 "$BATS_TEST_TMPDIR/os"

@@ -1,4 +1,5 @@
-//! A build that is ended at any moment leaves nothing behind, and the next one is green.
+//! A build that is ended at any moment leaves nothing behind, and the next one is green. One whose inputs are edited
+//! meanwhile is not kept.
 //!
 //! `EMTS_MOMENTS` is the number of moments, `EMTS_SEED` what they are drawn from; both are printed.
 
@@ -20,8 +21,12 @@ fn number(name: &str, default: u64) -> u64 {
     value.map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// A build with caches in a directory of its own, whose name is not easy.
+/// A build with caches in a directory of its own.
 fn build(caches: &Path) -> Child {
+    command(caches).spawn().expect("xtask")
+}
+
+fn command(caches: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command
         .args(["build", STAGE, "--profile", "reference"])
@@ -31,7 +36,7 @@ fn build(caches: &Path) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    command.spawn().expect("xtask")
+    command
 }
 
 fn wait(child: &mut Child) -> ExitStatus {
@@ -124,6 +129,68 @@ fn ended_by(signal: Signal) {
         );
         assert_eq!(files_in(home.path()).len(), 1, "{told}");
     }
+}
+
+/// What of the checkout a build of [`STAGE`] reads.
+const READ: [&str; 8] = [
+    ".cargo",
+    "Cargo.lock",
+    "Cargo.toml",
+    "bootstrapper",
+    "configs",
+    "crates",
+    "hookos",
+    "xtask",
+];
+
+#[test]
+fn what_was_edited_while_a_stage_was_built_is_not_kept() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (checkout, caches) = (home.path().join("checkout"), home.path().join("caches"));
+    std::fs::create_dir_all(checkout.join("vm-tests")).expect("a directory");
+    std::fs::create_dir_all(caches.join("tmp")).expect("a directory");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let harness = ["Cargo.toml", "src", "workload"].map(|name| format!("vm-tests/{name}"));
+    for name in READ
+        .iter()
+        .copied()
+        .chain(harness.iter().map(String::as_str))
+    {
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(own.join(name)).arg(checkout.join(name));
+        assert!(copy.status().expect("cp").success(), "{name}");
+    }
+    let said = home.path().join("said");
+    let mut command = command(&caches);
+    let mut running = command
+        .env("CARGO_MANIFEST_DIR", checkout.join("xtask"))
+        .stderr(std::fs::File::create(&said).expect("a file"))
+        .spawn()
+        .expect("xtask");
+    // The stage runs once there is its request.
+    let deadline = Instant::now() + LIMIT;
+    while files_in(&caches.join("emts/store/tmp")).is_empty() {
+        assert!(Instant::now() < deadline, "the stage is not started");
+        assert!(
+            running.try_wait().expect("a child").is_none(),
+            "xtask ended"
+        );
+        std::thread::sleep(POLL);
+    }
+    let lock = checkout.join("Cargo.lock");
+    let text = std::fs::read_to_string(&lock).expect("a lock file");
+    std::fs::write(&lock, text + "# edited\n").expect("a lock file");
+    assert_eq!(wait(&mut running).code(), Some(1));
+    let said = std::fs::read_to_string(said).expect("what it said");
+    assert!(
+        said.contains("Cargo.lock was changed while the stage small-image"),
+        "{said}"
+    );
+    let entries = files_in(&caches.join("emts/store"));
+    assert!(
+        !entries.iter().any(|name| name.ends_with(STAGE)),
+        "{entries:?}"
+    );
 }
 
 #[test]

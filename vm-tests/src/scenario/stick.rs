@@ -374,6 +374,31 @@ mod tests {
         image
     }
 
+    /// mtools has a shell expand the name of an image that has such characters.
+    #[test]
+    fn no_shell_reads_the_name_of_a_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("a 'b' $(touch made)");
+        fs_err::create_dir(&odd).unwrap();
+        let image = odd.join("fat.img");
+        let size = 8 << 20;
+        fs_err::File::create(&image).unwrap().set_len(size).unwrap();
+        let mut format = tool("mkfs.vfat");
+        format.arg(&image);
+        run(format).unwrap();
+        let place = Place {
+            number: 1,
+            start: 0,
+            length: size,
+        };
+        let content = folder.path().join("content");
+        fs_err::write(&content, "0123456789").unwrap();
+        mtool("mcopy", &image, place, &[content.into(), "::a".into()]).unwrap();
+        let listed = mtool("mdir", &image, place, &["-b".into(), "::".into()]).unwrap();
+        assert_eq!(listed.trim(), "::/a");
+        assert!(!odd.join("made").exists() && !Path::new("made").exists());
+    }
+
     fn read(image: &Path, partition: &str) -> Option<String> {
         let work = tempfile::tempdir().unwrap();
         let copy = work.path().join("copy");
