@@ -27,7 +27,11 @@ fn build(caches: &Path) -> Child {
 }
 
 fn command(caches: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_xtask")), caches)
+}
+
+fn command_of(program: &Path, caches: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .args(["build", STAGE, "--profile", "reference"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
@@ -191,6 +195,21 @@ fn what_was_edited_while_a_stage_was_built_is_not_kept() {
         !entries.iter().any(|name| name.ends_with(STAGE)),
         "{entries:?}"
     );
+}
+
+#[test]
+fn a_build_goes_on_after_its_program_was_replaced() {
+    let home = tempfile::tempdir().expect("a directory");
+    let caches = home.path().join("caches");
+    std::fs::create_dir_all(caches.join("tmp")).expect("a directory");
+    let program = home.path().join("xtask");
+    std::fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).expect("a copy");
+    let mut running = command_of(&program, &caches)
+        .env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))
+        .spawn()
+        .expect("xtask");
+    std::fs::remove_file(&program).expect("a copy");
+    assert_eq!(wait(&mut running).code(), Some(0));
 }
 
 #[test]

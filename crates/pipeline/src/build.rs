@@ -414,7 +414,7 @@ fn command(stage: &Stage, inputs: Value, draft: &Draft, log: &Path) -> Result<Co
     let request = draft.scratch().join("stage-request.json");
     fs_err::write(&request, serde_json::to_vec(&order)?)?;
     let file = fs_err::File::create(log)?.into_parts().0;
-    let mut command = Command::new(std::env::current_exe().context("finding this program")?);
+    let mut command = Command::new(process::this_program());
     command
         .args(["build-stage", stage.name])
         .arg(&request)

@@ -1,7 +1,7 @@
 //! Running other programs in the group of this process, and words for them.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -57,6 +57,12 @@ fn without_password(word: &str) -> String {
         Some(at) => format!("{scheme}://***{}", &rest[at..]),
         None => word.to_owned(),
     }
+}
+
+/// This program, to be started once more: as it was compiled, also if another was compiled over it since (a test run of
+/// cargo does so).
+pub fn this_program() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/exe", std::process::id()))
 }
 
 /// A command for `program` that is ended with this process, however that ends.

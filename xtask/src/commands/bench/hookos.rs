@@ -13,8 +13,8 @@ use clap::Args;
 use pipeline::cache;
 use pipeline::choice::Options;
 use pipeline::linuxkit::LinuxKit;
-use pipeline::progress;
 use pipeline::stages;
+use pipeline::{process, progress};
 
 use super::measure::{self, Run};
 use super::{Figure, Unit, boot};
@@ -263,7 +263,7 @@ impl Bench<'_> {
     }
 
     fn assembler(&self) -> Result<Command> {
-        let mut command = Command::new(std::env::current_exe().context("finding this program")?);
+        let mut command = Command::new(process::this_program());
         command.arg("hookos").arg(&self.set.definition);
         for images in &self.set.images {
             command.arg("--images").arg(images);
