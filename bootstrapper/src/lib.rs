@@ -34,7 +34,6 @@
 //! - [`schema::schema`] is the JSON Schema, [`schema::schema_leaves`] the JSON pointers of all its leaves
 //!   (`/operatingSystem/users/*/username`; a list of texts is one leaf).
 //! - [`redact::redacted`] is the config-file without its secrets.
-//! - [`edit::add_ssh_key`] adds a key to a config-file's text and changes nothing else.
 //!
 //! The YAML events come from granit-parser, the parser inside serde-saphyr. serde-saphyr itself stops at the first
 //! error and types scalars before the schema can say that a text is wanted, so it is used in tests only.
@@ -44,7 +43,6 @@ pub mod codes;
 mod config_file;
 mod distribution;
 pub mod document;
-pub mod edit;
 mod emit;
 pub mod export;
 pub mod install;

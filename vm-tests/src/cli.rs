@@ -24,53 +24,16 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a copy of a config-file that also has the test's SSH key and, for an emulated machine, longer leases
-    ///
-    /// The key pair is made once in the folder and kept, so that the same
-    /// config-file always gives the same copy. The USB image has to be made
-    /// from the copy.
-    Prepare {
+    /// Check a config-file and copy it, with a password in the place of the sample's placeholders
+    ConfigFile {
         /// The config-file.
-        #[arg(long)]
-        config_file: PathBuf,
-        /// The folder for the copy `config-file` and the key pair `id_ed25519`, `id_ed25519.pub`.
+        file: PathBuf,
+        /// The copy, which the USB image has to be made with.
         #[arg(long)]
         out: PathBuf,
-        /// A key of your own that the config-file has already: none is added to the copy.
-        #[arg(long)]
-        ssh_identity: Option<PathBuf>,
-        /// What the copy depends on besides.
-        #[command(flatten)]
-        emulation: EmulationArgs,
-    },
-    /// Find out how guest code is executed on this host, by a guest if need be, and remember it
-    Accelerator {
-        /// The scenario whose machine is tried.
-        #[arg(long)]
-        scenario: PathBuf,
-        /// The USB image that it is started from.
-        #[arg(long)]
-        usb: PathBuf,
-        /// Where the answer is remembered; `$XDG_CACHE_HOME/emts` when left out.
-        #[arg(long)]
-        cache: Option<PathBuf>,
     },
     /// Run a scenario and write its report
     Run(Box<RunArgs>),
-}
-
-/// What the copy of a config-file depends on besides the file.
-#[derive(Debug, clap::Args)]
-pub struct EmulationArgs {
-    /// How guest code will be executed.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub accel: AcceleratorChoice,
-    /// How long K3s' components keep their leases [default: long for an emulated machine, else default]
-    #[arg(long, value_enum)]
-    pub leases: Option<LeaseChoice>,
-    /// Where the accelerator's answer is remembered; `$XDG_CACHE_HOME/emts` when left out.
-    #[arg(long)]
-    pub cache: Option<PathBuf>,
 }
 
 /// The options of `run`.
@@ -79,7 +42,7 @@ pub struct RunArgs {
     /// The scenario file.
     #[arg(long)]
     pub scenario: PathBuf,
-    /// The config-file that the USB image was made with, as `prepare` wrote it.
+    /// The config-file that the USB image was made with.
     #[arg(long)]
     pub config_file: PathBuf,
     /// The USB image. It is not written to.
@@ -111,9 +74,9 @@ pub struct RunArgs {
     /// such a guest can hang.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     pub emulated_cpus: u8,
-    /// The private key; `id_ed25519` beside the config-file when left out.
-    #[arg(long)]
-    pub ssh_identity: Option<PathBuf>,
+    /// How long K3s' components keep their leases [default: long for an emulated machine, else default]
+    #[arg(long, value_enum)]
+    pub leases: Option<LeaseChoice>,
     /// Keep the machine's disks also when the run passed.
     #[arg(long)]
     pub keep: bool,

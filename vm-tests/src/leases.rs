@@ -1,6 +1,6 @@
 //! A setting of the harness, never of the user's config-file: K3s' components keep their leases for longer, so that an
-//! emulated machine on a busy host does not lose them. It is a drop-in of K3s in the copy of the config-file that the
-//! machine is installed with. Where the config-file has lease times of its own, they stay as they are.
+//! emulated machine on a busy host does not lose them. It is a drop-in of K3s that the harness brings to the machine
+//! ([`crate::access`]). Where the config-file has lease times of its own, they stay as they are.
 
 use std::collections::BTreeMap;
 
@@ -67,9 +67,17 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// What a config-file says and the harness would add to it.
+    /// What the harness adds to a config-file.
     #[must_use]
-    pub fn wanted(config: &ConfigFile) -> Self {
+    pub fn of(config: &ConfigFile, choice: LeaseChoice) -> Self {
+        let mut leases = Self::long(config);
+        if choice == LeaseChoice::Default {
+            leases.longer.clear();
+        }
+        leases
+    }
+
+    fn long(config: &ConfigFile) -> Self {
         if config.kubernetes.is_none() {
             return Self::default();
         }
@@ -98,22 +106,6 @@ impl Leases {
         (!settings.is_empty()).then(|| {
             format!("# From the test harness: longer leases for an emulated machine.\n{text}\n")
         })
-    }
-
-    /// Takes the harness's drop-in out of a config-file that it is in, so that what is left is the user's.
-    #[must_use]
-    pub fn take_out(config: &mut ConfigFile) -> Self {
-        let files = &mut config.operating_system.write_files;
-        let ours = files.iter().position(|file| file.path.as_str() == DROP_IN);
-        let ours = ours.map(|at| drop_ins::read(&files.remove(at)));
-        let mut leases = Self::wanted(config);
-        let written = ours.unwrap_or_default();
-        leases.longer.retain(|name| {
-            COMPONENTS
-                .iter()
-                .any(|(flag, other)| other == name && written.contains_key(&format!("{flag}+")))
-        });
-        leases
     }
 
     /// What the report says of them.
@@ -179,7 +171,6 @@ fn is_set(config: &ConfigFile, flag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use cluster_bootstrapper::edit::add_written_file;
     use cluster_bootstrapper::{ParseOptions, parse};
 
     use super::*;
@@ -187,11 +178,7 @@ mod tests {
     const CONFIG: &str = "version: 1.0\nkubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {SPEC}}}\n";
 
     fn config(spec: &str) -> ConfigFile {
-        read(&CONFIG.replace("SPEC", spec))
-    }
-
-    fn read(text: &str) -> ConfigFile {
-        let parsed = parse(text, &ParseOptions::default());
+        let parsed = parse(&CONFIG.replace("SPEC", spec), &ParseOptions::default());
         parsed
             .config
             .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
@@ -211,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_config_file_without_lease_times_gets_them_for_all_components() {
-        let leases = Leases::wanted(&config("serverConfig: {kubeSchedulerArgs: [v=2]}"));
+        let leases = Leases::long(&config("serverConfig: {kubeSchedulerArgs: [v=2]}"));
         assert_eq!(leases.longer.len(), COMPONENTS.len());
         let text = leases.drop_in().unwrap();
         let settings: BTreeMap<String, Vec<String>> = serde_saphyr::from_str(&text).unwrap();
@@ -221,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_users_arguments_win() {
-        let leases = Leases::wanted(&config(
+        let leases = Leases::long(&config(
             "serverConfig: {kubeSchedulerArgs: [leader-elect-lease-duration=30s]}",
         ));
         assert_eq!(leases.kept, ["kube-scheduler"]);
@@ -241,7 +228,7 @@ mod tests {
             "kube-controller-manager-arg+",
         ] {
             let content = format!("{key}: leader-elect-renew-deadline=20s\\n");
-            let leases = Leases::wanted(&config(&format!(
+            let leases = Leases::long(&config(&format!(
                 "files: [{{path: {}50-site.yaml, content: \"{content}\"}}]",
                 drop_ins::FOLDER
             )));
@@ -250,29 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn the_harness_drop_in_is_told_from_the_users_files() {
-        let text = CONFIG.replace(
-            "SPEC",
-            "serverConfig: {kubeSchedulerArgs: [leader-elect-retry-period=1s]}",
-        );
-        let wanted = Leases::wanted(&read(&text));
-        let edited = add_written_file(&text, DROP_IN, &wanted.drop_in().unwrap()).unwrap();
-        let mut with = read(&edited);
-        assert_eq!(with.operating_system.write_files.len(), 1);
-        assert_eq!(Leases::take_out(&mut with), wanted);
-        assert!(with.operating_system.write_files.is_empty());
-    }
-
-    #[test]
-    fn without_the_drop_in_no_lease_is_longer() {
-        let mut config = config("");
-        let leases = Leases::take_out(&mut config);
+    fn no_lease_is_longer_where_nobody_wants_it() {
+        let leases = Leases::of(&config(""), LeaseChoice::Default);
         assert_eq!((leases.are_long(), leases.note()), (false, None));
     }
 
     #[test]
     fn a_lease_that_is_not_as_it_was_set_is_seen() {
-        let leases = Leases::wanted(&config("serverConfig: {}"));
+        let leases = Leases::long(&config("serverConfig: {}"));
         let list = br#"{"items": [
             {"metadata": {"name": "kube-scheduler"}, "spec": {"leaseDurationSeconds": 60}},
             {"metadata": {"name": "kube-controller-manager"}, "spec": {"leaseDurationSeconds": 15}},

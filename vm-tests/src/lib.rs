@@ -2,7 +2,9 @@
 //! would get, and verifies that every key of its config-file took effect.
 
 pub mod accel;
+pub mod access;
 pub mod cli;
+pub mod config_file;
 pub mod console;
 pub mod drop_ins;
 pub mod evidence;
@@ -14,7 +16,6 @@ pub mod machine;
 pub mod node;
 pub mod nvram;
 pub mod output;
-pub mod prepare;
 pub mod qmp;
 pub mod scenario;
 pub mod shell;

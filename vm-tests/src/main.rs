@@ -1,19 +1,17 @@
 //! `vm-tests`: the harness as a program. The library has all that it does.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use vm_tests::accel::{Accelerator, AcceleratorChoice, choose_without_probe, kvm_device};
-use vm_tests::cli::{Cli, Command, EmulationArgs, RunArgs};
+use vm_tests::cli::{Cli, Command, RunArgs};
+use vm_tests::config_file;
 use vm_tests::evidence::{StageRecord, new_run_folder};
-use vm_tests::leases::LeaseChoice;
 use vm_tests::output::Output;
-use vm_tests::prepare::{prepare, prepare_with_own_key};
-use vm_tests::scenario::{Host, RunOptions, Scenario, WorkstationParts, choose_accelerator, run};
+use vm_tests::scenario::{RunOptions, Scenario, WorkstationParts, run};
 
 /// Exit status after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -31,20 +29,10 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Prepare {
-            config_file,
-            out,
-            ssh_identity,
-            emulation,
-        } => {
-            print_prepared(&config_file, &out, ssh_identity.as_deref(), emulation)?;
+        Command::ConfigFile { file, out } => {
+            config_file::copy(&file, &out)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Accelerator {
-            scenario,
-            usb,
-            cache,
-        } => block_on(find_accelerator(scenario, usb, cache)),
         Command::Run(args) => block_on(run_scenario(*args)),
     }
 }
@@ -55,51 +43,6 @@ fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     // A thread that waits for a silent guest must not hold up the end.
     runtime.shutdown_background();
     result
-}
-
-/// Prints the copy's path, and in a second line `undecided` where the leases in it depend on an accelerator that is not
-/// known yet.
-fn print_prepared(
-    config_file: &Path,
-    out: &Path,
-    identity: Option<&Path>,
-    emulation: EmulationArgs,
-) -> Result<()> {
-    let cache = emulation.cache.map_or_else(default_cache, Ok)?;
-    let known = choose_without_probe(emulation.accel, &cache, &kvm_device());
-    let accelerator = known.as_ref().map(|chosen| chosen.accelerator);
-    let leases = LeaseChoice::or_by(emulation.leases, accelerator.unwrap_or(Accelerator::Kvm));
-    let prepared = match identity {
-        Some(identity) => prepare_with_own_key(config_file, identity, out, leases)?,
-        None => prepare(config_file, out, leases)?,
-    };
-    println!("{}", prepared.config_file.display());
-    if accelerator.is_none() && emulation.leases.is_none() {
-        println!("undecided");
-    }
-    Ok(())
-}
-
-/// Prints the accelerator's name.
-async fn find_accelerator(
-    scenario: PathBuf,
-    usb: PathBuf,
-    cache: Option<PathBuf>,
-) -> Result<ExitCode> {
-    let scenario = Scenario::load(&scenario)?;
-    let cache = cache.map_or_else(default_cache, Ok)?;
-    let host = Host {
-        scenario: &scenario,
-        usb: &usb,
-        cache: &cache,
-    };
-    let folder = tempfile::tempdir()?;
-    let (output, interrupted) = (Output::new(), watch_interruption()?);
-    let choice = AcceleratorChoice::Auto;
-    let folder = folder.path().join("machine");
-    let probed = choose_accelerator(&host, choice, &folder, &output, interrupted).await?;
-    println!("{}", probed.chosen.accelerator.name());
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_scenario(args: RunArgs) -> Result<ExitCode> {
@@ -125,14 +68,6 @@ async fn run_scenario(args: RunArgs) -> Result<ExitCode> {
 }
 
 fn options(args: RunArgs) -> Result<RunOptions> {
-    let identity = args
-        .ssh_identity
-        .unwrap_or_else(|| args.config_file.with_file_name("id_ed25519"));
-    anyhow::ensure!(
-        identity.is_file(),
-        "the SSH key {} does not exist; `vm-tests prepare` makes one, and the config-file that goes with it",
-        identity.display()
-    );
     anyhow::ensure!(
         args.usb.is_file(),
         "the USB image {} does not exist; `cargo xtask e2e` builds one",
@@ -153,7 +88,6 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         evidence: new_run_folder(&args.evidence, &scenario.name)?,
         scenario,
         config_file: args.config_file,
-        identity,
         usb: args.usb,
         workstation: args.workstation.zip(args.installation_files).map(
             |(image, installation_files)| WorkstationParts {
@@ -166,6 +100,7 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         profile: args.profile,
         replaced: args.replaced,
         accelerator: args.accel,
+        leases: args.leases,
         emulated_cpus: args.emulated_cpus,
         stages,
         keep: args.keep,

@@ -124,6 +124,7 @@ pub struct VmConfig {
     pub(crate) logs: PathBuf,
     pub(crate) sockets: PathBuf,
     pub(crate) qemu: PathBuf,
+    pub(crate) credentials: Vec<(&'static str, String)>,
 }
 
 impl VmConfig {
@@ -143,6 +144,7 @@ impl VmConfig {
             logs: logs.to_owned(),
             sockets: sockets.to_owned(),
             qemu: PathBuf::from("qemu-system-x86_64"),
+            credentials: Vec::new(),
         }
     }
 
@@ -178,6 +180,14 @@ impl VmConfig {
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
+        self
+    }
+
+    /// Adds a credential that systemd in the guest takes from the firmware's SMBIOS tables
+    /// (systemd.system-credentials(7)). It is in the command line: no secret.
+    #[must_use]
+    pub fn credential(mut self, name: &'static str, value: &str) -> Self {
+        self.credentials.push((name, value.to_owned()));
         self
     }
 

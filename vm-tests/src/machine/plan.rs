@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
 use super::block_node::block_node;
@@ -181,6 +183,13 @@ impl VmConfig {
         args.pair("-display", "none");
         args.pair("-device", "VGA,id=screen");
         args.pair("-device", "qemu-xhci,id=xhci");
+        for (name, value) in &self.credentials {
+            let value = STANDARD.encode(value);
+            args.pair(
+                "-smbios",
+                format!("type=11,value=io.systemd.credential.binary:{name}={value}"),
+            );
+        }
     }
 
     fn push_firmware(&self, args: &mut Args) {

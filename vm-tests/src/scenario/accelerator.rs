@@ -48,7 +48,7 @@ pub async fn choose_accelerator(
         accelerator: Accelerator::Kvm,
         count: scenario.machine.cpus,
     };
-    let plan = hardware.plan(scenario, processors, folder, sockets.path())?;
+    let plan = hardware.plan(scenario, processors, None, folder, sockets.path())?;
     let log = folder.join("qmp.jsonl");
     let probed = tokio::select! {
         probed = accel::probe(plan, &log) => probed?,

@@ -189,7 +189,7 @@ async fn login(flow: &Flow<'_>, failed: bool) -> Result<Ssh> {
     match (&flow.ssh, failed) {
         (Some(ssh), false) => Ok(ssh.clone()),
         (None, false) => anyhow::bail!("no login"),
-        (_, true) => flow.login_once().await,
+        (_, true) => flow.login_once("root").await,
     }
 }
 

@@ -18,7 +18,7 @@ use super::ready::NodeApi;
 use super::run::{Context, Cycle, RunOptions};
 use super::step::Step;
 use super::{verify, workstation};
-use crate::accel::Accelerator;
+use crate::access::Access;
 use crate::console::Console;
 use crate::drop_ins;
 use crate::evidence::{Check, Evidence, Installation, StepRecord};
@@ -61,8 +61,7 @@ pub(super) struct Flow<'a> {
     pub is_node: bool,
     /// What the journals that were kept say of K3s, a boot each.
     pub accounts: Vec<Account>,
-    /// Whom to log in as.
-    pub user: String,
+    pub access: &'a Access,
     /// Where this run's files go.
     folder: PathBuf,
     /// What its steps' names begin with.
@@ -80,7 +79,6 @@ impl<'a> Flow<'a> {
         vm: &'a RunningVm,
         console: &'a Console,
         logs: (SshLog, KubeLog),
-        accelerator: Accelerator,
         cycle: &Cycle<'_>,
     ) -> Self {
         let (ssh_log, kube_log) = logs;
@@ -90,7 +88,12 @@ impl<'a> Flow<'a> {
             parsed: context.parsed,
             evidence: context.evidence,
             hardware,
-            guard: Guard::new(vm, console, context.interrupted.clone(), accelerator),
+            guard: Guard::new(
+                vm,
+                console,
+                context.interrupted.clone(),
+                context.accelerator,
+            ),
             output: context.output,
             ssh: None,
             steps: Vec::new(),
@@ -104,7 +107,7 @@ impl<'a> Flow<'a> {
             data: config.map(drop_ins::data_folder).unwrap_or_default(),
             is_node: false,
             accounts: Vec::new(),
-            user: first_user(context.parsed),
+            access: context.access,
             folder: cycle.folder.clone(),
             label: cycle.label.clone(),
             boots: 0,
@@ -255,7 +258,7 @@ impl<'a> Flow<'a> {
     /// Logs in as soon as sshd answers.
     pub async fn login(&mut self) -> Result<()> {
         self.output.doing("waiting for SSH");
-        let target = self.target().await?;
+        let target = self.target("root").await?;
         let attempt = async {
             let mut poll = tokio::time::interval(Duration::from_millis(500));
             poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -275,20 +278,20 @@ impl<'a> Flow<'a> {
         self.secure_boot_in_guest().await
     }
 
-    /// Whom to log in as, and where.
-    async fn target(&self) -> Result<SshTarget> {
+    /// Where to log in as `user`.
+    async fn target(&self, user: &str) -> Result<SshTarget> {
         let port = self.guard.vm().ssh_port().await?;
         Ok(SshTarget {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            user: self.user.clone(),
-            identity: self.options.identity.clone(),
+            user: user.to_owned(),
+            identity: self.access.identity.clone(),
         })
     }
 
     /// A login of its own, tried once: after a failure the one of the steps may
     /// still wait for an answer.
-    pub async fn login_once(&self) -> Result<Ssh> {
-        Ok(Ssh::login(self.target().await?, self.ssh_log.clone()).await?)
+    pub async fn login_once(&self, user: &str) -> Result<Ssh> {
+        Ok(Ssh::login(self.target(user).await?, self.ssh_log.clone()).await?)
     }
 
     /// The login that a step before has made.
@@ -321,15 +324,6 @@ impl<'a> Flow<'a> {
             self.output.line(&format!("no processors.txt: {error}"));
         }
     }
-}
-
-/// The user of the installed system that the harness logs in as.
-fn first_user(parsed: &Parsed) -> String {
-    let config = parsed.config.as_ref();
-    let first = config.and_then(|config| config.operating_system.users.first());
-    first
-        .map_or("root", |user| user.username.as_str())
-        .to_owned()
 }
 
 /// Until the guest resets the machine.

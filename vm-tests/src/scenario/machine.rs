@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, Scenario};
 use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
 use crate::accel::Accelerator;
+use crate::access::{Access, CREDENTIAL};
 use crate::firmware::{Firmware, Kind};
 use crate::machine::{
     Bus, Disk, DiskFormat, VmConfig, VmPlan, create_empty_disk, create_overlay, fingerprint,
@@ -101,7 +102,8 @@ impl Hardware {
         })
     }
 
-    /// The machine as it is switched on. Its consoles' logs go to `logs`.
+    /// The machine as it is switched on, with the harness's way into it where it is to be logged in to. Its consoles'
+    /// logs go to `logs`.
     ///
     /// # Errors
     /// A file is missing.
@@ -109,6 +111,7 @@ impl Hardware {
         &self,
         scenario: &Scenario,
         processors: Processors,
+        access: Option<&Access>,
         logs: &Path,
         sockets: &Path,
     ) -> Result<VmPlan> {
@@ -124,6 +127,9 @@ impl Hardware {
         .network(scenario.machine.network);
         for disk in &self.disks {
             config = config.disk(disk.clone());
+        }
+        if let Some(access) = access {
+            config = config.credential(CREDENTIAL, &access.lines);
         }
         Ok(config.plan()?)
     }

@@ -22,10 +22,10 @@ mod secure_boot;
 mod service;
 mod step;
 mod stick;
+mod user_login;
 mod verify;
 mod workstation;
 
-pub use accelerator::{Host, choose_accelerator};
 pub use budgets::Budgets;
 pub use definition::{
     DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, Scenario, ScenarioError,

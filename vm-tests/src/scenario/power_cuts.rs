@@ -19,7 +19,6 @@ use super::machine::Hardware;
 use super::moments::{Clock, Moment, SEED, draw, draw_again, seed};
 use super::run::{Context, Cycle, MACHINE, run_machine};
 use super::step::{PowerCuts, Step};
-use crate::accel::Accelerator;
 use crate::console::{Console, Marker, MarkerState};
 use crate::evidence::{Check, Report};
 use crate::machine::{RunningVm, create_empty_disk, replay};
@@ -54,7 +53,6 @@ struct Left {
 /// The uninterrupted installations fail, or a machine's files cannot be made.
 pub(super) async fn run(
     context: &Context<'_>,
-    accelerator: Accelerator,
     cuts: &PowerCuts,
     report: &mut Report,
 ) -> Result<()> {
@@ -62,10 +60,10 @@ pub(super) async fn run(
     context
         .output
         .line(&format!("seed {seed} (set {SEED} to draw others)"));
-    let whole = Whole::install(context, accelerator, report).await?;
+    let whole = Whole::install(context, report).await?;
     let moments = draw(cuts, seed, &whole.markers);
     let count = moments.len();
-    let (left, late) = cut_all(context, accelerator, &whole, moments, seed).await?;
+    let (left, late) = cut_all(context, &whole, moments, seed).await?;
     report.checks.push(Check {
         key: "machine/powerCut".into(),
         check: "the power was cut at every boundary and random moment inside of its step".into(),
@@ -83,7 +81,6 @@ pub(super) async fn run(
         );
         let machine = Machine {
             context,
-            accelerator,
             whole: &whole,
         };
         table.push(
@@ -111,11 +108,7 @@ struct Whole {
 }
 
 impl Whole {
-    async fn install(
-        context: &Context<'_>,
-        accelerator: Accelerator,
-        report: &mut Report,
-    ) -> Result<Self> {
+    async fn install(context: &Context<'_>, report: &mut Report) -> Result<Self> {
         let scenario = &context.options.scenario;
         let target = scenario
             .target()
@@ -129,7 +122,7 @@ impl Whole {
             label: "uninterrupted: ".to_owned(),
             power_cut: false,
         };
-        run_machine(context, &hardware, accelerator, &cycle, report).await?;
+        run_machine(context, &hardware, &cycle, report).await?;
         let bytes = fs_err::read(cycle.folder.join("serial-ttyS1.log"))?;
         Ok(Self {
             target: target.to_owned(),
@@ -154,7 +147,6 @@ fn markers_in(log: &[u8]) -> Vec<Marker> {
 /// two installations are equally fast, the moment is drawn anew for one more installation. Returns such moments, too.
 async fn cut_all(
     context: &Context<'_>,
-    accelerator: Accelerator,
     whole: &Whole,
     mut moments: Vec<Moment>,
     seed: u64,
@@ -162,7 +154,7 @@ async fn cut_all(
     let (mut left, mut late) = (Vec::new(), Vec::new());
     for installation in 1..=INSTALLATIONS {
         let name = format!("cut-installation-{installation}");
-        let found = cut(context, accelerator, whole, &moments, &name).await?;
+        let found = cut(context, whole, &moments, &name).await?;
         left.extend(found.left);
         if found.late.is_empty() {
             break;
@@ -188,7 +180,6 @@ struct Found {
 /// Installs once more and keeps what a power cut would leave at each moment.
 async fn cut(
     context: &Context<'_>,
-    accelerator: Accelerator,
     whole: &Whole,
     moments: &[Moment],
     name: &str,
@@ -207,11 +198,16 @@ async fn cut(
     let logs = context.evidence.path(name);
     fs_err::create_dir_all(&logs)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let processors = context.options.processors(accelerator);
-    let plan = hardware.plan(scenario, processors, &logs, sockets.path())?;
+    let processors = context.options.processors(context.accelerator);
+    let plan = hardware.plan(scenario, processors, None, &logs, sockets.path())?;
     let console = Console::follow(&plan.serial_logs);
     let vm = RunningVm::start(plan, &logs.join("qmp.jsonl")).await?;
-    let guard = Guard::new(&vm, &console, context.interrupted.clone(), accelerator);
+    let guard = Guard::new(
+        &vm,
+        &console,
+        context.interrupted.clone(),
+        context.accelerator,
+    );
     let (mut left, mut late) = (Vec::new(), Vec::new());
     let mut clock = Clock {
         started: Instant::now(),
@@ -301,7 +297,6 @@ const STICK_COPY: &str = "stick-at-cut.qcow2";
 /// What all recoveries share.
 struct Machine<'a, 'b> {
     context: &'a Context<'b>,
-    accelerator: Accelerator,
     whole: &'a Whole,
 }
 
@@ -335,7 +330,7 @@ impl Machine<'_, '_> {
             label: label.to_owned(),
             power_cut: false,
         };
-        let result = run_machine(context, &hardware, self.accelerator, &cycle, report).await;
+        let result = run_machine(context, &hardware, &cycle, report).await;
         if context.interrupted() {
             result?;
             anyhow::bail!("interrupted");

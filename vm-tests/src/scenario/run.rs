@@ -17,11 +17,12 @@ use super::step::Step;
 use super::workstation::{WorkstationParts, make_stick};
 use super::{outcome, power_cuts, secure_boot, service};
 use crate::accel::{Accelerator, AcceleratorChoice};
+use crate::access::Access;
 use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
 use crate::evidence::{Check, Evidence, Report, StageRecord};
 use crate::expectation;
 use crate::kube::KubeLog;
-use crate::leases::Leases;
+use crate::leases::{LeaseChoice, Leases};
 use crate::machine::RunningVm;
 use crate::output::Output;
 use crate::ssh::{Secrets, SshLog};
@@ -33,8 +34,6 @@ pub struct RunOptions {
     pub scenario: Scenario,
     /// The config-file that the stick was made with.
     pub config_file: PathBuf,
-    /// The private key whose public part the config-file has.
-    pub identity: PathBuf,
     /// The stick's image. It is not written to.
     pub usb: PathBuf,
     /// What a scenario's workstation is made of.
@@ -51,6 +50,8 @@ pub struct RunOptions {
     pub replaced: Vec<String>,
     /// The accelerator.
     pub accelerator: AcceleratorChoice,
+    /// How long K3s' components keep their leases; by the accelerator when none.
+    pub leases: Option<LeaseChoice>,
     /// The most processors that a guest gets under TCG.
     pub emulated_cpus: u8,
     /// The stages of the build, for the report.
@@ -77,7 +78,9 @@ impl RunOptions {
 pub(super) struct Context<'a> {
     pub options: &'a RunOptions,
     pub parsed: &'a Parsed,
+    pub accelerator: Accelerator,
     pub leases: &'a Leases,
+    pub access: &'a Access,
     pub evidence: &'a Evidence,
     pub output: &'a Output,
     pub interrupted: watch::Receiver<bool>,
@@ -101,26 +104,12 @@ pub async fn run(
 ) -> Result<Report> {
     let started = Instant::now();
     let text = fs_err::read_to_string(&options.config_file)?;
-    let mut parsed = read_config(&text, &options.config_file)?;
-    // What is checked is the user's: the harness's own setting does not count among it.
-    let leases = parsed
-        .config
-        .as_mut()
-        .map(Leases::take_out)
-        .unwrap_or_default();
+    let parsed = read_config(&text, &options.config_file)?;
     let evidence = Evidence::create(&options.evidence, secrets(&parsed))?;
     evidence.write_private("config-file", text.as_bytes())?;
     let mut report = empty_report(options);
-    report.notes.extend(leases.note());
-    let context = Context {
-        options,
-        parsed: &parsed,
-        leases: &leases,
-        evidence: &evidence,
-        output,
-        interrupted,
-    };
-    if let Err(error) = run_all(&context, &mut report).await {
+    let told = (output, interrupted);
+    if let Err(error) = run_all(options, &parsed, &evidence, told, &mut report).await {
         report.failure = Some(format!("{error:#}"));
     }
     report.seconds = started.elapsed().as_secs_f64();
@@ -182,8 +171,13 @@ pub(super) fn secrets(parsed: &Parsed) -> Secrets {
     secrets
 }
 
-async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
-    let options = context.options;
+async fn run_all(
+    options: &RunOptions,
+    parsed: &Parsed,
+    evidence: &Evidence,
+    (output, interrupted): (&Output, watch::Receiver<bool>),
+    report: &mut Report,
+) -> Result<()> {
     let probed = choose_accelerator(
         &Host {
             scenario: &options.scenario,
@@ -191,32 +185,30 @@ async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
             cache: &options.cache,
         },
         options.accelerator,
-        &context.evidence.path("kvm-probe"),
-        context.output,
-        context.interrupted.clone(),
+        &evidence.path("kvm-probe"),
+        output,
+        interrupted.clone(),
     )
     .await?;
-    let chosen = &probed.chosen;
-    let (cpus, wanted) = (
-        options.processors(chosen.accelerator).count,
-        options.scenario.machine.cpus,
-    );
-    let mut reason = chosen.reason.clone();
-    if cpus < wanted {
-        reason += &format!("; {cpus} of {wanted} processors: QEMU is older than 8.1");
-    }
-    context.output.line(&format!(
-        "accelerator {} ({reason})",
-        chosen.accelerator.name()
-    ));
-    for note in &report.notes {
-        context.output.line(note);
-    }
-    report.accelerator = chosen.accelerator.name().to_owned();
-    report.accelerator_reason = reason;
+    let accelerator = probed.chosen.accelerator;
+    let choice = LeaseChoice::or_by(options.leases, accelerator);
+    let config = parsed.config.as_ref();
+    let leases = config.map(|config| Leases::of(config, choice));
+    let leases = leases.unwrap_or_default();
+    let context = Context {
+        options,
+        parsed,
+        accelerator,
+        leases: &leases,
+        access: &Access::create(&evidence.path(MACHINE), &leases)?,
+        evidence,
+        output,
+        interrupted,
+    };
+    tell(&context, &probed.chosen.reason, report);
     let result = match options.scenario.steps.as_slice() {
-        [Step::PowerCuts(cuts)] => power_cuts::run(context, chosen.accelerator, cuts, report).await,
-        _ => run_cycles(context, chosen.accelerator, report).await,
+        [Step::PowerCuts(cuts)] => power_cuts::run(&context, cuts, report).await,
+        _ => run_cycles(&context, report).await,
     };
     let installer_seen = report
         .steps
@@ -228,16 +220,35 @@ async fn run_all(context: &Context<'_>, report: &mut Report) -> Result<()> {
     result
 }
 
+/// Says on the terminal and in the report how the machine will be executed.
+fn tell(context: &Context<'_>, reason: &str, report: &mut Report) {
+    let accelerator = context.accelerator;
+    let (cpus, wanted) = (
+        context.options.processors(accelerator).count,
+        context.options.scenario.machine.cpus,
+    );
+    let mut reason = reason.to_owned();
+    if cpus < wanted {
+        reason += &format!("; {cpus} of {wanted} processors: QEMU is older than 8.1");
+    }
+    let name = accelerator.name();
+    context
+        .output
+        .line(&format!("accelerator {name} ({reason})"));
+    if let Some(note) = context.leases.note() {
+        context.output.line(&note);
+        report.notes.push(note);
+    }
+    report.accelerator = name.to_owned();
+    report.accelerator_reason = reason;
+}
+
 /// Runs the machine from power-on to power-off, as often as the scenario says.
-async fn run_cycles(
-    context: &Context<'_>,
-    accelerator: Accelerator,
-    report: &mut Report,
-) -> Result<()> {
+async fn run_cycles(context: &Context<'_>, report: &mut Report) -> Result<()> {
     let (options, evidence) = (context.options, context.evidence);
     let scenario = &options.scenario;
     let usb = match &scenario.workstation {
-        Some(workstation) => make_stick(context, accelerator, workstation, report).await?,
+        Some(workstation) => make_stick(context, workstation, report).await?,
         None => options.usb.clone(),
     };
     let hardware = Hardware::build(
@@ -265,7 +276,7 @@ async fn run_cycles(
             label: String::new(),
             power_cut: number + 1 < cycles.len(),
         };
-        result = run_machine(context, &hardware, accelerator, &cycle, report).await;
+        result = run_machine(context, &hardware, &cycle, report).await;
         if result.is_err() {
             break;
         }
@@ -297,15 +308,19 @@ pub(super) struct Cycle<'a> {
 pub(super) async fn run_machine(
     context: &Context<'_>,
     hardware: &Hardware,
-    accelerator: Accelerator,
     cycle: &Cycle<'_>,
     report: &mut Report,
 ) -> Result<()> {
     let options = context.options;
     fs_err::create_dir_all(&cycle.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let processors = options.processors(accelerator);
-    let plan = hardware.plan(&options.scenario, processors, &cycle.folder, sockets.path())?;
+    let plan = hardware.plan(
+        &options.scenario,
+        options.processors(context.accelerator),
+        Some(context.access),
+        &cycle.folder,
+        sockets.path(),
+    )?;
     let script = cycle.folder.join("qemu.sh");
     context.evidence.write_script(&script, &plan.to_script())?;
     let timeline = fs_err::File::create(cycle.folder.join("consoles.log"))?;
@@ -314,7 +329,7 @@ pub(super) async fn run_machine(
     let ssh_log = SshLog::new(&cycle.folder.join("ssh.jsonl"), secrets(context.parsed))?;
     let kube_log = KubeLog::new(&cycle.folder.join("api.jsonl"))?;
     let logs = (ssh_log, kube_log);
-    let mut flow = Flow::new(context, hardware, &vm, &console, logs, accelerator, cycle);
+    let mut flow = Flow::new(context, hardware, &vm, &console, logs, cycle);
     let limit = options.timeout.unwrap_or(Duration::MAX);
     let result = match tokio::time::timeout(limit, flow.run_steps(cycle.steps)).await {
         Ok(result) => result,
@@ -397,17 +412,11 @@ mod tests {
         )))
         .unwrap();
         let nowhere = PathBuf::from("/nowhere");
-        let (config_file, identity, usb, evidence, cache) = (
-            nowhere.clone(),
-            nowhere.clone(),
-            nowhere.clone(),
-            nowhere.clone(),
-            nowhere,
-        );
+        let (config_file, usb, evidence, cache) =
+            (nowhere.clone(), nowhere.clone(), nowhere.clone(), nowhere);
         let options = RunOptions {
             scenario,
             config_file,
-            identity,
             usb,
             workstation: None,
             workload: None,
@@ -416,6 +425,7 @@ mod tests {
             profile: "reference".into(),
             replaced: Vec::new(),
             accelerator: AcceleratorChoice::Tcg,
+            leases: None,
             emulated_cpus: 1,
             stages: Vec::new(),
             keep: false,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::flow::Flow;
 use super::immutable;
 use super::service::{self, Service};
+use super::user_login;
 use crate::evidence::Check;
 use crate::expectation;
 use crate::kube::Objects;
@@ -78,6 +79,7 @@ pub(super) async fn verify(flow: &mut Flow<'_>) -> Result<()> {
     );
     machine_checks(flow, &facts, "").await?;
     lease_checks(flow).await?;
+    user_login::checks(flow).await?;
     if immutable::applies(&flow.options.scenario) {
         immutable::verify(flow, false).await?;
     }

@@ -3,7 +3,6 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,7 +14,6 @@ use super::machine::Hardware;
 use super::run::{Context, Cycle, MACHINE, run_machine, secrets};
 use super::step::Step;
 use super::stick::{copy_sparse, place_of, run, tool};
-use crate::accel::Accelerator;
 use crate::evidence::{Check, Report};
 use crate::firmware::Kind;
 use crate::machine::{Bus, Disk, DiskFormat, Mebibytes};
@@ -79,7 +77,6 @@ pub struct WorkstationParts {
 /// The workstation does not start, or something on it does not come to an end.
 pub(super) async fn make_stick(
     context: &Context<'_>,
-    accelerator: Accelerator,
     workstation: &Workstation,
     report: &mut Report,
 ) -> Result<PathBuf> {
@@ -94,7 +91,7 @@ pub(super) async fn make_stick(
         label: "workstation: ".to_owned(),
         power_cut: false,
     };
-    run_machine(context, &hardware, accelerator, &cycle, report).await?;
+    run_machine(context, &hardware, &cycle, report).await?;
     Ok(hardware.stick)
 }
 
@@ -108,35 +105,12 @@ fn build(
     fs_err::create_dir_all(folder)?;
     let root = folder.join("root.raw");
     copy_sparse(&parts.image, &root).context("cannot copy the workstation's disk")?;
-    authorize(&context.options.identity, &root)
-        .context("cannot put a key on the workstation's disk")?;
     let work = folder.join("work.raw");
     make_work_disk(context, parts, &work).context("cannot make the workstation's work disk")?;
     let disks = [(ROOT, &root, ROOT_SERIAL), (WORK, &work, "EMTS-WORK")]
         .map(|(name, file, serial)| Disk::new(name, file, DiskFormat::Raw, Bus::Virtio, serial));
     let stick = folder.join(format!("{}.raw", workstation.stick));
     Hardware::of_disks(folder, stick, disks.into(), &workstation.disks, Kind::Plain)
-}
-
-/// Lets the owner of the private key `identity` log in as root.
-fn authorize(identity: &Path, disk: &Path) -> Result<()> {
-    let files = tempfile::tempdir()?;
-    let (public, requests) = (files.path().join("key"), files.path().join("requests"));
-    let mut show = Command::new("ssh-keygen");
-    show.args(["-y", "-f"]).arg(identity);
-    fs_err::write(&public, run(show)?)?;
-    fs_err::write(
-        &requests,
-        format!(
-            "cd /root/.ssh\nwrite {} authorized_keys\n",
-            public.display()
-        ),
-    )?;
-    let mut file_system = disk.as_os_str().to_owned();
-    file_system.push(format!("?offset={}", place_of(disk, "rootfs")?.start));
-    let mut edit = tool("debugfs");
-    edit.args(["-w", "-f"]).arg(&requests).arg(file_system);
-    run(edit).map(drop)
 }
 
 /// An ext4 file system with what a user has downloaded and written.
@@ -165,7 +139,6 @@ pub(super) async fn work(flow: &mut Flow<'_>) -> Result<()> {
         .workstation
         .as_ref()
         .context("the scenario has no workstation")?;
-    "root".clone_into(&mut flow.user);
     flow.login().await?;
     in_guest(flow, "set-up", &links(workstation))
         .await?

@@ -91,15 +91,12 @@ impl GuestOutput {
 #[derive(Clone)]
 pub struct Ssh {
     session: Arc<Mutex<Session>>,
-    sudo: bool,
     log: SshLog,
 }
 
 impl std::fmt::Debug for Ssh {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ssh")
-            .field("sudo", &self.sudo)
-            .finish_non_exhaustive()
+        f.debug_struct("Ssh").finish_non_exhaustive()
     }
 }
 
@@ -110,16 +107,14 @@ impl Ssh {
     /// # Errors
     /// Nobody listens yet, or the login is refused.
     pub async fn login(target: SshTarget, log: SshLog) -> Result<Self, SshError> {
-        let sudo = target.user != "root";
         let session = blocking("log in", move || open(&target)).await?;
         Ok(Self {
             session: Arc::new(Mutex::new(session)),
-            sudo,
             log,
         })
     }
 
-    /// Runs a shell script as root. `name` is for the log and for messages;
+    /// Runs a shell script. `name` is for the log and for messages;
     /// `limit` bounds the guest's silence, not the whole run: the caller has a
     /// deadline for that.
     ///
@@ -134,12 +129,11 @@ impl Ssh {
     ) -> Result<GuestOutput, SshError> {
         let session = Arc::clone(&self.session);
         // The script goes through standard input: it may be long and hold secrets.
-        let command = format!("{}sh -s", self.prefix());
         let (name_sent, script_sent) = (name.to_owned(), script.to_owned());
         let started = Instant::now();
         let result = blocking(name, move || {
             let session = session.lock().unwrap_or_else(PoisonError::into_inner);
-            execute(&session, &command, script_sent.as_bytes(), limit).map_err(|error| {
+            execute(&session, "sh -s", script_sent.as_bytes(), limit).map_err(|error| {
                 SshError::Command {
                     name: name_sent,
                     reason: error.to_string(),
@@ -147,11 +141,6 @@ impl Ssh {
             })
         });
         self.logged(name, script, started, result.await)
-    }
-
-    /// What makes a command one of root's.
-    fn prefix(&self) -> &'static str {
-        if self.sudo { "sudo -n " } else { "" }
     }
 
     fn logged(
@@ -186,7 +175,7 @@ impl Ssh {
         succeeded(name, self.run(name, script, limit).await?)
     }
 
-    /// Writes a file as root; under its name it appears when it is complete.
+    /// Writes a file; under its name it appears when it is complete.
     ///
     /// # Errors
     /// The connection breaks, or the guest cannot write the file.
@@ -209,7 +198,7 @@ impl Ssh {
         let script =
             format!("mkdir -p {folder} && cd {folder} && cat >{part} && mv {part} {whole}");
         let session = Arc::clone(&self.session);
-        let command = format!("{}sh -c {}", self.prefix(), quote(&script));
+        let command = format!("sh -c {}", quote(&script));
         let started = Instant::now();
         let sent = name.to_owned();
         let result = blocking(name, move || {

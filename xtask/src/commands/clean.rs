@@ -1,6 +1,5 @@
-//! `cargo xtask clean`: prunes the stage store, the parts of HookOS's initrd and the harness's config-files.
+//! `cargo xtask clean`: prunes the stage store and the parts of HookOS's initrd.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,8 +9,6 @@ use pipeline::cache;
 use pipeline::cancel::Cancel;
 use pipeline::progress;
 use pipeline::store::Store;
-
-use super::e2e;
 
 /// What `clean` takes.
 #[derive(Args)]
@@ -24,7 +21,7 @@ pub struct Arguments {
     dry_run: bool,
 }
 
-/// Removes store entries, parts and the harness's folders by the time since their last use.
+/// Removes store entries and parts by the time since their last use.
 pub fn run(arguments: &Arguments, cancel: &Cancel) -> Result<ExitCode> {
     let store = Store::of_user()?;
     if !arguments.dry_run {
@@ -57,16 +54,6 @@ pub fn run(arguments: &Arguments, cancel: &Cancel) -> Result<ExitCode> {
         count += 1;
         freed += part.size;
     }
-    for folder in old_folders(
-        &cache::directory()?.join(e2e::HARNESS),
-        arguments.older_than,
-    )? {
-        if !arguments.dry_run {
-            fs_err::remove_dir_all(&folder)?;
-        }
-        println!("{}", folder.display());
-        count += 1;
-    }
     let verb = if arguments.dry_run {
         "would be removed"
     } else {
@@ -75,47 +62,4 @@ pub fn run(arguments: &Arguments, cancel: &Cancel) -> Result<ExitCode> {
     let outputs = if count == 1 { "output" } else { "outputs" };
     println!("{count} {outputs} {verb}, {}", progress::bytes(freed));
     Ok(ExitCode::SUCCESS)
-}
-
-/// The folders in `parent` that no run has written to for `age`. A run writes its config-file anew.
-fn old_folders(parent: &Path, age: Duration) -> Result<Vec<PathBuf>> {
-    let mut old = Vec::new();
-    if !parent.exists() {
-        return Ok(old);
-    }
-    for entry in fs_err::read_dir(parent)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        if metadata.is_dir() && metadata.modified()?.elapsed().unwrap_or_default() >= age {
-            old.push(entry.path());
-        }
-    }
-    old.sort();
-    Ok(old)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_are_old_by_their_last_change() {
-        let parent = tempfile::tempdir().unwrap();
-        let day = Duration::from_secs(24 * 60 * 60);
-        fs_err::create_dir(parent.path().join("used")).unwrap();
-        fs_err::create_dir(parent.path().join("unused")).unwrap();
-        let unused = std::fs::File::open(parent.path().join("unused")).unwrap();
-        unused
-            .set_modified(std::time::SystemTime::now() - 10 * day)
-            .unwrap();
-        assert_eq!(
-            old_folders(parent.path(), day).unwrap(),
-            [parent.path().join("unused")]
-        );
-        assert!(
-            old_folders(&parent.path().join("absent"), day)
-                .unwrap()
-                .is_empty()
-        );
-    }
 }

@@ -5,14 +5,13 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use pipeline::build::{Outputs, StageRun};
-use pipeline::cancel::{Cancel, Ended};
+use pipeline::build::StageRun;
+use pipeline::cancel::Ended;
 use pipeline::choice::{Layout, Options};
-use pipeline::digest;
+use pipeline::group;
 use pipeline::signing;
 use pipeline::stages::{bundle, small_image, workload, workstation};
 use pipeline::store::Store;
-use pipeline::{cache, group};
 
 use crate::cargo;
 use crate::commands::scenarios::{self, OsImage, Scenario};
@@ -41,9 +40,6 @@ pub struct Arguments {
     /// How long K3s' components keep their leases: K3s' own 15 s or 60 s [default: long for an emulated machine]
     #[arg(long, value_name = "default|long")]
     leases: Option<String>,
-    /// Private key of an SSH key in the config-file, to log in with instead of the run's own
-    #[arg(long, value_name = "FILE")]
-    ssh_identity: Option<PathBuf>,
     /// Scenarios to run side by side, if the memory holds their machines [default: one for each two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -160,14 +156,8 @@ fn harness_and_stages(
         let stages = scope.spawn(|| build().inspect_err(|_| both.request()));
         // A config-file that cannot be used is reported as soon as the harness can read it.
         let harness = build_harness(project).and_then(|harness| {
-            let config_file = config_file(project.root, arguments, scenario)?;
-            prepare(
-                project.cancel,
-                &harness,
-                arguments,
-                &config_file,
-                arguments.accel.as_deref(),
-            )?;
+            let copy = tempfile::NamedTempFile::new()?;
+            copy_config_file(project, arguments, &harness, scenario, copy.path())?;
             Ok(harness)
         });
         let harness = harness.inspect_err(|_| both.request());
@@ -237,20 +227,13 @@ fn prepare_run(
     built: &[StageRun],
     scenario: &Scenario,
 ) -> Result<Prepared> {
-    let (root, cancel) = (project.root, project.cancel);
-    let config_file = config_file(root, arguments, scenario)?;
-    let accel = arguments.accel.as_deref();
-    let (prepared, undecided) = prepare(cancel, harness, arguments, &config_file, accel)?;
+    let files = tempfile::tempdir()?;
+    let config_file = files.path().join("config-file");
+    copy_config_file(project, arguments, harness, scenario, &config_file)?;
     let key = tempfile::tempdir()?;
     let (mut needs, mut runs) = Needs::of(project, arguments, selection, scenario, key.path())?;
-    needs.options.config_file = Some(prepared.join("config-file"));
-    let mut outputs = project.produce(&needs.options, &needs.stages)?;
-    if undecided {
-        // A guest has to tell whether the machine will be emulated; the stick is made again if that changes the copy.
-        let accelerator = accelerator(cancel, harness, scenario, &outputs)?;
-        prepare(cancel, harness, arguments, &config_file, Some(&accelerator))?;
-        outputs = project.produce(&needs.options, &needs.stages)?;
-    }
+    needs.options.config_file = Some(config_file.clone());
+    let outputs = project.produce(&needs.options, &needs.stages)?;
     runs.extend(outputs.runs.iter().cloned());
     // What this command has built beside the harness is in the store by now.
     for run in &mut runs {
@@ -259,8 +242,8 @@ fn prepare_run(
             .find(|earlier| earlier.name == run.name && !earlier.cached);
         *run = earlier.filter(|_| run.cached).unwrap_or(run).clone();
     }
-    let stages = tempfile::NamedTempFile::new()?;
-    write_stages(stages.path(), &runs)?;
+    let stages = files.path().join("stages.json");
+    fs_err::write(&stages, serde_json::to_vec(&runs)?)?;
 
     let mut command = Command::new(harness);
     command
@@ -268,25 +251,19 @@ fn prepare_run(
         .arg("--scenario")
         .arg(&scenario.path)
         .arg("--config-file")
-        .arg(prepared.join("config-file"))
+        .arg(config_file)
         .arg("--usb")
         .arg(outputs.folder("usb")?.join("usb.img"))
         .arg("--evidence")
-        .arg(root.join("target/e2e"))
+        .arg(project.root.join("target/e2e"))
         .arg("--stages")
-        .arg(stages.path())
+        .arg(stages)
         .args(["--profile", &selection.name]);
     for replaced in &selection.replaced {
         command.args(["--replaced", replaced]);
     }
     let cpus = qemu::emulated_processors()?;
     command.args(["--emulated-cpus", &cpus.to_string()]);
-    command
-        .arg("--ssh-identity")
-        .arg(match &arguments.ssh_identity {
-            Some(key) => fs_err::canonicalize(key)?,
-            None => prepared.join("id_ed25519"),
-        });
     if scenario.workstation.is_some() {
         command
             .arg("--workstation")
@@ -304,10 +281,13 @@ fn prepare_run(
     if let Some(accel) = &arguments.accel {
         command.args(["--accel", accel]);
     }
+    if let Some(leases) = &arguments.leases {
+        command.args(["--leases", leases]);
+    }
     if arguments.keep {
         command.arg("--keep");
     }
-    Ok(Prepared { command, stages })
+    Ok(Prepared { command, files })
 }
 
 /// The harness is a program of its own: unlike this one it needs a system library.
@@ -317,66 +297,20 @@ fn build_harness(project: Project<'_>) -> Result<PathBuf> {
     cargo::build_program(root, cancel, "test harness", "vm-tests", &arguments)
 }
 
-/// The folder in the cache with the harness's copies of config-files, and its SSH keys.
-pub const HARNESS: &str = "harness";
-
-/// Makes the config-file copy that also lists the harness's own SSH key and, for an emulated machine, longer leases.
-/// Returns its folder, and whether it is not known yet if the machine will be emulated.
-fn prepare(
-    cancel: &Cancel,
-    harness: &Path,
+/// Has the harness check the scenario's config-file and copy it to `copy`, with passwords where it has placeholders.
+fn copy_config_file(
+    project: Project<'_>,
     arguments: &Arguments,
-    config_file: &Path,
-    accel: Option<&str>,
-) -> Result<(PathBuf, bool)> {
-    // One for each config-file and setting: runs side by side must not change each other's.
-    let content = digest::of_file(config_file)?;
-    let mut name = content[..16].to_owned();
-    for setting in [&arguments.accel, &arguments.leases].into_iter().flatten() {
-        name.push_str(&format!("-{setting}"));
-    }
-    let folder = cache::directory()?.join(HARNESS).join(name);
-    fs_err::create_dir_all(&folder)?;
-    let mut command = Command::new(harness);
-    command
-        .arg("prepare")
-        .arg("--config-file")
-        .arg(config_file)
-        .arg("--out")
-        .arg(&folder);
-    if let Some(key) = &arguments.ssh_identity {
-        command
-            .arg("--ssh-identity")
-            .arg(fs_err::canonicalize(key)?);
-    }
-    if let Some(accel) = accel {
-        command.args(["--accel", accel]);
-    }
-    if let Some(leases) = &arguments.leases {
-        command.args(["--leases", leases]);
-    }
-    let said = group::output(&mut command, cancel).context("preparing the config-file")?;
-    Ok((folder, said.lines().any(|line| line == "undecided")))
-}
-
-/// What the harness finds out by a guest; it remembers the answer.
-fn accelerator(
-    cancel: &Cancel,
     harness: &Path,
     scenario: &Scenario,
-    outputs: &Outputs,
-) -> Result<String> {
+    copy: &Path,
+) -> Result<()> {
     let mut command = Command::new(harness);
     command
-        .arg("accelerator")
-        .arg("--scenario")
-        .arg(&scenario.path)
-        .arg("--usb")
-        .arg(outputs.folder("usb")?.join("usb.img"));
-    let name = group::output(&mut command, cancel).context("looking for an accelerator")?;
-    Ok(name.trim().to_owned())
-}
-
-fn write_stages(path: &Path, runs: &[StageRun]) -> Result<()> {
-    Ok(fs_err::write(path, serde_json::to_vec(runs)?)?)
+        .arg("config-file")
+        .arg(config_file(project.root, arguments, scenario)?)
+        .arg("--out")
+        .arg(copy);
+    group::output(&mut command, project.cancel).context("preparing the config-file")?;
+    Ok(())
 }

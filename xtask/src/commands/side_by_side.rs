@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use pipeline::cancel::Cancel;
 use pipeline::group::{Group, POLL};
 use pipeline::process;
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 
 use crate::commands::scenarios::Scenario;
 
@@ -20,8 +20,8 @@ const KEPT: u64 = 1024;
 pub struct Prepared {
     /// Runs it.
     pub command: Command,
-    /// The list of stages that the command reads.
-    pub stages: NamedTempFile,
+    /// The files that the command reads.
+    pub files: TempDir,
 }
 
 struct Running<'a> {
@@ -30,7 +30,7 @@ struct Running<'a> {
     /// What it prints, until it has ended; none when it prints on the terminal.
     printed: Option<std::fs::File>,
     /// Read by the command while it runs.
-    _stages: NamedTempFile,
+    _files: TempDir,
 }
 
 /// Runs the scenarios, at most `jobs` at a time; the names of those that did not pass. What each prints is printed as a
@@ -90,10 +90,7 @@ fn start<'s>(
     cancel: &Cancel,
     capture: bool,
 ) -> Result<Running<'s>> {
-    let Prepared {
-        mut command,
-        stages,
-    } = prepared;
+    let Prepared { mut command, files } = prepared;
     let printed = capture.then(tempfile::tempfile).transpose()?;
     if let Some(file) = &printed {
         command.stdout(Stdio::from(file.try_clone()?));
@@ -103,7 +100,7 @@ fn start<'s>(
         scenario,
         group: Group::spawn(&mut command, cancel)?,
         printed,
-        _stages: stages,
+        _files: files,
     })
 }
 
@@ -155,7 +152,7 @@ mod tests {
         command.args(["-c", script]);
         Ok(Prepared {
             command,
-            stages: NamedTempFile::new()?,
+            files: TempDir::new()?,
         })
     }
 
