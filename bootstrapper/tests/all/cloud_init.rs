@@ -203,7 +203,7 @@ impl Booted {
         std::fs::create_dir(&parts).expect("a directory");
         let copied = std::fs::copy(PACKAGED, folder.path().join("cloud.cfg"));
         copied.unwrap_or_else(|error| panic!("{MISSING} ({PACKAGED}: {error})"));
-        let node = here("../vm-tests/reference-node/rootfs");
+        let node = here("../vm-tests/reference/node/rootfs");
         for entry in std::fs::read_dir(node.join("etc/cloud/cloud.cfg.d")).expect("a directory") {
             let entry = entry.expect("readable");
             std::fs::copy(entry.path(), parts.join(entry.file_name())).expect("copied");

@@ -62,7 +62,7 @@ pub enum K3s {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Double {
-    /// `vm-tests/reference-node/refk3s`.
+    /// `vm-tests/reference/refk3s`.
     Refk3s,
 }
 

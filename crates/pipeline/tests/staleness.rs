@@ -10,7 +10,7 @@ use pipeline::stages;
 use pipeline::workspace::Workspace;
 
 /// What the workspace and the stages read of a checkout.
-const READ: [&str; 12] = [
+const READ: [&str; 11] = [
     ".cargo",
     "Cargo.toml",
     "Cargo.lock",
@@ -20,9 +20,8 @@ const READ: [&str; 12] = [
     "hookos",
     "vm-tests/Cargo.toml",
     "vm-tests/src",
-    "vm-tests/reference-node",
+    "vm-tests/reference",
     "vm-tests/workload",
-    "vm-tests/workstation",
 ];
 
 fn root() -> PathBuf {
@@ -137,7 +136,7 @@ fn an_edit_makes_these_stages_stale_and_no_others() {
         "test-workload-image",
     ];
     let signed = ["hookos", "node-image", "small-image", "workstation"];
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 15] = [
         ("hookos/assembler/src/oci/writer.rs", &images),
         ("hookos/assembler/src/oci/layer.rs", &images),
         ("hookos/assembler/src/tree/cpio.rs", &["hookos"]),
@@ -151,7 +150,11 @@ fn an_edit_makes_these_stages_stale_and_no_others() {
         ("hookos/hook-os.yaml", &["hookos"]),
         ("hookos/files/install-os.sh", &["hookos"]),
         ("hookos/usb/README", &["bundle"]),
-        ("vm-tests/reference-node/assemble-root.sh", &["node-image"]),
+        ("vm-tests/reference/node/configure.sh", &["node-image"]),
+        (
+            "vm-tests/reference/assemble.sh",
+            &["node-image", "workstation"],
+        ),
     ];
     let copy = checkout();
     let root = copy.path();

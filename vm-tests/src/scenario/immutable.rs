@@ -14,7 +14,7 @@ use crate::evidence::{Check, Evidence};
 use crate::node::{Facts, Probe};
 
 /// What outlives a reboot, as the image has it: paths, those of folders with `/` at the end.
-const PERSISTENT: &str = include_str!("../../reference-node/immutable/persistent.txt");
+const PERSISTENT: &str = include_str!("../../reference/node/immutable/persistent.txt");
 /// Where the persistent partition keeps it.
 const STORE: &str = "/.mount/persistence";
 /// The root partition's SHA-256 when the installer was done.

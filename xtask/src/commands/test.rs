@@ -58,7 +58,7 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
         .args(&scripts);
     step("shellcheck", shellcheck)?;
     step("shell tests", shell_tests(project)?)?;
-    let go_module = root.join("vm-tests/reference-node/refk3s");
+    let go_module = root.join("vm-tests/reference/refk3s");
     step("Go formatting", gofmt(&go_module))?;
     step("Go vet", go(&go_module, &["vet", "./..."]))?;
     step("Go tests", go(&go_module, &["test", "./..."]))?;

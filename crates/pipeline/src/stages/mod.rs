@@ -1,5 +1,6 @@
 //! The stages, and what the host gives to several of them.
 
+mod assemble;
 pub mod boot_files;
 pub mod bundle;
 pub mod debian;

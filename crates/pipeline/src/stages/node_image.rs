@@ -1,6 +1,6 @@
 //! Stage `node-image`: the bootable disk image of the node, and `os-image.json`, which describes it.
 //!
-//! Its content is defined in `vm-tests/reference-node/`; the packages come from the stage
+//! Its content is defined in `vm-tests/reference/node/`; the packages come from the stage
 //! `node-root`. No loop device is used, and nothing but `node-root` needs root rights.
 //! There are two layouts of one content, [`Layout`].
 
@@ -15,12 +15,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use disk::Boot;
-use hookos::oci::T0;
-use root::SOURCE;
 use serde::{Deserialize, Serialize};
 
 use super::k3s::output;
-use super::{boot_files, test_double};
+use super::{assemble, boot_files, test_double};
 use crate::choice::{Layout, Options, Signing};
 use crate::input::{Output, Source, Sources};
 use crate::process;
@@ -34,16 +32,10 @@ pub(super) use root::{Packages, build as collect_packages};
 const K3S_FILES: [&str; 4] = ["k3s", "install.sh", output::IMAGES, output::VERSION];
 
 /// What is taken from there, in every layout, and in the immutable one alone.
-const CONTENT: [&str; 5] = [
-    "assemble-root.sh",
-    "boot",
-    "initramfs",
-    "make-ext4.sh",
-    "rootfs",
-];
-const CONTENT_IMMUTABLE: &str = "immutable";
+const CONTENT: [&str; 3] = ["node/boot", "node/configure.sh", "node/rootfs"];
+const CONTENT_IMMUTABLE: &str = "node/immutable";
 
-/// Its name for `assemble-root.sh`.
+/// Its name for `node/configure.sh`.
 fn layout_name(layout: Layout) -> &'static str {
     match layout {
         Layout::Plain => "plain",
@@ -124,7 +116,7 @@ impl Recipe for NodeImage {
         }
         Ok(Inputs::Reference(Box::new(Reference {
             layout: options.layout,
-            content: request.sources(SOURCE, &content),
+            content: assemble::content(request, &content),
             packages: request.output("node-root")?,
             k3s: request.output("k3s")?,
             boot_loader: boot_files::loader(),
@@ -156,9 +148,9 @@ fn build(inputs: &Reference, scratch: &Path, out: &Path) -> Result<()> {
     let raw = work.path().join("os-image.raw");
     let boot = Boot {
         loader: &inputs.boot_loader,
-        loader_settings: inputs.content.part("boot/loader.conf")?,
+        loader_settings: inputs.content.part("node/boot/loader.conf")?,
         stub: &inputs.stub,
-        arguments: inputs.content.part("boot/cmdline")?,
+        arguments: inputs.content.part("node/boot/cmdline")?,
         signing: inputs.signing.as_ref(),
     };
     disk::make(inputs.layout, &boot, work.path(), &raw)?;
@@ -208,16 +200,12 @@ fn k3s_version(dir: &Path) -> Result<String> {
 
 /// Fills `work` with the root file system, kernel and initramfs.
 fn assemble_root(inputs: &Reference, work: &Path) -> Result<()> {
-    let script = inputs.content.part("assemble-root.sh")?;
-    let mut command = process::with_files_of_root(&script);
+    let base = inputs.packages.directory.join(root::ARCHIVE);
+    let mut command = assemble::command(&inputs.content, "node", &base, work)?;
     command
         .arg(layout_name(inputs.layout))
-        .arg(inputs.packages.directory.join(root::ARCHIVE))
         .arg(&inputs.k3s.directory)
-        .arg(work)
-        .env("ROOT_UUID", disk::ROOT_UUID)
-        .env("PERSISTENT_UUID", disk::PERSISTENT_UUID)
-        .env("SOURCE_DATE_EPOCH", T0.to_string());
+        .env("PERSISTENT_UUID", disk::PERSISTENT_UUID);
     process::run(&mut command).context("assembling the node's root file system")
 }
 

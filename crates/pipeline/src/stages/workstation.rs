@@ -1,15 +1,14 @@
 //! Stage `workstation`: a bootable disk of a Debian machine on which scenarios run `bootable-usb-prepare.sh`
-//! as users do. Its content is defined in `vm-tests/workstation/`.
+//! as users do. Its content is defined in `vm-tests/reference/workstation/`.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::boot_files;
 use super::node_image::disk::{self, EspFile};
 use super::node_image::{Packages, collect_packages};
+use super::{assemble, boot_files};
 use crate::input::{Source, Sources};
 use crate::process;
 use crate::stage::{Recipe, Request, Stage, Work};
@@ -17,12 +16,10 @@ use crate::stage::{Recipe, Request, Stage, Work};
 /// Name of the disk in the stage's output.
 pub const IMAGE: &str = "workstation.raw";
 /// Where its content is defined, below the checkout.
-const SOURCE: &str = "vm-tests/workstation";
-const CONTENT: [&str; 2] = ["assemble.sh", "rootfs"];
+const SOURCE: &str = "vm-tests/reference/workstation";
+const CONTENT: [&str; 2] = ["workstation/configure.sh", "workstation/rootfs"];
 /// The locked versions of its packages.
-pub const LOCK: &str = "vm-tests/workstation/packages.lock";
-/// How it finds and starts its root file system, which the node's does, too.
-const INITRAMFS: &str = "vm-tests/reference-node/initramfs";
+pub const LOCK: &str = "vm-tests/reference/workstation/packages.lock";
 const ESP_SIZE: u64 = 64 << 20;
 const OS_RELEASE: &str = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"emts workstation\"\n";
 /// `no_timer_check` as on the reference node: under emulation on a busy host the kernel's check fails.
@@ -40,7 +37,6 @@ pub struct Workstation;
 pub struct Inputs {
     content: Sources,
     packages: Packages,
-    initramfs: Source,
     stub: Source,
 }
 
@@ -53,9 +49,8 @@ impl Recipe for Workstation {
 
     fn inputs(request: &Request<'_>) -> Result<Inputs> {
         Ok(Inputs {
-            content: request.sources(SOURCE, &CONTENT),
+            content: assemble::content(request, &CONTENT),
             packages: Packages::of(request, SOURCE, LOCK),
-            initramfs: request.source(INITRAMFS),
             stub: boot_files::stub(),
         })
     }
@@ -70,7 +65,8 @@ fn build(inputs: &Inputs, work: &Work) -> Result<()> {
     let directory = directory.path();
     let base = directory.join("base.tar.zst");
     collect_packages(&inputs.packages, work, &base)?;
-    assemble(inputs, &base, directory)?;
+    let mut command = assemble::command(&inputs.content, "workstation", &base, directory)?;
+    process::run(&mut command).context("assembling the workstation's root file system")?;
     let loader = directory.join("workstation.efi");
     hookos::uki::build(
         inputs.stub.path(),
@@ -88,19 +84,10 @@ fn build(inputs: &Inputs, work: &Work) -> Result<()> {
     disk::compose(directory, &[loader], ESP_SIZE, &[disk::ROOT], &image)
 }
 
-fn assemble(inputs: &Inputs, base: &Path, work: &Path) -> Result<()> {
-    let script = inputs.content.part("assemble.sh")?;
-    let mut command = process::with_files_of_root(&script);
-    command
-        .arg(base)
-        .arg(inputs.initramfs.path())
-        .arg(work)
-        .env("ROOT_UUID", disk::ROOT_UUID);
-    process::run(&mut command).context("assembling the workstation's root file system")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -13,7 +13,7 @@ use crate::process;
 use crate::stage::{Request, Work};
 
 /// Where the double's sources are, below the checkout.
-const SOURCE: &str = "vm-tests/reference-node/refk3s";
+const SOURCE: &str = "vm-tests/reference/refk3s";
 /// Kubernetes' version, as the double reports it. Its first part is that of `k8s.io/kubernetes` in go.mod.
 const VERSION: &str = "v1.33.13+refk3s1";
 /// containerd's version, as the node reports it. Its first part is that of nodetools/go.mod.

@@ -336,7 +336,7 @@ mod tests {
             .set_modified(modified)?;
         let script = Path::new(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../../vm-tests/reference-node/make-ext4.sh"
+            "/../../vm-tests/reference/make-ext4.sh"
         ));
         process::run(
             process::with_files_of_root(script)

@@ -16,9 +16,9 @@ use crate::input::Source;
 use crate::stage::{Recipe, Request, Stage, Work};
 
 /// Where the image's content is defined, below the checkout.
-pub(super) const SOURCE: &str = "vm-tests/reference-node";
+const SOURCE: &str = "vm-tests/reference/node";
 /// The locked versions of the packages.
-pub const LOCK: &str = "vm-tests/reference-node/packages.lock";
+pub const LOCK: &str = "vm-tests/reference/node/packages.lock";
 /// The stage's output.
 pub const ARCHIVE: &str = "rootfs.tar.zst";
 /// Debian release of the image.

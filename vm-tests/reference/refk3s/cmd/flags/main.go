@@ -13,7 +13,7 @@ import (
 const table = "../../../bootstrapper/src/check/arguments/flags.tsv"
 
 const header = `# The flags of the components of Kubernetes that refk3s links, and its feature gates, in the order of the lines.
-# Made by: cd vm-tests/reference-node/refk3s && go run ./cmd/flags
+# Made by: cd vm-tests/reference/refk3s && go run ./cmd/flags
 # component	flag	type	values
 `
 
