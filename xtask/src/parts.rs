@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context as _, Result, ensure};
 use artifacts::plan::Replacement;
 use clap::Args;
 use pipeline::choice::Layout;
+use pipeline::stages::node_image;
 
 use crate::hookos_parts::HookosParts;
 use crate::sources::Sources;
@@ -31,6 +33,20 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// The OS image that the user names.
+    ///
+    /// # Errors
+    /// There is no such file, or it cannot be installed.
+    pub fn os_image(&self) -> Result<Option<PathBuf>> {
+        let Some(image) = &self.os_image else {
+            return Ok(None);
+        };
+        let named = || format!("--os-image {}", image.display());
+        ensure!(image.is_file(), "{}: there is no such file", named());
+        node_image::check_own(image).with_context(named)?;
+        Ok(Some(fs_err::canonicalize(image)?))
+    }
+
     /// What is not as the profile has it, for the report.
     pub fn replaced(&self) -> Vec<String> {
         let mut all = Vec::new();

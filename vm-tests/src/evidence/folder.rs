@@ -14,6 +14,9 @@ use crate::ssh::Secrets;
 /// Why evidence could not be kept.
 #[derive(Debug, Error)]
 pub enum EvidenceError {
+    /// The report is no XML.
+    #[error("the report cannot be written as JUnit XML: {0}")]
+    JUnit(#[from] quick_junit::SerializeError),
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] std::io::Error),
@@ -138,7 +141,7 @@ impl Evidence {
         let mut text = serde_json::to_string_pretty(&report)?;
         text.push('\n');
         fs_err::write(self.path("report.json"), text)?;
-        fs_err::write(self.path("junit.xml"), to_junit(&report))?;
+        fs_err::write(self.path("junit.xml"), to_junit(&report)?)?;
         fs_err::write(self.path("report.html"), to_html(&report, &self.files()?))?;
         Ok(())
     }

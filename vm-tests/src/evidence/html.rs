@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use super::junit::escape;
-use super::report::{Check, Report};
+use super::report::{Check, Outcome, Report};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1a1a1a;background:#fff}\
 h1 .state{padding:.1em .5em;border-radius:.3em;color:#fff}.passed .state{background:#1a7f37}.failed .state{background:#b3261e}\
@@ -11,6 +10,23 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}th,td{text-align
 th{background:#f5f5f5}tr.bad td{background:#fdecea}td.n{text-align:right;font-variant-numeric:tabular-nums}code,pre{font:13px/1.45 ui-monospace,monospace}\
 pre{background:#f5f5f5;padding:1rem;overflow:auto;white-space:pre-wrap}.bar{background:#4a7fc1;height:.7rem;border-radius:.2rem}\
 @media(prefers-color-scheme:dark){body{background:#151515;color:#e6e6e6}th,pre{background:#222}td,th{border-color:#333}tr.bad td{background:#3b1a18}a{color:#8ab4f8}}";
+
+/// Text of HTML, also in an attribute.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
 
 /// The page.
 #[must_use]
@@ -61,7 +77,13 @@ pub fn to_html(report: &Report, files: &[String]) -> String {
     let steps: Vec<(String, f64, String)> = report
         .steps
         .iter()
-        .map(|step| (step.name.clone(), step.seconds, String::new()))
+        .map(|step| {
+            let note = match step.outcome {
+                Outcome::Passed => "",
+                Outcome::Failed | Outcome::NotRun => step.outcome.word(),
+            };
+            (step.name.clone(), step.seconds, note.to_owned())
+        })
         .collect();
     write_times(&mut out, "Steps", &steps);
     let stages = report.stages.iter().map(|stage| {

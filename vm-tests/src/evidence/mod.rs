@@ -9,4 +9,4 @@ mod report;
 pub use folder::{Evidence, EvidenceError, new_run_folder};
 pub use html::to_html;
 pub use junit::to_junit;
-pub use report::{Check, Installation, Report, StageRecord, StepRecord};
+pub use report::{Check, Installation, Outcome, Report, StageRecord, StepRecord};

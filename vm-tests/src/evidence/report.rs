@@ -16,6 +16,30 @@ pub struct StageRecord {
     pub notes: Vec<String>,
 }
 
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It came to its end.
+    Passed,
+    /// The run ended in it.
+    Failed,
+    /// The run ended before it.
+    NotRun,
+}
+
+impl Outcome {
+    /// The word for it in reports.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
 /// A step of the scenario or of the installer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
@@ -23,6 +47,20 @@ pub struct StepRecord {
     pub name: String,
     /// How long it took.
     pub seconds: f64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl StepRecord {
+    /// A step that the run did not get to.
+    #[must_use]
+    pub fn not_run(name: String) -> Self {
+        Self {
+            name,
+            seconds: 0.0,
+            outcome: Outcome::NotRun,
+        }
+    }
 }
 
 /// One check: what was expected and what was seen.
@@ -104,16 +142,28 @@ impl Report {
         self.checks.iter().filter(|check| !check.passed)
     }
 
+    /// How many steps the run did not get to.
+    #[must_use]
+    pub fn steps_not_run(&self) -> usize {
+        let not_run = |step: &&StepRecord| step.outcome == Outcome::NotRun;
+        self.steps.iter().filter(not_run).count()
+    }
+
     /// What a person reads at the end of a run: how it went, what K3s it was, what failed and why.
     #[must_use]
     pub fn summary(&self) -> String {
         let failed: Vec<_> = self.failed_checks().collect();
         let step = self.failed_step.as_deref();
-        let ended = match (&self.failure, step) {
+        let mut ended = match (&self.failure, step) {
             (None, _) => String::new(),
-            (Some(_), None) => "ended early; ".to_owned(),
-            (Some(_), Some(step)) => format!("ended early in {step}; "),
+            (Some(_), None) => "failed before its steps; ".to_owned(),
+            (Some(_), Some(step)) => format!("failed in {step}; "),
         };
+        match self.steps_not_run() {
+            0 => {}
+            1 => ended += "1 step not run; ",
+            count => ended += &format!("{count} steps not run; "),
+        }
         let k3s = match self.k3s.as_str() {
             "" => String::new(),
             k3s => format!("; {k3s}"),
@@ -180,6 +230,7 @@ pub(super) mod tests {
             steps: vec![StepRecord {
                 name: "install".into(),
                 seconds: 10.0,
+                outcome: Outcome::Passed,
             }],
             checks: vec![check("/kubernetes", true), check("/operatingSystem", false)],
             installation: None,
@@ -203,10 +254,11 @@ pub(super) mod tests {
         report.checks.pop();
         report.k3s.clear();
         report.failed_step = Some("ready".into());
+        report.steps.push(StepRecord::not_run("verify".into()));
         report.failure = Some("while waiting for a ready node: K3s ended".into());
         assert_eq!(
             report.summary(),
-            "sample: ended early in ready; 1 checks, 0 failed, 12 s\nerror: while waiting for a ready node: K3s ended\n"
+            "sample: failed in ready; 1 step not run; 1 checks, 0 failed, 12 s\nerror: while waiting for a ready node: K3s ended\n"
         );
     }
 

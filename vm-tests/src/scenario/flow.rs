@@ -21,7 +21,7 @@ use super::{verify, workstation};
 use crate::access::Access;
 use crate::console::Console;
 use crate::drop_ins;
-use crate::evidence::{Check, Evidence, Installation, StepRecord};
+use crate::evidence::{Check, Evidence, Installation, Outcome, StepRecord};
 use crate::kube::KubeLog;
 use crate::leases::Leases;
 use crate::machine::RunningVm;
@@ -128,14 +128,20 @@ impl<'a> Flow<'a> {
 
     /// Does `steps` in order.
     pub async fn run_steps(&mut self, steps: &[Step]) -> Result<()> {
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
             let started = Instant::now();
             let result = self.run_step(step).await;
             let seconds = started.elapsed().as_secs_f64();
-            self.record(step.name(), seconds);
-            let word = if result.is_ok() { "done" } else { "failed" };
+            let (outcome, word) = match &result {
+                Ok(()) => (Outcome::Passed, "done"),
+                Err(_) => (Outcome::Failed, "failed"),
+            };
+            self.record(step.name(), seconds, outcome);
             if result.is_err() {
                 self.failed_step = Some(format!("{}{}", self.label, step.name()));
+                for step in &steps[at + 1..] {
+                    self.record(step.name(), 0.0, Outcome::NotRun);
+                }
             }
             self.output
                 .line(&format!("{}{step} {word} ({seconds:.0} s)", self.label));
@@ -166,9 +172,13 @@ impl<'a> Flow<'a> {
         }
     }
 
-    pub fn record(&mut self, name: &str, seconds: f64) {
+    pub fn record(&mut self, name: &str, seconds: f64, outcome: Outcome) {
         let name = format!("{}{name}", self.label);
-        self.steps.push(StepRecord { name, seconds });
+        self.steps.push(StepRecord {
+            name,
+            seconds,
+            outcome,
+        });
     }
 
     /// From the reset to the end of cloud-init.

@@ -9,7 +9,7 @@ use super::immutable;
 use super::machine::STICK;
 use super::step::Refusal;
 use crate::console::{Console, Marker, MarkerState};
-use crate::evidence::{Check, Installation, StepRecord};
+use crate::evidence::{Check, Installation, Outcome, StepRecord};
 use crate::output::Output;
 
 impl Flow<'_> {
@@ -63,7 +63,7 @@ impl Flow<'_> {
             )
         });
         for step in installer_steps(&markers) {
-            self.record(&step.name, step.seconds);
+            self.record(&step.name, step.seconds, step.outcome);
         }
         if !complete {
             return Err(self
@@ -266,6 +266,7 @@ fn installer_steps(markers: &[Marker]) -> Vec<StepRecord> {
             Some(StepRecord {
                 name: format!("install/{}", marker.step),
                 seconds,
+                outcome: Outcome::Passed,
             })
         })
         .collect()
@@ -289,7 +290,8 @@ mod tests {
             installer_steps(&markers),
             [StepRecord {
                 name: "install/find-media".into(),
-                seconds: 2.0
+                seconds: 2.0,
+                outcome: Outcome::Passed,
             }]
         );
     }

@@ -19,7 +19,7 @@ use super::{outcome, power_cuts, secure_boot, service};
 use crate::accel::{Accelerator, AcceleratorChoice};
 use crate::access::Access;
 use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
-use crate::evidence::{Check, Evidence, Report, StageRecord};
+use crate::evidence::{Check, Evidence, Report, StageRecord, StepRecord};
 use crate::expectation;
 use crate::kube::KubeLog;
 use crate::leases::{LeaseChoice, Leases};
@@ -278,6 +278,9 @@ async fn run_cycles(context: &Context<'_>, report: &mut Report) -> Result<()> {
         };
         result = run_machine(context, &hardware, &cycle, report).await;
         if result.is_err() {
+            let later = cycles[number + 1..].iter().flat_map(|(_, steps)| *steps);
+            let later = later.map(|step| StepRecord::not_run(step.name().to_owned()));
+            report.steps.extend(later);
             break;
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use pipeline::build::StageRun;
 use pipeline::cancel::Ended;
@@ -35,10 +35,10 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME,…", default_value = "sample")]
     scenario: String,
     /// What runs the guest's instructions [default: kvm where it works, else tcg]
-    #[arg(long, value_name = "kvm|tcg")]
+    #[arg(long, value_parser = ["kvm", "tcg"])]
     accel: Option<String>,
     /// How long K3s' components keep their leases: K3s' own 15 s or 60 s [default: long for an emulated machine]
-    #[arg(long, value_name = "default|long")]
+    #[arg(long, value_parser = ["default", "long"])]
     leases: Option<String>,
     /// Scenarios to run side by side, if the memory holds their machines [default: one for each two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -85,6 +85,9 @@ impl Arguments {
 pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     let (root, cancel) = (project.root, project.cancel);
     let scenarios = scenarios::select(root, &arguments.scenario)?;
+    for scenario in &scenarios {
+        config_file(root, arguments, scenario)?;
+    }
     let store = Store::of_user()?;
     // It serves until the end: nothing is fetched later, but its files are below it.
     let mut server = None;
@@ -213,7 +216,15 @@ impl Needs {
 /// The user's config-file, or the scenario's.
 fn config_file(root: &Path, arguments: &Arguments, scenario: &Scenario) -> Result<PathBuf> {
     Ok(match &arguments.config_file {
-        Some(path) => fs_err::canonicalize(path)?,
+        Some(path) => {
+            let is_file = path.is_file();
+            ensure!(
+                is_file,
+                "--config-file {}: there is no such file",
+                path.display()
+            );
+            fs_err::canonicalize(path)?
+        }
         None => scenario.config_file(root),
     })
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use diagnostics::text::closest;
 use serde::Deserialize;
 
 /// What the builder has to know of a scenario; the harness reads all of it.
@@ -95,17 +96,24 @@ pub fn select(root: &Path, wanted: &str) -> Result<Vec<Scenario>> {
     let words: Vec<&str> = wanted.split(',').map(str::trim).collect();
     for word in &words {
         if !all.iter().any(|scenario| scenario.matches(word)) {
-            let names: Vec<&str> = all.iter().map(|scenario| scenario.name.as_str()).collect();
-            bail!(
-                "no scenario is named `{word}`, nor a set of them; there are: {}",
-                names.join(", ")
-            );
+            bail!("{}", unknown(word, &all));
         }
     }
     Ok(all
         .into_iter()
         .filter(|scenario| words.iter().any(|word| scenario.matches(word)))
         .collect())
+}
+
+/// What to say of a word that names no scenario.
+fn unknown(word: &str, all: &[Scenario]) -> String {
+    let names = || all.iter().map(|scenario| scenario.name.as_str());
+    let sets = all.iter().flat_map(|scenario| &scenario.sets);
+    let advice = match closest(word, names().chain(sets.map(String::as_str))) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    format!("--scenario {word}: no scenario or set of them has this name; {advice}")
 }
 
 fn read_all(folder: &Path) -> Result<Vec<Scenario>> {
@@ -163,16 +171,23 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_is_found_and_a_wrong_name_is_told_with_the_right_ones() -> Result<()> {
+    fn the_sample_is_found_and_a_mistyped_name_gets_a_suggestion() -> Result<()> {
         let found = select(&checkout(), "sample")?;
         assert_eq!(found[0].os_image, OsImage::Reference);
-        let message = select(&checkout(), "sample,smaple")
-            .expect_err("no such scenario")
-            .to_string();
-        assert!(
-            message.contains("`smaple`") && message.contains("sample"),
-            "{message}"
-        );
+        for (word, advice) in [
+            ("smaple", "did you mean `sample`?"),
+            ("quik", "did you mean `quick`?"),
+            ("x", "there are config-largest, "),
+        ] {
+            let error =
+                select(&checkout(), &format!("sample,{word}")).expect_err("no such scenario");
+            let message = error.to_string();
+            assert!(
+                message.contains(&format!("--scenario {word}: ")),
+                "{message}"
+            );
+            assert!(message.contains(advice), "{message}");
+        }
         Ok(())
     }
 }

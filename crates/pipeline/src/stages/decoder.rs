@@ -48,6 +48,15 @@ impl Decoder {
         }
     }
 
+    /// Reads no further.
+    pub fn abandon(self) {
+        if let Self::Xz(mut child) = self {
+            drop(child.stdout.take());
+            // It ends by the closed pipe, which is no error.
+            let _ = child.wait();
+        }
+    }
+
     /// An error when the decompressor did not reach the end.
     pub fn finish(self) -> Result<()> {
         if let Self::Xz(mut child) = self {

@@ -24,6 +24,7 @@ use crate::input::{Output, Source, Sources};
 use crate::process;
 use crate::stage::{Recipe, Request, Stage, Work};
 
+pub use inspect::check as check_own;
 pub use root::LOCK as ROOT_LOCK;
 pub use root::STAGE as ROOT_STAGE;
 pub(super) use root::{Packages, build as collect_packages};

@@ -28,13 +28,7 @@ const ROOT_NAME: &str = "rootfs";
 /// compressed by zstd, gzip or xz. `k3s_version` is that of the K3s inside, when it is known.
 pub fn accept(image: &Path, name: &str, k3s_version: Option<&str>, out: &Path) -> Result<()> {
     let context = || format!("taking {} as the OS image", image.display());
-    let mut raw = Decoder::open(image).with_context(context)?;
-    let mut head = vec![0; HEAD];
-    raw.reader()
-        .read_exact(&mut head)
-        .context("it is shorter than a partition table")
-        .with_context(context)?;
-    check_partitions(&head).with_context(context)?;
+    let (mut raw, head) = open(image).with_context(context)?;
     let description = Description {
         name,
         k3s_version,
@@ -49,6 +43,26 @@ pub fn accept(image: &Path, name: &str, k3s_version: Option<&str>, out: &Path) -
     )
     .with_context(context)?;
     raw.finish().with_context(context)
+}
+
+/// That a file can be an OS image, by its first bytes.
+///
+/// # Errors
+/// It cannot be read, or it has not what the installer relies on.
+pub fn check(image: &Path) -> Result<()> {
+    open(image)?.0.abandon();
+    Ok(())
+}
+
+/// The content of an image that can be installed, from behind its partition table on, and that table.
+fn open(image: &Path) -> Result<(Decoder, Vec<u8>)> {
+    let mut raw = Decoder::open(image)?;
+    let mut head = vec![0; HEAD];
+    raw.reader()
+        .read_exact(&mut head)
+        .context("it is shorter than a partition table")?;
+    check_partitions(&head)?;
+    Ok((raw, head))
 }
 
 /// What the installer relies on: a GPT with an ESP and a root partition, told by its type or its name.
@@ -208,6 +222,20 @@ mod tests {
             accept(&raw, "image", None, dir.path())?;
         }
         Ok(())
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_compressed_image_are_enough_for_a_check() -> Result<()> {
+        let (dir, raw) = image(&GOOD)?;
+        check(&raw)?;
+        let packed = dir.path().join("disk.raw.xz");
+        let status = Command::new("xz")
+            .arg("--stdout")
+            .arg(&raw)
+            .stdout(fs_err::File::create(&packed)?.into_file())
+            .status()?;
+        assert!(status.success());
+        check(&packed)
     }
 
     #[test]
