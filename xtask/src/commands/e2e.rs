@@ -8,10 +8,10 @@ use clap::Args;
 use pipeline::build::StageRun;
 use pipeline::cancel::Ended;
 use pipeline::choice::{Layout, Options};
-use pipeline::group;
 use pipeline::signing;
 use pipeline::stages::{bundle, small_image, workload, workstation};
 use pipeline::store::Store;
+use pipeline::{group, progress};
 
 use crate::cargo;
 use crate::commands::scenarios::{self, OsImage, Scenario};
@@ -105,8 +105,9 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     };
     selection.announce();
     host::ensure(Go::when(selection.builds_double()), cancel)?;
-    let (harness, built) = harness_and_stages(project, arguments, &selection, &scenarios[0])?;
     let jobs = arguments.jobs.map_or_else(jobs_by_default, usize::from);
+    println!("{}", planned(root, &scenarios, jobs));
+    let (harness, built) = harness_and_stages(project, arguments, &selection, &scenarios[0])?;
     let failed = side_by_side::run(&scenarios, jobs, cancel, |scenario| {
         prepare_run(project, arguments, &selection, &harness, &built, scenario)
     })?;
@@ -125,6 +126,19 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What is done once all is built, and about how long it takes.
+fn planned(root: &Path, scenarios: &[Scenario], jobs: usize) -> String {
+    let usual = |scenario: &Scenario| scenario.usual_seconds(root);
+    let all: f64 = scenarios.iter().map(usual).sum();
+    let longest = scenarios.iter().map(usual).fold(0.0, f64::max);
+    let about = (all / jobs as f64).max(longest);
+    let what = match scenarios {
+        [one] => format!("scenario {}", one.name),
+        many => format!("{} scenarios, {jobs} at a time", many.len()),
+    };
+    format!("to run when all is built: {what}; about {}", progress::rough(about))
 }
 
 /// One scenario for each two processors: so many has a machine.
@@ -266,7 +280,7 @@ fn prepare_run(
         .arg("--usb")
         .arg(outputs.folder("usb")?.join("usb.img"))
         .arg("--evidence")
-        .arg(project.root.join("target/e2e"))
+        .arg(project.root.join(scenarios::EVIDENCE))
         .arg("--stages")
         .arg(stages)
         .args(["--profile", &selection.name]);

@@ -33,6 +33,17 @@ pub struct Scenario {
     machine: Machine,
 }
 
+/// Where the evidence of runs is, below the checkout.
+pub const EVIDENCE: &str = "target/e2e";
+
+/// What a run's report says of its time.
+#[derive(Deserialize)]
+struct Run {
+    scenario: String,
+    passed: bool,
+    seconds: f64,
+}
+
 /// What the builder has to know of a scenario's machine.
 #[derive(Debug, Clone, Deserialize)]
 struct Machine {
@@ -64,6 +75,31 @@ impl Scenario {
             (Some(file), Some(folder)) => folder.join(file),
             _ => root.join("configs/config-file.yaml"),
         }
+    }
+
+    /// About how many seconds it takes once all is built: as the last time on this machine that it passed, else as
+    /// emulated machines on two processors do.
+    pub fn usual_seconds(&self, root: &Path) -> f64 {
+        self.last_run(&root.join(EVIDENCE))
+            .unwrap_or(match self.os_image {
+                OsImage::Small => 90.0,
+                OsImage::Reference | OsImage::Immutable => 300.0,
+            })
+    }
+
+    /// How long the last run took that passed.
+    fn last_run(&self, evidence: &Path) -> Option<f64> {
+        let suffix = format!("-{}", self.name);
+        let runs = fs_err::read_dir(evidence).ok()?.flatten();
+        let runs = runs.map(|run| run.file_name().to_string_lossy().into_owned());
+        let mut runs: Vec<String> = runs.filter(|run| run.ends_with(&suffix)).collect();
+        // A name begins with the time.
+        runs.sort_unstable();
+        runs.iter().rev().find_map(|run| {
+            let text = fs_err::read(evidence.join(run).join("report.json")).ok()?;
+            let report: Run = serde_json::from_slice(&text).ok()?;
+            (report.passed && report.scenario == self.name).then_some(report.seconds)
+        })
     }
 
     /// The memory of its machine in MiB.
@@ -167,6 +203,28 @@ mod tests {
             Ok(select(&checkout(), name)?[0].workstation.is_some())
         };
         assert_eq!((has("usb-prepare-devices")?, has("sample")?), (true, false));
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_run_that_passed_says_how_long_the_next_takes() -> Result<()> {
+        let sample = select(&checkout(), "sample")?.remove(0);
+        let root = tempfile::tempdir()?;
+        assert!((sample.usual_seconds(root.path()) - 300.0).abs() < 0.1);
+        let runs = [
+            ("20260101T000000Z-sample", "sample", true, 100.0),
+            ("20260102T000000Z-sample", "sample", true, 200.0),
+            ("20260103T000000Z-sample", "sample", false, 9.0),
+            ("20260104T000000Z-other-sample", "other-sample", true, 7.0),
+        ];
+        for (name, scenario, passed, seconds) in runs {
+            let directory = root.path().join(EVIDENCE).join(name);
+            fs_err::create_dir_all(&directory)?;
+            let report =
+                serde_json::json!({"scenario": scenario, "passed": passed, "seconds": seconds});
+            fs_err::write(directory.join("report.json"), report.to_string())?;
+        }
+        assert!((sample.usual_seconds(root.path()) - 200.0).abs() < 0.1);
         Ok(())
     }
 
