@@ -1,8 +1,9 @@
 //! Boots OVMF in QEMU for real: seconds, no operating system.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use arch::ARCH;
 use vm_tests::console::Console;
 use vm_tests::firmware::{Firmware, Kind};
 use vm_tests::machine::{
@@ -15,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 fn config(folder: &Path) -> (VmConfig, Firmware) {
     let firmware =
-        Firmware::new_machine(Kind::Plain, &folder.join("vars.fd")).expect("package ovmf");
+        Firmware::new_machine(Kind::Plain, &folder.join("vars.fd")).expect("the firmware");
     let disk = folder.join("disk.raw");
     create_empty_disk(&disk, 64 << 20).unwrap();
     let disk = Disk::new("target", &disk, DiskFormat::Raw, Bus::Nvme, "EMTS-TEST-7");
@@ -108,10 +109,12 @@ async fn a_missing_qemu_is_named_with_its_package() {
     let folder = tempfile::tempdir().unwrap();
     let (config, _) = config(folder.path());
     let mut plan = config.plan().unwrap();
-    plan.program = PathBuf::from("/nowhere/qemu-system-x86_64");
+    plan.program = Path::new("/nowhere").join(ARCH.qemu);
+    let program = plan.program.display().to_string();
     let error = start(plan, folder.path()).await.unwrap_err().to_string();
     assert!(
-        error.contains("/nowhere/qemu-system-x86_64") && error.contains("qemu-system-x86"),
+        error.contains(&program)
+            && error.contains(&format!("package {}", ARCH.qemu_package.debian)),
         "{error}"
     );
 }

@@ -3,21 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use arch::ARCH;
 use artifacts::checksums::Checksums;
 use pipeline::choice::Release;
 use pipeline::input::Source;
 
 /// The publisher's checksum file.
-const SUMS: &str = "sha256sum-amd64.txt";
+const SUMS: &str = ARCH.k3s_sums;
 /// How the archive of preloaded images may end; K3s takes these and others (pkg/agent/containerd, `imageFiles`).
 const ARCHIVES: [&str; 3] = [".tar.zst", ".tar.gz", ".tar"];
 
-/// Whether a file is by its name an archive of K3s' preloaded images for x86-64.
+/// Whether a file is by its name an archive of K3s' preloaded images for this architecture.
 pub fn is_airgap_archive(name: &str) -> bool {
-    let foreign = ["arm64", "armhf", "-arm", "s390x", "riscv64"];
+    let all = ["amd64", "arm64", "armhf", "-arm", "s390x", "riscv64"];
+    let mut foreign = all.iter().filter(|it| !ARCH.k3s_images.contains(*it));
     name.contains("airgap")
         && ARCHIVES.iter().any(|end| name.ends_with(end))
-        && !foreign.iter().any(|other| name.contains(other))
+        && !foreign.any(|other| name.contains(other))
 }
 
 /// The release in `directory`.
@@ -35,11 +37,11 @@ pub fn read(directory: &Path) -> Result<Release> {
     let mut missing = Vec::new();
     for name in ["k3s", "install.sh"] {
         if !directory.join(name).is_file() {
-            missing.push(name);
+            missing.push(name.to_owned());
         }
     }
     if archives.is_empty() {
-        missing.push("k3s-airgap-images-amd64.tar.zst (or .tar.gz, .tar)");
+        missing.push(format!("{} (or .tar.gz, .tar)", ARCH.k3s_images));
     }
     if !missing.is_empty() {
         bail!(

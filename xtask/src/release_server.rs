@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
+use arch::ARCH;
 use artifacts::Sha256;
 use pipeline::choice::{K3s, Options};
 use pipeline::stages::k3s::output;
@@ -24,7 +25,7 @@ const HOSTS: [&str; 2] = ["github.com", "raw.githubusercontent.com"];
 /// The profile that is followed, below the checkout.
 const PROFILE: &str = "configs/profiles/upstream.yaml";
 /// The publisher's checksum file, which has no sum of the script.
-const SUMS: &str = "sha256sum-amd64.txt";
+const SUMS: &str = ARCH.k3s_sums;
 /// The certificate of the server's authority.
 pub const CA: &str = "ca.pem";
 

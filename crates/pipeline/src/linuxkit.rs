@@ -7,6 +7,7 @@ use std::process::Command;
 use ::hookos::compare::BootFiles;
 use ::hookos::oci::{self, ImageSource};
 use anyhow::{Context, Result, ensure};
+use arch::ARCH;
 
 use crate::cache;
 use crate::not_run::NotRun;
@@ -107,7 +108,7 @@ impl LinuxKit {
     /// The command that makes kernel, initrd and command line in `out`, which exists. `source:` of files is relative to
     /// `base`.
     pub fn build(&self, definitions: &[PathBuf], base: &Path, out: &Path) -> Result<Command> {
-        let mut command = self.command(["build", "--format", "kernel+initrd", "--arch", "amd64"]);
+        let mut command = self.command(["build", "--format", "kernel+initrd", "--arch", ARCH.go]);
         command.args(["--name", NAME, "--dir"]);
         command.arg(fs_err::canonicalize(out)?);
         for definition in definitions {

@@ -76,6 +76,7 @@ fn digests(
 
 fn sources(root: &Path) -> Vec<PathBuf> {
     let places = [
+        "crates/arch/src",
         "crates/module-graph/src",
         "crates/pipeline/src",
         "crates/diagnostics/src",

@@ -10,6 +10,8 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use arch::ARCH;
+
 /// New sections begin at a multiple of this in memory, bytes.
 const PAGE: u64 = 4096;
 /// Size of one entry of the section table, bytes.
@@ -24,7 +26,7 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The stub is no stub.
-    #[error("{} cannot serve as UEFI stub: {reason}; systemd-boot's linuxx64.efi.stub is wanted", path.display())]
+    #[error("{} cannot serve as UEFI stub: {reason}; systemd-boot's {} is wanted", path.display(), ARCH.boot_stub)]
     Stub {
         /// The file given.
         path: PathBuf,
@@ -231,8 +233,8 @@ impl Pe {
         if half(image, optional)? != 0x20b {
             return Err("it is not a 64-bit (PE32+) image");
         }
-        if half(image, coff)? != 0x8664 {
-            return Err("it is not for x86-64");
+        if half(image, coff)? != ARCH.pe {
+            return Err("it is for another architecture");
         }
         let sections = usize::from(half(image, coff + 2)?);
         let table = optional + usize::from(half(image, coff + 16)?);

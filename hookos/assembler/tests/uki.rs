@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use arch::ARCH;
 use hookos::uki;
-
-/// From Debian's systemd-boot-efi.
-const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 
 fn build(dir: &Path, initrd: &[u8]) -> PathBuf {
     let (kernel, initrd_path, out) = (dir.join("kernel"), dir.join("initrd"), dir.join("a.efi"));
     fs_err::write(&kernel, vec![7; 70_001]).unwrap();
     fs_err::write(&initrd_path, initrd).unwrap();
     uki::build(
-        Path::new(STUB),
+        Path::new(ARCH.boot_stub),
         &kernel,
         &initrd_path,
         "quiet",
@@ -107,10 +105,6 @@ fn an_image_that_already_has_a_kernel_is_refused() {
     );
 }
 
-/// Debian's OVMF brings a key pair for tests (package ovmf); its password is public.
-const SNAKEOIL_KEY: &str = "/usr/share/ovmf/PkKek-1-snakeoil.key";
-const SNAKEOIL_CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
-
 #[test]
 fn a_signed_image_is_verified_by_its_certificate_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +121,7 @@ fn a_signed_image_is_verified_by_its_certificate_and_no_other() {
     let decrypt = [
         "rsa",
         "-in",
-        SNAKEOIL_KEY,
+        ARCH.test_key,
         "-passin",
         "pass:snakeoil",
         "-out",
@@ -136,12 +130,12 @@ fn a_signed_image_is_verified_by_its_certificate_and_no_other() {
     let (ok, text) = run("openssl", &decrypt);
     assert!(ok, "{text}");
     let unsigned = fs_err::read(&image).unwrap();
-    let (key, certificate) = (dir.path().join("key.pem"), Path::new(SNAKEOIL_CERTIFICATE));
+    let (key, certificate) = (dir.path().join("key.pem"), Path::new(ARCH.test_certificate));
     uki::sign(&image, &key, certificate).unwrap();
     let signed = sections(&fs_err::read(&image).unwrap());
     assert_eq!(signed, sections(&unsigned), "signing changed a section");
     let name = image.to_str().unwrap();
-    let (ok, text) = run("sbverify", &["--cert", SNAKEOIL_CERTIFICATE, name]);
+    let (ok, text) = run("sbverify", &["--cert", ARCH.test_certificate, name]);
     assert!(ok, "{text}");
     let other = [
         "req",

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arch::ARCH;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -89,7 +90,7 @@ impl ConsoleState {
         }
         self.badness.extend(find_badness(port, &line));
         // The firmware writes to every serial port; one of them is enough.
-        if port == "ttyS0" {
+        if port == ARCH.serial[0] {
             self.boots.extend(started_entry(&line));
             self.refused.extend(refused_entry(&line));
             self.secure_starts += usize::from(line.contains("UEFI Secure Boot is enabled"));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use arch::ARCH;
 use serde::Deserialize;
 
 use super::network::Network;
@@ -128,7 +129,7 @@ pub struct VmConfig {
 }
 
 impl VmConfig {
-    /// A q35 machine with 2 CPUs, 4 GiB and no disk. Its serial logs go to
+    /// A machine with 2 CPUs, 4 GiB and no disk. Its serial logs go to
     /// `logs`, its control socket to `sockets` (a short path: the kernel takes
     /// at most 107 bytes for a socket's name).
     #[must_use]
@@ -143,7 +144,7 @@ impl VmConfig {
             network: Network::Restricted,
             logs: logs.to_owned(),
             sockets: sockets.to_owned(),
-            qemu: PathBuf::from("qemu-system-x86_64"),
+            qemu: PathBuf::from(ARCH.qemu),
             credentials: Vec::new(),
         }
     }

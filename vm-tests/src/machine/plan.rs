@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use arch::ARCH;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
@@ -28,7 +29,7 @@ pub enum PlanError {
         /// Where it was looked for.
         path: PathBuf,
         /// What to do.
-        advice: &'static str,
+        advice: String,
     },
     /// The folder for sockets has too long a name.
     #[error(
@@ -78,7 +79,8 @@ impl VmConfig {
         if qmp_socket.as_os_str().len() > SOCKET_NAME_LIMIT {
             return Err(PlanError::LongSocket(qmp_socket));
         }
-        let serial_logs: Vec<SerialLog> = ["ttyS0", "ttyS1"]
+        let serial_logs: Vec<SerialLog> = ARCH
+            .serial
             .map(|port| SerialLog {
                 port,
                 path: self.logs.join(format!("serial-{port}.log")),
@@ -125,11 +127,12 @@ impl VmConfig {
     }
 
     fn check(&self) -> Result<(), PlanError> {
-        let missing = |what, path: &Path, advice| PlanError::Missing {
+        let missing = |what, path: &Path, advice: String| PlanError::Missing {
             what,
             path: path.to_owned(),
             advice,
         };
+        let package = ARCH.firmware_package.debian;
         for (what, path) in [
             ("the firmware's code", &self.firmware.code),
             ("the firmware's variable file", &self.firmware.vars),
@@ -138,7 +141,7 @@ impl VmConfig {
                 return Err(missing(
                     what,
                     path,
-                    "install the package ovmf (`cargo xtask setup` does)",
+                    format!("install the package {package} (`cargo xtask setup` does)"),
                 ));
             }
         }
@@ -150,7 +153,7 @@ impl VmConfig {
                 return Err(missing(
                     "the disk image",
                     &disk.file,
-                    "build it first (`cargo xtask e2e` does)",
+                    "build it first (`cargo xtask e2e` does)".to_owned(),
                 ));
             }
         }
@@ -162,14 +165,7 @@ impl VmConfig {
             args.flag(flag);
         }
         args.pair("-name", &self.name);
-        args.pair(
-            "-machine",
-            if self.firmware.secure_boot {
-                "q35,smm=on"
-            } else {
-                "q35"
-            },
-        );
+        args.pair("-machine", self.firmware.kind.machine().kind);
         let (accel, cpu) = match self.accelerator {
             Accelerator::Kvm => ("kvm", "host"),
             Accelerator::Tcg => ("tcg,thread=multi", "max"),
@@ -193,10 +189,8 @@ impl VmConfig {
     }
 
     fn push_firmware(&self, args: &mut Args) {
-        if self.firmware.secure_boot {
-            // Only code in system management mode writes the variable store; OVMF refuses to sleep (S3) then.
-            args.pair("-global", "driver=cfi.pflash01,property=secure,value=on");
-            args.pair("-global", "ICH9-LPC.disable_s3=1");
+        for setting in self.firmware.kind.machine().globals {
+            args.pair("-global", *setting);
         }
         args.pair(
             "-drive",
@@ -295,7 +289,7 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firmware::Firmware;
+    use crate::firmware::{Firmware, Kind};
     use crate::machine::{DiskFormat, Mebibytes, Network};
 
     fn config(folder: &Path) -> VmConfig {
@@ -308,7 +302,7 @@ mod tests {
             Firmware {
                 code,
                 vars,
-                secure_boot: false,
+                kind: Kind::Plain,
             },
             folder,
             folder,
@@ -389,7 +383,7 @@ mod tests {
         let mut config = config(folder.path());
         let line = config.plan().unwrap().args.join(" ");
         assert!(!line.contains("smm") && !line.contains("-global"), "{line}");
-        config.firmware.secure_boot = true;
+        config.firmware.kind = Kind::SecureBoot;
         let line = config.plan().unwrap().args.join(" ");
         assert!(
             line.contains("-machine q35,smm=on")
@@ -430,16 +424,16 @@ mod tests {
     fn names_missing_firmware_and_the_package_that_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let firmware = Firmware {
-            code: "/nowhere/OVMF_CODE_4M.fd".into(),
+            code: "/nowhere/code.fd".into(),
             vars: "/nowhere/vars.fd".into(),
-            secure_boot: false,
+            kind: Kind::Plain,
         };
         let error = VmConfig::new("test", firmware, folder.path(), folder.path())
             .plan()
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("/nowhere/OVMF_CODE_4M.fd") && error.contains("ovmf"),
+            error.contains("/nowhere/code.fd") && error.contains(ARCH.firmware_package.debian),
             "{error}"
         );
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use arch::ARCH;
 use thiserror::Error;
 use tokio::process::Command;
 
@@ -27,7 +28,8 @@ const QUOTED_LINES: usize = 8;
 pub enum MachineError {
     /// QEMU could not be started.
     #[error(
-        "cannot start {program}; install the package qemu-system-x86 (`cargo xtask setup` does)"
+        "cannot start {program}; install the package {} (`cargo xtask setup` does)",
+        ARCH.qemu_package.debian
     )]
     Start {
         /// The program.
@@ -63,7 +65,8 @@ pub enum MachineError {
     },
     /// Processes were left.
     #[error(
-        "processes of the machine `{0}` survive its end; look for qemu-system-x86_64 in the process list"
+        "processes of the machine `{0}` survive its end; look for {qemu} in the process list",
+        qemu = ARCH.qemu
     )]
     Survivors(String),
     /// A file could not be written.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use arch::ARCH;
 use serde::Serialize;
 
 use super::collect::{FIRST_VARS, boot_checks, read_vars};
@@ -123,11 +124,10 @@ impl Whole {
             power_cut: false,
         };
         run_machine(context, &hardware, &cycle, report).await?;
-        let bytes = fs_err::read(cycle.folder.join("serial-ttyS1.log"))?;
         Ok(Self {
             target: target.to_owned(),
             hardware,
-            markers: markers_in(&bytes),
+            markers: read_markers(&cycle.folder)?,
         })
     }
 
@@ -135,6 +135,12 @@ impl Whole {
         let disk = self.hardware.disk(&self.target).context("no target disk")?;
         Ok(&disk.file)
     }
+}
+
+fn read_markers(logs: &Path) -> Result<Vec<Marker>> {
+    let [_, port] = ARCH.serial;
+    let bytes = fs_err::read(logs.join(format!("serial-{port}.log")))?;
+    Ok(markers_in(&bytes))
 }
 
 fn markers_in(log: &[u8]) -> Vec<Marker> {
@@ -236,7 +242,7 @@ async fn cut(
     }
     drop(guard);
     vm.kill().await?;
-    let markers = markers_in(&fs_err::read(logs.join("serial-ttyS1.log"))?);
+    let markers = read_markers(&logs)?;
     Ok(Found {
         left,
         late,

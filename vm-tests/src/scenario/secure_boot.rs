@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use arch::ARCH;
 use sha2::{Digest, Sha256};
 
 use super::collect::check;
@@ -34,11 +35,8 @@ const SECURITY: &str = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
 /// The lockdown mode in brackets among all; Debian's kernels choose this one when they start with Secure Boot on.
 const LOCKDOWN: &str = "cat /sys/kernel/security/lockdown";
 const LOCKED_DOWN: &str = "none [integrity] confidentiality";
-/// The certificate of the key that the firmware trusts, in PEM (package ovmf).
-const TEST_CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
 /// HookOS on the stick.
 const BOOT_PARTITION: &str = "EMTS-BOOT";
-const BOOT_FILE: &str = "EFI/BOOT/BOOTX64.EFI";
 /// How long the guest may take to read a few variables.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -72,7 +70,7 @@ impl Flow<'_> {
 
     /// The installer's kernel has started with Secure Boot on. Nothing to see on another machine.
     pub fn secure_boot_of_installer(&mut self) {
-        if !self.hardware.firmware.secure_boot {
+        if self.hardware.firmware.kind == Kind::Plain {
             return;
         }
         let said = self.guard.console().look(|state| state.secure_starts);
@@ -88,7 +86,7 @@ impl Flow<'_> {
     /// The running node sees Secure Boot on, and the keys that the firmware was made with. Nothing to see on
     /// another machine.
     pub async fn secure_boot_in_guest(&mut self) -> Result<()> {
-        if !self.hardware.firmware.secure_boot {
+        if self.hardware.firmware.kind == Kind::Plain {
             return Ok(());
         }
         let made_with = read_store(&Kind::SecureBoot.initial_vars()?)?;
@@ -197,11 +195,11 @@ pub(super) fn enrolled(vars: &Path) -> Result<Vec<Check>> {
 pub(super) fn signature(usb: &Path, signed: bool) -> Result<Check> {
     let folder = tempfile::tempdir()?;
     let image = folder.path().join("hookos.efi");
-    let from = format!("::{BOOT_FILE}");
+    let from = format!("::{}", ARCH.boot_file);
     let place = place_of(usb, BOOT_PARTITION)?;
     mtool("mcopy", usb, place, &[from.into(), image.clone().into()])?;
     let output = Command::new("sbverify")
-        .args(["--cert", TEST_CERTIFICATE])
+        .args(["--cert", ARCH.test_certificate])
         .arg(&image)
         .output()
         .context("cannot start sbverify (`cargo xtask setup` installs what is missing)")?;

@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use arch::ARCH;
 use needs::{Family, NEEDS, in_path, missing};
 use pipeline::cancel::Cancel;
 use pipeline::{group, process};
@@ -71,7 +72,7 @@ pub fn report() -> bool {
     if qemu::wants_backport() {
         println!(
             "{:<24} {:<18} {:<8} emulated guests get one processor; `cargo xtask setup` installs a newer one",
-            "qemu-system-x86_64", "qemu-system-x86", "OLD"
+            ARCH.qemu, ARCH.qemu_package.debian, "OLD"
         );
     }
     for need in NEEDS {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use arch::ARCH;
+
 /// Distributions that have the same packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -88,7 +90,7 @@ pub const NEEDS: &[Need] = &[
     need(
         "systemd-boot-efi",
         "systemd-boot-unsigned",
-        "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+        ARCH.boot_stub,
         "unified kernel images",
     ),
     need("e2fsprogs", "e2fsprogs", "mke2fs", "ext4 partitions"),
@@ -107,9 +109,9 @@ pub const NEEDS: &[Need] = &[
     ),
     need("jq", "jq", "jq", "JSON in the installer's scripts"),
     need(
-        "qemu-system-x86",
-        "qemu-system-x86-core",
-        "qemu-system-x86_64",
+        ARCH.qemu_package.debian,
+        ARCH.qemu_package.fedora,
+        ARCH.qemu,
         "the virtual machine",
     ),
     need(
@@ -119,9 +121,9 @@ pub const NEEDS: &[Need] = &[
         "the virtual machine's disks",
     ),
     need(
-        "ovmf",
-        "edk2-ovmf",
-        "/usr/share/OVMF/OVMF_CODE_4M.fd",
+        ARCH.firmware_package.debian,
+        ARCH.firmware_package.fedora,
+        ARCH.plain.code,
         "the virtual machine's UEFI firmware",
     ),
     need(

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use arch::ARCH;
 use pipeline::process;
 
 /// A version of QEMU: major and minor number.
@@ -20,7 +21,7 @@ const PROCESSORS: u8 = 2;
 /// The Debian release whose own QEMU is too old and whose backports have a newer one.
 const OLD_RELEASE: &str = "bookworm";
 /// The packages that are taken from the backports.
-pub const PACKAGES: [&str; 2] = ["qemu-system-x86", "qemu-utils"];
+pub const PACKAGES: [&str; 2] = [ARCH.qemu_package.debian, "qemu-utils"];
 /// Where apt is told of the backports.
 const SOURCES: &str = "/etc/apt/sources.list.d/emts-backports.list";
 
@@ -41,7 +42,7 @@ pub fn emulated_processors() -> Result<u8> {
 /// # Errors
 /// QEMU is not there, or its version cannot be read.
 pub fn version() -> Result<Version> {
-    let text = output(Command::new("qemu-system-x86_64").arg("--version"))
+    let text = output(Command::new(ARCH.qemu).arg("--version"))
         .context("asking QEMU for its version (`cargo xtask setup` installs it)")?;
     parse(&text).with_context(|| format!("QEMU does not tell its version: {text}"))
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use arch::ARCH;
 use serde::{Deserialize, Serialize};
 
 use crate::input::Source;
@@ -99,6 +100,7 @@ pub fn mmdebstrap(
     let command = |is_pinned: bool| -> Result<Command> {
         let mut command = process::privileged_with("mmdebstrap", &names);
         command.envs(own.iter().copied());
+        command.arg(format!("--architectures={}", ARCH.debian));
         if is_pinned {
             command.arg(format!("--setup-hook={}", pin_hook()));
         }
@@ -274,7 +276,7 @@ mod tests {
         Package {
             name: name.into(),
             version: version.into(),
-            architecture: "amd64".into(),
+            architecture: ARCH.debian.into(),
             sha256: digit.to_string().repeat(64),
         }
     }

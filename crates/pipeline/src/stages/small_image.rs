@@ -124,7 +124,7 @@ fn build(inputs: &Inputs, scratch: &Path, out: &Path) -> Result<()> {
         .arg(format!("{ROOT_MIB}m"));
     process::run(&mut command)?;
     let files = disk::sign(
-        vec![EspFile::boot_loader(&inputs.boot_loader)],
+        vec![EspFile::boot_loader(inputs.boot_loader.path())],
         inputs.signing.as_ref(),
         work.path(),
     )?;

@@ -6,14 +6,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use arch::ARCH;
 use serde::{Deserialize, Serialize};
 
 use crate::input::{Place, Source};
 use crate::process;
 use crate::stage::{Recipe, Request, Stage, Work};
-
-/// No musl target is needed: glibc links into a static position-independent executable.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What a static binary is made of.
 #[derive(Serialize, Deserialize)]
@@ -105,7 +103,8 @@ fn build(root: &Path, package: &str, out: &Path) -> Result<()> {
             "--profile",
             "dist",
             "--target",
-            TARGET,
+            // No musl target is needed: glibc links into a static position-independent executable.
+            ARCH.rust,
             "--package",
             package,
         ])
@@ -116,7 +115,7 @@ fn build(root: &Path, package: &str, out: &Path) -> Result<()> {
         .env_remove("CARGO_BUILD_RUSTC_WRAPPER")
         .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(root));
     process::run(&mut command)?;
-    let program = target.join(TARGET).join("dist").join(package);
+    let program = target.join(ARCH.rust).join("dist").join(package);
     fs_err::copy(program, out.join(package))?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use arch::ARCH;
 use serde::{Deserialize, Serialize};
 
 use super::node_image::disk::{self, EspFile};
@@ -23,8 +24,7 @@ pub const LOCK: &str = "vm-tests/reference/workstation/packages.lock";
 const ESP_SIZE: u64 = 64 << 20;
 const OS_RELEASE: &str = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"emts workstation\"\n";
 /// `no_timer_check` as on the reference node: under emulation on a busy host the kernel's check fails.
-const ARGUMENTS: &str =
-    "rootflags=ro console=tty0 console=ttyS0 loglevel=5 no_timer_check systemd.gpt_auto=no";
+const ARGUMENTS: &str = "rootflags=ro loglevel=5 no_timer_check systemd.gpt_auto=no console=tty0";
 
 /// The stage.
 pub const STAGE: Stage = Stage::of::<Workstation>();
@@ -68,18 +68,19 @@ fn build(inputs: &Inputs, work: &Work) -> Result<()> {
     let mut command = assemble::command(&inputs.content, "workstation", &base, directory)?;
     process::run(&mut command).context("assembling the workstation's root file system")?;
     let loader = directory.join("workstation.efi");
+    let [console, _] = ARCH.serial;
     hookos::uki::build(
         inputs.stub.path(),
         &directory.join("vmlinuz"),
         &directory.join("initrd.img"),
-        &format!("root=UUID={} {ARGUMENTS}", disk::ROOT_UUID),
+        &format!(
+            "root=UUID={} {ARGUMENTS} console={console}",
+            disk::ROOT_UUID
+        ),
         OS_RELEASE,
         &loader,
     )?;
-    let loader = EspFile {
-        from: loader,
-        to: "EFI/BOOT/BOOTX64.EFI".to_owned(),
-    };
+    let loader = EspFile::boot_loader(&loader);
     let image = work.out.join(IMAGE);
     disk::compose(directory, &[loader], ESP_SIZE, &[disk::ROOT], &image)
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use arch::ARCH;
+
 /// The result of an operation on images.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -48,7 +50,8 @@ pub enum Error {
 
     /// The image exists, but not for the platform wanted.
     #[error(
-        "image `{reference}` has no linux/amd64 variant; it has: {}",
+        "image `{reference}` has no {} variant; it has: {}",
+        ARCH.oci,
         list(platforms)
     )]
     Platform {

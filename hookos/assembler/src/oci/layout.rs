@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use arch::ARCH;
 use serde::de::DeserializeOwned;
 
 use super::archive::Members;
@@ -103,7 +104,7 @@ impl Layout {
             .map(String::as_str)
     }
 
-    /// The linux/amd64 image with this canonical reference, if the layout has the name.
+    /// The image for this architecture with this canonical reference, if the layout has the name.
     ///
     /// A reference with a digest matches its exact spelling first, then an image whose index or
     /// manifest has that digest.
@@ -180,7 +181,7 @@ impl Layout {
             };
             let image = self.load(reference, &manifest, stored)?;
             let seen = format!("{}/{}", image.config.os, image.config.architecture);
-            if seen == "linux/amd64" {
+            if seen == ARCH.oci {
                 return Ok(image);
             }
             platforms.push(seen);
@@ -191,7 +192,7 @@ impl Layout {
         })
     }
 
-    /// Follows a descriptor to the manifest for linux/amd64.
+    /// Follows a descriptor to the manifest for this architecture.
     fn pick(
         &self,
         descriptor: &spec::Descriptor,
@@ -216,7 +217,7 @@ impl Layout {
         for candidate in &index.manifests {
             if let Some(platform) = &candidate.platform {
                 let name = format!("{}/{}", platform.os, platform.architecture);
-                if name != "linux/amd64" {
+                if name != ARCH.oci {
                     platforms.push(name);
                     continue;
                 }

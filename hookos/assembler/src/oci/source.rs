@@ -43,7 +43,7 @@ impl ImageSource {
         self.layouts.iter().any(|layout| layout.has(reference))
     }
 
-    /// The linux/amd64 image that `reference` (any spelling) names, and its layout.
+    /// The image for this architecture that `reference` (any spelling) names, and its layout.
     ///
     /// # Errors
     /// [`Error::NotFound`] with the names that there are, and those of [`Layout::find`].

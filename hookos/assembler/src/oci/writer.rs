@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use arch::ARCH;
 use serde_json::{Map, Value, json};
 
 use super::layout::CONTAINERD_NAME;
@@ -61,7 +62,7 @@ pub struct ImageSpec<'a> {
 
 /// Adds images to a layout folder; the same images in the same order give the same bytes.
 ///
-/// Each image is an index with one linux/amd64 manifest, as LinuxKit's cache wants it.
+/// Each image is an index with one manifest for this architecture, as LinuxKit's cache wants it.
 pub struct LayoutWriter {
     dir: PathBuf,
     images: Vec<Value>,
@@ -256,7 +257,7 @@ fn descriptor(media_type: &str, hex: &str, size: u64) -> Value {
 }
 
 fn index_json(mut manifest: Value) -> Value {
-    manifest["platform"] = json!({ "architecture": "amd64", "os": "linux" });
+    manifest["platform"] = json!({ "architecture": ARCH.go, "os": "linux" });
     json!({
         "schemaVersion": 2,
         "mediaType": media_type::INDEX,
@@ -282,7 +283,7 @@ fn config_json(config: &ImageConfig, diff_ids: &[String]) -> Value {
         execution.insert("Labels".into(), json!(config.labels));
     }
     json!({
-        "architecture": "amd64",
+        "architecture": ARCH.go,
         "os": "linux",
         "config": execution,
         "rootfs": { "type": "layers", "diff_ids": diff_ids },

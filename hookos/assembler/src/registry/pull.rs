@@ -1,5 +1,6 @@
 //! One image, from a registry into a layout.
 
+use arch::ARCH;
 use oci_client::errors::OciDistributionError;
 use oci_client::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
@@ -25,7 +26,7 @@ const DOCUMENTS: [&str; 4] = [
 type Attempt<T> = std::result::Result<T, Refusal>;
 
 impl Registries {
-    /// Puts the linux/amd64 variant of an image into `layout`; returns its digest
+    /// Puts the variant of an image for this architecture into `layout`; returns its digest
     /// (`sha256:<hex>`), that of the index if the registry has one.
     ///
     /// With `digest` exactly that is pulled, else what the reference's tag stands for now. Blobs
@@ -102,7 +103,7 @@ impl Pull<'_> {
         let root = self.document(self.image).await?;
         let inner = match root.content.get("manifests") {
             Some(_) => {
-                let image = self.image.clone_with_digest(linux_amd64(&root.content)?);
+                let image = self.image.clone_with_digest(variant(&root.content)?);
                 Some(self.document(&image).await?)
             }
             None => None,
@@ -187,20 +188,23 @@ fn blob_refusal(digest: &str, error: &OciDistributionError) -> Refusal {
     }
 }
 
-fn linux_amd64(index: &Value) -> Attempt<String> {
+/// The digest of the manifest for this architecture.
+fn variant(index: &Value) -> Attempt<String> {
     let mut others = Vec::new();
     for item in index["manifests"].as_array().into_iter().flatten() {
         let platform = &item["platform"];
         let part = |key: &str| platform[key].as_str().unwrap_or("unknown");
-        if (part("os"), part("architecture")) == ("linux", "amd64")
+        let name = format!("{}/{}", part("os"), part("architecture"));
+        if name == ARCH.oci
             && let Some(digest) = item["digest"].as_str()
         {
             return Ok(digest.into());
         }
-        others.push(format!("{}/{}", part("os"), part("architecture")));
+        others.push(name);
     }
     Err(Refusal::Unavailable(format!(
-        "it has no linux/amd64 variant; it has: {}",
+        "it has no {} variant; it has: {}",
+        ARCH.oci,
         others.join(", ")
     )))
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use arch::ARCH;
 use pipeline::process;
 
 use crate::host::qemu;
@@ -22,15 +23,14 @@ const DEADLINE: Duration = Duration::from_secs(300);
 const TAIL_LINES: usize = 20;
 /// Bytes of the stick beside hookos.efi: a FAT32 file system has at least 33 MB.
 const MARGIN: u64 = 40 << 20;
-const FIRMWARE: &str = "/usr/share/OVMF";
 
 /// Boots `efi` from a USB stick and returns the seconds. `folder` is for the machine's files.
 pub fn seconds(efi: &Path, folder: &Path) -> Result<f64> {
     let stick = stick(efi, folder)?;
-    let firmware = std::env::var_os("EMTS_OVMF_DIR").map_or(FIRMWARE.into(), PathBuf::from);
+    let [code, template] = ARCH.plain.firmware();
     let vars = folder.join("vars.fd");
-    fs_err::copy(firmware.join("OVMF_VARS_4M.fd"), &vars)?;
-    let mut machine = Machine::start(&firmware.join("OVMF_CODE_4M.fd"), &vars, &stick)?;
+    fs_err::copy(template, &vars)?;
+    let mut machine = Machine::start(&code, &vars, &stick)?;
     machine.time()
 }
 
@@ -51,7 +51,7 @@ fn stick(efi: &Path, folder: &Path) -> Result<PathBuf> {
     )?;
     let mut copy = Command::new("mcopy");
     copy.current_dir(folder).args(["-i", "stick.img"]).arg(efi);
-    process::run(copy.arg("::/EFI/BOOT/BOOTX64.EFI"))?;
+    process::run(copy.arg(format!("::/{}", ARCH.boot_file)))?;
     Ok(stick)
 }
 
@@ -70,9 +70,10 @@ impl Drop for Machine {
 
 impl Machine {
     fn start(code: &Path, vars: &Path, stick: &Path) -> Result<Self> {
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut command = Command::new(ARCH.qemu);
         command
-            .args(["-nodefaults", "-no-user-config", "-machine", "q35"])
+            .args(["-nodefaults", "-no-user-config"])
+            .args(["-machine", ARCH.plain.kind])
             .args(["-accel", "tcg,thread=multi", "-cpu", "max"])
             .args(["-smp", &qemu::emulated_processors()?.to_string()])
             .args(["-m", "4096", "-display", "none"])
@@ -187,7 +188,9 @@ mod tests {
         fs_err::write(&efi, "an EFI executable")?;
         let stick = stick(&efi, dir.path())?;
         let mut copy = Command::new("mtype");
-        copy.arg("-i").arg(stick).arg("::/EFI/BOOT/BOOTX64.EFI");
+        copy.arg("-i")
+            .arg(stick)
+            .arg(format!("::/{}", ARCH.boot_file));
         assert_eq!(copy.output()?.stdout, b"an EFI executable");
         Ok(())
     }

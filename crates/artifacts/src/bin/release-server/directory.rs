@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
+use arch::ARCH;
 use artifacts::Sha256;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncSeekExt};
 
 /// The checksum file of a K3s release.
-const CHECKSUMS: &str = "sha256sum-amd64.txt";
+const CHECKSUMS: &str = ARCH.k3s_sums;
 
 /// A directory, and its checksum file.
 #[derive(Debug)]

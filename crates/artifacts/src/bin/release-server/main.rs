@@ -38,7 +38,7 @@ use requests::Requests;
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// Directory with the files; sha256sum-amd64.txt is made up if it has none.
+    /// Directory with the files; the checksum file of a K3s release is made up if it has none.
     directory: PathBuf,
     /// File to write the CA's certificate to.
     #[arg(long, value_name = "FILE")]

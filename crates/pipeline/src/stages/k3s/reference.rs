@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use arch::ARCH;
 use serde::{Deserialize, Serialize};
 
 use super::super::test_double::MARKER;
@@ -18,8 +19,6 @@ const SOURCE: &str = "vm-tests/reference/refk3s";
 const VERSION: &str = "v1.33.13+refk3s1";
 /// containerd's version, as the node reports it. Its first part is that of nodetools/go.mod.
 const CONTAINERD_VERSION: &str = "v2.2.9-refk3s1";
-/// The archive of preloaded images.
-const AIRGAP: &str = "k3s-airgap-images-amd64.tar.zst";
 /// The preloaded images: name, and the command of the module that is the image's only program.
 const PRELOADED: [(&str, &str); 1] = [("docker.io/rancher/mirrored-pause:3.6", "pause")];
 /// Commands of the module.
@@ -73,7 +72,7 @@ pub(super) fn build(inputs: &Inputs, work: &Work) -> Result<()> {
     fs_err::rename(parts.join("server"), parts.join("k3s-server"))?;
     compile(&tools, parts, &tool_stamps(), &["tool"])?;
     pack(parts, &out.join("k3s"))?;
-    preload(parts, &out.join(output::IMAGES).join(AIRGAP))?;
+    preload(parts, &out.join(output::IMAGES).join(ARCH.k3s_images))?;
     let script = out.join("install.sh");
     fs_err::copy(source.join("install.sh"), &script)?;
     make_executable(&script)?;
@@ -152,12 +151,13 @@ fn go() -> Command {
     } else {
         Command::new(usual)
     };
+    let (baseline, level) = ARCH.go_baseline;
     // Not what the user has set for other programs.
     command
         .env("GOENV", "off")
         .env("GOOS", "linux")
-        .env("GOARCH", "amd64")
-        .env("GOAMD64", "v1")
+        .env("GOARCH", ARCH.go)
+        .env(baseline, level)
         .env_remove("GOEXPERIMENT");
     command
 }

@@ -4,16 +4,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use arch::ARCH;
 
 use super::output::{self, make_executable};
 use crate::choice::Release;
 use crate::digest;
 use crate::input::Source;
 
-/// What an x86-64 program begins with (ELF specification: magic, 64 bits, little endian), and where its machine is.
+/// What a program begins with (ELF specification: magic, 64 bits, little endian), and where its machine is.
 const ELF: [u8; 6] = [0x7f, b'E', b'L', b'F', 2, 1];
 const MACHINE_AT: usize = 18;
-const X86_64: [u8; 2] = [62, 0];
 
 fn copy(file: &Source, target: &Path) -> Result<()> {
     fs_err::copy(file.path(), target)?;
@@ -59,9 +59,11 @@ pub(super) fn take(release: &Release, out: &Path) -> Result<()> {
 /// A script or a page under the name `k3s` is not run to see what it does.
 fn require_program(path: &Path) -> Result<()> {
     let head = head(path)?;
+    let machine = head.get(MACHINE_AT..MACHINE_AT + 2);
     ensure!(
-        head.starts_with(&ELF) && head.get(MACHINE_AT..MACHINE_AT + 2) == Some(&X86_64),
-        "it is not a program for x86-64; it begins with {:?}",
+        head.starts_with(&ELF) && machine == Some(&ARCH.elf.to_le_bytes()),
+        "it is not a program for {}; it begins with {:?}",
+        ARCH.name,
         String::from_utf8_lossy(&head[..head.len().min(16)])
     );
     Ok(())
@@ -140,7 +142,7 @@ mod tests {
         let error =
             take(&release(dir.path(), script.as_bytes())?, out.path()).expect_err("a script");
         assert!(
-            format!("{error:#}").contains("not a program for x86-64"),
+            format!("{error:#}").contains("not a program for "),
             "{error:#}"
         );
         assert!(!seen.exists());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use arch::ARCH;
 use hookos::oci::T0;
 
 use crate::choice::{Layout, Signing};
@@ -41,16 +42,16 @@ const OS_RELEASE: &str = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"emts refer
 pub struct EspFile {
     /// The file whose content it gets.
     pub from: PathBuf,
-    /// Its path on the ESP, such as `EFI/BOOT/BOOTX64.EFI`.
+    /// Its path on the ESP.
     pub to: String,
 }
 
 impl EspFile {
-    /// systemd-boot, where firmware looks without being told.
-    pub fn boot_loader(program: &Source) -> Self {
+    /// What firmware starts without being told.
+    pub fn boot_loader(program: &Path) -> Self {
         Self {
-            from: program.path().to_owned(),
-            to: "EFI/BOOT/BOOTX64.EFI".to_owned(),
+            from: program.to_owned(),
+            to: ARCH.boot_file.to_owned(),
         }
     }
 }
@@ -67,11 +68,11 @@ pub struct Partition {
     guid: &'static str,
 }
 
-/// The root file system, found by its type: 8304 is Linux root x86-64, 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709.
+/// The root file system, found by its type.
 pub const ROOT: Partition = Partition {
     image: "root.ext4",
     name: "rootfs",
-    kind: "8304",
+    kind: ARCH.root_type,
     guid: ROOT_GUID,
 };
 
@@ -110,7 +111,7 @@ pub fn make(layout: Layout, boot: &Boot<'_>, work: &Path, raw: &Path) -> Result<
     };
     let (uki, version) = make_uki(access, boot, work)?;
     let files = vec![
-        EspFile::boot_loader(boot.loader),
+        EspFile::boot_loader(boot.loader.path()),
         EspFile {
             from: uki,
             to: format!("EFI/Linux/emts-{version}.efi"),
@@ -307,7 +308,7 @@ mod tests {
         let files = || {
             let to = "loader/loader.conf".to_owned();
             let from = settings.clone();
-            vec![EspFile::boot_loader(&loader), EspFile { from, to }]
+            vec![EspFile::boot_loader(loader.path()), EspFile { from, to }]
         };
         let unsigned = sign(files(), None, dir.path())?;
         assert_eq!(unsigned[0].from, loader.path());
@@ -316,7 +317,7 @@ mod tests {
         assert_eq!(signed[1].from, settings);
         let verified = |file: &EspFile| -> Result<bool> {
             let mut command = Command::new("sbverify");
-            command.args(["--cert", "/usr/share/ovmf/PkKek-1-snakeoil.pem"]);
+            command.args(["--cert", ARCH.test_certificate]);
             Ok(command.arg(&file.from).output()?.status.success())
         };
         assert!(verified(&signed[0])? && !verified(&unsigned[0])?);

@@ -4,6 +4,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use arch::ARCH;
 
 use super::super::decoder::Decoder;
 use super::manifest::{self, Description};
@@ -12,16 +13,9 @@ use super::manifest::{self, Description};
 const SECTOR: usize = 512;
 /// Bytes to look at: protective MBR, GPT header, 128 entries of 128 bytes.
 const HEAD: usize = 34 * SECTOR;
-/// GPT type of an EFI system partition, C12A7328-F81F-11D2-BA4B-00A0C93EC93B, as stored.
-const ESP_TYPE: [u8; 16] = [
-    0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b,
-];
-/// GPT type of a Linux root on x86-64, 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, as stored: by it the installer
-/// finds the partition that it configures.
-const ROOT_TYPE: [u8; 16] = [
-    0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09,
-];
-/// GPT name by which it finds the partition where none has the type.
+/// GPT type of an EFI system partition.
+const ESP_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+/// GPT name by which the installer finds the partition that it configures where none has the type of a root file system.
 const ROOT_NAME: &str = "rootfs";
 
 /// Writes `os-image.raw.zst` and `os-image.json` for the raw disk image `image`, which may be
@@ -72,26 +66,27 @@ fn check_partitions(head: &[u8]) -> Result<()> {
         bail!("it is not a raw disk image with a GPT in sectors of {SECTOR} bytes");
     }
     let partitions = entries(head)?;
-    if !partitions.iter().any(|(kind, _)| *kind == ESP_TYPE) {
+    if !partitions.iter().any(|(kind, _)| kind == ESP_TYPE) {
         bail!("its partition table has no EFI system partition");
     }
-    let is_root = |(kind, name): &([u8; 16], String)| *kind == ROOT_TYPE || name == ROOT_NAME;
+    let is_root = |(kind, name): &(String, String)| kind == ARCH.root_type || name == ROOT_NAME;
     if !partitions.iter().any(is_root) {
         let seen: Vec<_> = partitions
             .iter()
             .map(|(_, name)| format!("{name:?}"))
             .collect();
         bail!(
-            "no partition has the type of a root file system (4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709) or is \
-             called {ROOT_NAME:?}; the partitions are called {}",
+            "no partition has the type of a root file system ({}) or is called {ROOT_NAME:?}; the partitions are \
+             called {}",
+            ARCH.root_type,
             seen.join(", ")
         );
     }
     Ok(())
 }
 
-/// Type, as stored, and name of each partition in the table's first 128 entries.
-fn entries(head: &[u8]) -> Result<Vec<([u8; 16], String)>> {
+/// Type and name of each partition in the table's first 128 entries.
+fn entries(head: &[u8]) -> Result<Vec<(String, String)>> {
     let number = |at: usize| {
         u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
     };
@@ -113,16 +108,23 @@ fn entries(head: &[u8]) -> Result<Vec<([u8; 16], String)>> {
                 .chunks_exact(2)
                 .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
                 .collect();
-            let mut kind = [0; 16];
-            kind.copy_from_slice(&entry[..16]);
             (
-                kind,
+                guid(&entry[..16]),
                 String::from_utf16_lossy(&name)
                     .trim_end_matches('\0')
                     .to_owned(),
             )
         })
         .collect())
+}
+
+/// A GUID as it is written; in a table the first three of its numbers have their lowest byte first.
+fn guid(stored: &[u8]) -> String {
+    let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+    let hex = order.iter().map(|at| format!("{:02X}", stored[*at]));
+    let hex: String = hex.collect();
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
+    groups.map(|group| &hex[group]).join("-")
 }
 
 #[cfg(test)]
