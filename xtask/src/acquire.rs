@@ -12,7 +12,7 @@ use artifacts::plan::{Artifact, OS_IMAGE, Source};
 use artifacts::request::{Download, Fetched, Outcome, Request};
 use pipeline::cache;
 use pipeline::digest;
-use pipeline::process;
+use xshell::{Shell, cmd};
 
 use crate::catalogue::Catalogue;
 use crate::fetcher::Fetcher;
@@ -205,20 +205,20 @@ impl<'a> Acquirer<'a> {
         )?;
         let detached = tempfile::NamedTempFile::new()?;
         fs_err::write(detached.path(), bytes)?;
-        let mut command = std::process::Command::new("openssl");
-        command
-            .args(["dgst", "-sha256", "-verify"])
-            .arg(&signature.public_key)
-            .arg("-signature")
-            .args([detached.path(), file]);
-        process::run(&mut command).with_context(|| {
+        let (shell, detached, key) = (Shell::new()?, detached.path(), &signature.public_key);
+        let verify = cmd!(
+            shell,
+            "openssl dgst -sha256 -verify {key} -signature {detached} {file}"
+        );
+        verify.read().with_context(|| {
             format!(
                 "the signature {} does not fit {} and the key {}",
                 signature.url,
                 artifact.file,
-                signature.public_key.display()
+                key.display()
             )
-        })
+        })?;
+        Ok(())
     }
 }
 

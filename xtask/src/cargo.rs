@@ -1,6 +1,5 @@
 //! Programs of the workspace that this one starts: they need what it does not, such as system libraries or an HTTP client.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,6 +8,7 @@ use pipeline::cancel::Cancel;
 use pipeline::group::Group;
 use pipeline::process;
 use pipeline::progress::Progress;
+use xshell::{Shell, cmd};
 
 /// Compiles the program `name` with these arguments of `cargo build`; `what` is its name for people.
 pub fn build_program(
@@ -18,18 +18,18 @@ pub fn build_program(
     name: &str,
     arguments: &[&str],
 ) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root.join(folder),
         None => root.join("target"),
     };
-    let mut command = process::tied(cargo);
-    command
-        .current_dir(root)
-        .args(["build", "--quiet", "--locked"])
-        .args(arguments)
-        .arg("--target-dir")
-        .arg(&target);
+    let shell = Shell::new()?;
+    shell.change_dir(root);
+    let cargo = process::cargo();
+    let command = cmd!(
+        shell,
+        "{cargo} build --quiet --locked {arguments...} --target-dir {target}"
+    );
+    let mut command = process::tied(&command.into());
     let progress = Progress::begin(what, None);
     let begun = Instant::now();
     let status = Group::spawn(&mut command, cancel)?.wait(|| progress.tick())?;

@@ -139,7 +139,7 @@ impl Pull<'_> {
 
     /// A program of its own: an HTTP client and TLS have no place in this one.
     fn command(&self, into: &Path) -> Result<Command> {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = Command::new(process::cargo());
         command
             .current_dir(self.root)
             .args(["run", "--quiet", "--locked", "--package", "hookos"])

@@ -1,5 +1,6 @@
 //! Running other programs in the group of this process, and words for them.
 
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -65,28 +66,45 @@ pub fn this_program() -> PathBuf {
     PathBuf::from(format!("/proc/{}/exe", std::process::id()))
 }
 
-/// A command for `program` that is ended with this process, however that ends.
-pub fn tied(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(TIED).arg(program);
-    command
+/// The cargo that has started this program.
+pub fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// A command for `program` with root rights: as it is for root, else through `sudo`.
-pub fn privileged(program: &str) -> Command {
-    privileged_with(program, &[])
+/// A command that is ended with this process, however that ends. It has the program, arguments, directory and variables of
+/// `command`.
+pub fn tied(command: &Command) -> Command {
+    let mut tied = Command::new("setpriv");
+    tied.args(TIED).arg(command.get_program());
+    tied.args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        tied.current_dir(directory);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => tied.env(name, value),
+            None => tied.env_remove(name),
+        };
+    }
+    tied
 }
 
-/// The same with variables of the environment, which sudo would clear. Only their names are in the process list: the URL of
-/// a proxy may have a password.
-pub fn privileged_with(program: &str, variables: &[&str]) -> Command {
+/// What starts a program with root rights: for root `env`, which changes nothing.
+pub fn sudo() -> &'static str {
+    match rustix::process::geteuid().is_root() {
+        true => "env",
+        false => "sudo",
+    }
+}
+
+/// A command for `program` with root rights and variables of the environment, which sudo would clear. Only their names are in
+/// the process list: the URL of a proxy may have a password.
+pub fn privileged(program: &str, variables: &[&str]) -> Command {
     if rustix::process::geteuid().is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("sudo");
-    if !variables.is_empty() {
-        command.arg(format!("--preserve-env={}", variables.join(",")));
-    }
+    command.arg(format!("--preserve-env={}", variables.join(",")));
     command.arg(program);
     command
 }
@@ -107,14 +125,14 @@ mod tests {
 
     #[test]
     fn a_command_is_shown_without_passwords_and_without_what_ties_it() {
-        let mut command = tied("env");
+        let mut command = Command::new("env");
         command.args([
             "http_proxy=http://me:secret@proxy:3128/",
             "curl",
             "https://host/a@b",
         ]);
         assert_eq!(
-            display(&command),
+            display(&tied(&command)),
             "env http_proxy=http://***@proxy:3128/ curl https://host/a@b"
         );
     }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use module_graph::Graph;
 use serde::Deserialize;
 
-use crate::digest;
+use crate::{digest, process};
 
 /// What `cargo metadata` says, as far as it is read (cargo-metadata(1)).
 #[derive(Debug, Deserialize)]
@@ -52,7 +52,7 @@ impl Workspace {
     /// # Errors
     /// Cargo cannot read it, or a source is not there.
     pub fn read(root: &Path) -> Result<Self> {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = Command::new(process::cargo());
         command.current_dir(root).args([
             "metadata",
             "--format-version=1",

@@ -138,7 +138,10 @@ fn planned(root: &Path, scenarios: &[Scenario], jobs: usize) -> String {
         [one] => format!("scenario {}", one.name),
         many => format!("{} scenarios, {jobs} at a time", many.len()),
     };
-    format!("to run when all is built: {what}; about {}", progress::rough(about))
+    format!(
+        "to run when all is built: {what}; about {}",
+        progress::rough(about)
+    )
 }
 
 /// One scenario for each two processors: so many has a machine.

@@ -6,15 +6,18 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use pipeline::cancel::Cancel;
 use pipeline::choice::Options;
 use pipeline::not_run::NotRun;
 use pipeline::{group, process, progress};
 use walkdir::WalkDir;
+use xshell::{Cmd, Shell, cmd};
 
 use crate::commands::{boot_order, e2e, hookos};
 use crate::host::{self, Go};
 use crate::project::Project;
+
+/// The stage whose program the shell tests start.
+const WRITER: &str = "disk-writer";
 
 /// What `test` takes.
 #[derive(Args)]
@@ -26,42 +29,8 @@ pub struct Arguments {
 
 /// Runs all checks in order of their cost; the first failure ends the run.
 pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
-    let root = project.root;
-    let step = |name: &str, command: Command| step(project.cancel, name, command);
     host::ensure(Go::Needed, project.cancel)?;
-    step("formatting", cargo(root, &["fmt", "--all", "--check"]))?;
-    step(
-        "lints",
-        cargo(
-            root,
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--locked",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
-    )?;
-    step(
-        "unit and integration tests",
-        cargo(root, &["test", "--workspace", "--locked"]),
-    )?;
-    step("API documentation", documentation(root))?;
-    let scripts = shell_scripts(root)?;
-    let mut shellcheck = Command::new("shellcheck");
-    shellcheck
-        .current_dir(root)
-        .arg("--external-sources")
-        .args(&scripts);
-    step("shellcheck", shellcheck)?;
-    step("shell tests", shell_tests(project)?)?;
-    let go_module = root.join("vm-tests/reference/refk3s");
-    step("Go formatting", gofmt(&go_module))?;
-    step("Go vet", go(&go_module, &["vet", "./..."]))?;
-    step("Go tests", go(&go_module, &["test", "./..."]))?;
+    checks(project)?;
     if arguments.no_e2e {
         println!("comparison with linuxkit, boot order, e2e: not run, as asked by --no-e2e");
         return Ok(ExitCode::SUCCESS);
@@ -74,67 +43,63 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
         }
         Err(error) => return Err(error),
     }
-    step("boot order of PID 1", boot_order::prepare(project)?)?;
+    step(
+        project,
+        "boot order of PID 1",
+        boot_order::prepare(project)?,
+    )?;
     e2e::run(project, &e2e::Arguments::through_release_server("quick"))
 }
 
-fn step(cancel: &Cancel, name: &str, mut command: Command) -> Result<()> {
+/// Those without a VM.
+fn checks(project: Project<'_>) -> Result<()> {
+    let step = |name: &str, command: Cmd<'_>| step(project, name, command.into());
+    let (shell, cargo) = (Shell::new()?, process::cargo());
+    shell.change_dir(project.root);
+    step("formatting", cmd!(shell, "{cargo} fmt --all --check"))?;
+    let lints = cmd!(
+        shell,
+        "{cargo} clippy --workspace --all-targets --locked -- -D warnings"
+    );
+    step("lints", lints)?;
+    let tests = cmd!(shell, "{cargo} test --workspace --locked");
+    step("unit and integration tests", tests)?;
+    let documentation = cmd!(shell, "{cargo} doc --workspace --no-deps --locked --quiet");
+    step(
+        "API documentation",
+        documentation.env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    let scripts = shell_scripts(project.root)?;
+    step(
+        "shellcheck",
+        cmd!(shell, "shellcheck --external-sources {scripts...}"),
+    )?;
+    // The installer's own program is the one that it gets in HookOS.
+    let outputs = project.produce(&Options::default(), &[WRITER])?;
+    let writer = outputs.folder(WRITER)?.join(WRITER);
+    let bats = cmd!(shell, "bats --recursive hookos/tests");
+    step("shell tests", bats.env("EMTS_DISK_WRITER", writer))?;
+    shell.change_dir("vm-tests/reference/refk3s");
+    // gofmt lists unformatted files but ends with 0 all the same.
+    let gofmt = "files=$(gofmt -l .); [ -z \"$files\" ] || { echo \"$files\"; exit 1; }";
+    step("Go formatting", cmd!(shell, "sh -c {gofmt}"))?;
+    // With the flags of the stage `k3s`: what one compiles, minutes of it, the other finds in Go's cache.
+    shell.set_var("CGO_ENABLED", "0");
+    shell.set_var("GOFLAGS", "-trimpath -buildvcs=false");
+    step("Go vet", cmd!(shell, "go vet ./..."))?;
+    step("Go tests", cmd!(shell, "go test ./..."))
+}
+
+fn step(project: Project<'_>, name: &str, command: Command) -> Result<()> {
+    let mut command = process::tied(&command);
     println!("--- {name}: {}", process::display(&command));
     let begun = Instant::now();
-    group::run(&mut command, cancel).with_context(|| name.to_owned())?;
+    group::run(&mut command, project.cancel).with_context(|| name.to_owned())?;
     println!(
         "--- {name}: passed in {}",
         progress::short(begun.elapsed().as_secs_f64())
     );
     Ok(())
-}
-
-fn cargo(root: &Path, arguments: &[&str]) -> Command {
-    let mut command = process::tied(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(arguments);
-    command
-}
-
-fn documentation(root: &Path) -> Command {
-    let mut command = cargo(
-        root,
-        &["doc", "--workspace", "--no-deps", "--locked", "--quiet"],
-    );
-    command.env("RUSTDOCFLAGS", "-D warnings");
-    command
-}
-
-/// The installer's own program is the one that it gets in HookOS.
-fn shell_tests(project: Project<'_>) -> Result<Command> {
-    let stage = "disk-writer";
-    let outputs = project.produce(&Options::default(), &[stage])?;
-    let mut command = Command::new("bats");
-    command
-        .current_dir(project.root)
-        .args(["--recursive", "hookos/tests"])
-        .env("EMTS_DISK_WRITER", outputs.folder(stage)?.join(stage));
-    Ok(command)
-}
-
-/// With the flags of the stage `k3s`: what one compiles, minutes of it, the other finds in Go's cache.
-fn go(module: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new("go");
-    command
-        .current_dir(module)
-        .args(arguments)
-        .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", "-trimpath -buildvcs=false");
-    command
-}
-
-/// gofmt lists unformatted files but ends with 0 all the same.
-fn gofmt(module: &Path) -> Command {
-    let mut command = Command::new("sh");
-    command.current_dir(module).args([
-        "-c",
-        "files=$(gofmt -l .); [ -z \"$files\" ] || { echo \"$files\"; exit 1; }",
-    ]);
-    command
 }
 
 fn shell_scripts(root: &Path) -> Result<Vec<String>> {

@@ -5,13 +5,13 @@ mod needs;
 pub mod qemu;
 
 use std::io::{IsTerminal, Write};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use arch::ARCH;
 use needs::{Family, NEEDS, in_path, missing};
 use pipeline::cancel::Cancel;
 use pipeline::{group, process};
+use xshell::{Shell, cmd};
 
 /// A program that the project cannot install by itself.
 #[derive(Debug)]
@@ -195,10 +195,10 @@ fn apt_install(packages: &[&str], cancel: &Cancel) -> Result<()> {
 
 fn apt(arguments: &[&str], cancel: &Cancel) -> Result<()> {
     // `env` carries the setting through sudo, which clears the environment.
-    let mut command: Command = process::privileged("env");
-    command
-        .arg("DEBIAN_FRONTEND=noninteractive")
-        .arg("apt-get")
-        .args(arguments);
-    group::run(&mut command, cancel).context("installing Debian packages")
+    let (shell, sudo) = (Shell::new()?, process::sudo());
+    let command = cmd!(
+        shell,
+        "{sudo} env DEBIAN_FRONTEND=noninteractive apt-get {arguments...}"
+    );
+    group::run(&mut command.into(), cancel).context("installing Debian packages")
 }

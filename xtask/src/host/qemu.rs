@@ -1,11 +1,11 @@
 //! The host's QEMU: its version, what it means for emulated guests, and a newer one from Debian's backports.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use arch::ARCH;
 use pipeline::process;
+use xshell::{Shell, cmd};
 
 /// A version of QEMU: major and minor number.
 pub type Version = (u32, u32);
@@ -42,18 +42,11 @@ pub fn emulated_processors() -> Result<u8> {
 /// # Errors
 /// QEMU is not there, or its version cannot be read.
 pub fn version() -> Result<Version> {
-    let text = output(Command::new(ARCH.qemu).arg("--version"))
+    let (shell, qemu) = (Shell::new()?, ARCH.qemu);
+    let text = cmd!(shell, "{qemu} --version")
+        .read()
         .context("asking QEMU for its version (`cargo xtask setup` installs it)")?;
     parse(&text).with_context(|| format!("QEMU does not tell its version: {text}"))
-}
-
-/// What a command that ends with 0 prints.
-fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("starting {}", process::display(command)))?;
-    process::expect_success(output.status, &process::display(command))?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Major and minor number of `QEMU emulator version 7.2.22 (Debian …)`.
@@ -94,17 +87,16 @@ pub fn add_backports(wrote: &mut bool) -> Result<()> {
         return Ok(());
     }
     let format = "$(REPO_URI) $(CODENAME) $(ORIGIN) $(COMPONENT)";
-    let targets = output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+    let shell = Shell::new()?;
+    let targets = cmd!(shell, "apt-get indextargets --format {format}").read()?;
     let file = tempfile::NamedTempFile::new()?;
     fs_err::write(file.path(), sources(&targets)?)?;
     *wrote = true;
-    process::run(
-        process::privileged("install")
-            .args(["-m", "0644"])
-            .arg(file.path())
-            .arg(SOURCES),
-    )
-    .with_context(|| format!("writing {SOURCES}"))
+    let (sudo, file) = (process::sudo(), file.path());
+    cmd!(shell, "{sudo} install -m 0644 {file} {SOURCES}")
+        .read()
+        .with_context(|| format!("writing {SOURCES}"))?;
+    Ok(())
 }
 
 /// What apt-get installs QEMU from the backports by.
@@ -117,8 +109,11 @@ pub fn from_backports() -> Vec<&'static str> {
 /// # Errors
 /// The file cannot be removed.
 pub fn remove_backports() -> Result<()> {
-    process::run(process::privileged("rm").arg("-f").arg(SOURCES))
-        .with_context(|| format!("removing {SOURCES}"))
+    let (shell, sudo) = (Shell::new()?, process::sudo());
+    cmd!(shell, "{sudo} rm -f {SOURCES}")
+        .read()
+        .with_context(|| format!("removing {SOURCES}"))?;
+    Ok(())
 }
 
 /// The line of sources for apt, from what `apt-get indextargets` says.

@@ -98,7 +98,7 @@ pub fn mmdebstrap(
     let names = own.iter().map(|(name, _)| *name).chain(ENVIRONMENT);
     let names: Vec<&str> = names.collect();
     let command = |is_pinned: bool| -> Result<Command> {
-        let mut command = process::privileged_with("mmdebstrap", &names);
+        let mut command = process::privileged("mmdebstrap", &names);
         command.envs(own.iter().copied());
         command.arg(format!("--architectures={}", ARCH.debian));
         if is_pinned {

@@ -94,7 +94,7 @@ fn libc() -> Result<PathBuf> {
 
 fn build(root: &Path, package: &str, out: &Path) -> Result<()> {
     let target = root.join("target");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(process::cargo());
     command
         .current_dir(root)
         .args([

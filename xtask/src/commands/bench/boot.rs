@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use arch::ARCH;
-use pipeline::process;
+use xshell::{Shell, cmd};
 
 use crate::host::qemu;
 
@@ -39,19 +39,12 @@ fn stick(efi: &Path, folder: &Path) -> Result<PathBuf> {
     let stick = folder.join("stick.img");
     let file = fs_err::File::create(&stick)?;
     file.set_len(fs_err::metadata(efi)?.len().next_multiple_of(1 << 20) + MARGIN)?;
-    let mut format = Command::new("mkfs.vfat");
-    process::run(format.args(["-F", "32"]).arg(&stick).stdout(Stdio::null()))?;
     // mtools has a shell read the name of an image that has a character special to it.
-    let mut folders = Command::new("mmd");
-    process::run(
-        folders
-            .current_dir(folder)
-            .args(["-i", "stick.img"])
-            .args(["::/EFI", "::/EFI/BOOT"]),
-    )?;
-    let mut copy = Command::new("mcopy");
-    copy.current_dir(folder).args(["-i", "stick.img"]).arg(efi);
-    process::run(copy.arg(format!("::/{}", ARCH.boot_file)))?;
+    let (shell, boot_file) = (Shell::new()?, ARCH.boot_file);
+    shell.change_dir(folder);
+    cmd!(shell, "mkfs.vfat -F 32 stick.img").read()?;
+    cmd!(shell, "mmd -i stick.img ::/EFI ::/EFI/BOOT").read()?;
+    cmd!(shell, "mcopy -i stick.img {efi} ::/{boot_file}").read()?;
     Ok(stick)
 }
 
@@ -187,11 +180,9 @@ mod tests {
         let efi = dir.path().join("hookos.efi");
         fs_err::write(&efi, "an EFI executable")?;
         let stick = stick(&efi, dir.path())?;
-        let mut copy = Command::new("mtype");
-        copy.arg("-i")
-            .arg(stick)
-            .arg(format!("::/{}", ARCH.boot_file));
-        assert_eq!(copy.output()?.stdout, b"an EFI executable");
+        let (shell, boot_file) = (Shell::new()?, ARCH.boot_file);
+        let read = cmd!(shell, "mtype -i {stick} ::/{boot_file}").read()?;
+        assert_eq!(read, "an EFI executable");
         Ok(())
     }
 }

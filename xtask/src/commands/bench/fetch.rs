@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ::artifacts::request::{Download, Request};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use tempfile::TempDir;
+use xshell::{Shell, cmd};
 
 use super::measure::{self, Run};
 use super::{Figure, Unit};
@@ -87,20 +87,13 @@ fn write_file(path: &Path, size: u64) -> Result<()> {
 }
 
 fn by_curl(url: &str, folder: &TempDir) -> Result<Run> {
-    let mut command = Command::new("curl");
-    command
-        .args([
-            "--silent",
-            "--show-error",
-            "--fail",
-            "--location",
-            "--cacert",
-        ])
-        .arg(folder.path().join(CA))
-        .arg("--output")
-        .arg(folder.path().join("by-curl"))
-        .arg(url);
-    let run = measure::run(&mut command);
+    let (shell, folder) = (Shell::new()?, folder.path());
+    let (ca, target) = (folder.join(CA), folder.join("by-curl"));
+    let command = cmd!(
+        shell,
+        "curl --silent --show-error --fail --location --cacert {ca} --output {target} {url}"
+    );
+    let run = measure::run(&mut command.into());
     let run = run.context("not run: the comparison needs curl (apt-get install curl)")?;
     expect_success(run, "curl")
 }
