@@ -37,19 +37,19 @@ pub struct Acquirer<'a> {
     fetcher: Fetcher,
     shelf: &'a Shelf<'a>,
     reach: Reach,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl<'a> Acquirer<'a> {
     /// Compiles the downloader, if it is not.
     pub fn new(root: &Path, shelf: &'a Shelf<'a>, reach: Reach) -> Result<Self> {
-        let folder = cache::directory()?.join("downloads");
-        fs_err::create_dir_all(&folder)?;
+        let directory = cache::directory()?.join("downloads");
+        fs_err::create_dir_all(&directory)?;
         Ok(Self {
             fetcher: Fetcher::build(root, shelf.cancel, reach.proxy.as_deref())?,
             shelf,
             reach,
-            folder,
+            directory,
         })
     }
 
@@ -134,15 +134,15 @@ impl<'a> Acquirer<'a> {
 
     /// A file of at most [`MAX_SMALL`] bytes.
     fn small(&self, name: &str, urls: &[String]) -> Result<Vec<u8>> {
-        let folder = tempfile::tempdir_in(&self.folder)?;
-        let target = folder.path().join("file");
+        let directory = tempfile::tempdir_in(&self.directory)?;
+        let target = directory.path().join("file");
         let (_, failures) = self.run(vec![Download {
             name: name.to_owned(),
             urls: urls.to_vec(),
             sha256: None,
             size: None,
             max_size: MAX_SMALL,
-            partial: folder.path().join("partial"),
+            partial: directory.path().join("partial"),
             target: target.clone(),
         }])?;
         ensure!(failures.is_empty(), "not fetched: {name}");
@@ -157,13 +157,13 @@ impl<'a> Acquirer<'a> {
             sha256: artifact.sha256,
             size: artifact.size,
             max_size: artifact.size.unwrap_or(MAX_SIZE),
-            partial: self.folder.join(format!("{}.part", self.name(artifact))),
+            partial: self.directory.join(format!("{}.part", self.name(artifact))),
             target,
         }
     }
 
     fn target(&self, artifact: &Artifact) -> PathBuf {
-        self.folder.join(self.name(artifact))
+        self.directory.join(self.name(artifact))
     }
 
     /// Named by what it is, so that another run goes on where one ended.

@@ -19,7 +19,7 @@ pub fn build_program(
     arguments: &[&str],
 ) -> Result<PathBuf> {
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => root.join(folder),
+        Some(directory) => root.join(directory),
         None => root.join("target"),
     };
     let shell = Shell::new()?;

@@ -138,8 +138,8 @@ fn sum_of(artifact: &Artifact, path: &Path) -> Result<Sha256> {
 
 /// The store takes a file by renaming it, and the export stays as it is.
 fn keep_copy(shelf: &Shelf<'_>, artifact: &Artifact, sum: Sha256, path: &Path) -> Result<()> {
-    let folder = tempfile::tempdir_in(shelf.store.root().join("tmp"))?;
-    let copy = folder.path().join(&artifact.file);
+    let directory = tempfile::tempdir_in(shelf.store.root().join("tmp"))?;
+    let copy = directory.path().join(&artifact.file);
     fs_err::copy(path, &copy)?;
     shelf.keep(&artifact.file, sum, &copy)?;
     Ok(())
@@ -148,17 +148,17 @@ fn keep_copy(shelf: &Shelf<'_>, artifact: &Artifact, sum: Sha256, path: &Path) -
 fn export_stages(project: Project<'_>, store: &Store, dir: &Path) -> Result<()> {
     let outputs = project.produce(&Options::default(), stages::FROM_MIRRORS)?;
     for name in stages::FROM_MIRRORS {
-        let folder = outputs.folder(name)?;
+        let directory = outputs.directory(name)?;
         let entry = store
-            .entry_of(folder)?
+            .entry_of(directory)?
             .with_context(|| format!("the store has no entry of the stage {name}"))?;
-        export_stage(folder, entry, dir)?;
+        export_stage(directory, entry, dir)?;
     }
     Ok(())
 }
 
 /// The output of one stage as an archive, and what it was made of.
-fn export_stage(folder: &Path, entry: Entry, dir: &Path) -> Result<()> {
+fn export_stage(directory: &Path, entry: Entry, dir: &Path) -> Result<()> {
     fs_err::create_dir_all(dir)?;
     let name = entry.name;
     let carried = Carried {
@@ -172,7 +172,7 @@ fn export_stage(folder: &Path, entry: Entry, dir: &Path) -> Result<()> {
     let file = fs_err::File::create(dir.join(format!("{name}.tar")))?;
     let mut archive = tar::Builder::new(std::io::BufWriter::new(file));
     archive.mode(tar::HeaderMode::Deterministic);
-    archive.append_dir_all(".", folder)?;
+    archive.append_dir_all(".", directory)?;
     let file = archive.into_inner()?.into_inner();
     Ok(file.context("writing the archive's end")?.sync_all()?)
 }
@@ -189,7 +189,7 @@ fn import_stages(store: &Store, cancel: &Cancel, dir: &Path) -> Result<()> {
         let Found::Absent(draft) = store.open(&key, cancel)? else {
             continue;
         };
-        // `unpack` refuses names that lead out of the folder.
+        // `unpack` refuses names that lead out of the directory.
         tar::Archive::new(fs_err::File::open(dir.join(format!("{name}.tar")))?)
             .unpack(draft.out())?;
         let seen = store::digest_of(&draft.out())?;
@@ -205,9 +205,9 @@ fn import_stages(store: &Store, cancel: &Cancel, dir: &Path) -> Result<()> {
 
 /// Copies beside the target and renames, so that an interrupted export has no half file.
 fn replace(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().context("a file has a folder")?;
-    fs_err::create_dir_all(folder)?;
-    let beside = tempfile::NamedTempFile::new_in(folder)?;
+    let directory = to.parent().context("a file has a directory")?;
+    fs_err::create_dir_all(directory)?;
+    let beside = tempfile::NamedTempFile::new_in(directory)?;
     fs_err::copy(from, beside.path())?;
     fs_err::File::open(beside.path())?.sync_all()?;
     beside.persist(to)?;
@@ -277,8 +277,8 @@ mod tests {
                 bail!("expected no entry yet")
             };
             fs_err::write(draft.out().join("file"), CONTENT)?;
-            let (folder, entry) = store.commit(draft, Duration::ZERO, name)?;
-            export_stage(&folder, entry, &dir.join(STAGES))?;
+            let (directory, entry) = store.commit(draft, Duration::ZERO, name)?;
+            export_stage(&directory, entry, &dir.join(STAGES))?;
         }
         Ok(())
     }

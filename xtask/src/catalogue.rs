@@ -8,7 +8,7 @@ use artifacts::plan::{Artifact, Changes};
 use artifacts::profile::Profile;
 
 /// Where the project's own profiles are, below the checkout.
-const FOLDER: &str = "configs/profiles";
+const DIRECTORY: &str = "configs/profiles";
 
 /// What is known of a profile's artifacts.
 #[derive(Debug, Clone)]
@@ -59,12 +59,12 @@ fn path_of(root: &Path, name: &str) -> Result<PathBuf> {
     if file.extension().is_some() || name.contains('/') {
         return fs_err::canonicalize(file).context("reading the profile that --profile names");
     }
-    let own = root.join(FOLDER).join(format!("{name}.yaml"));
+    let own = root.join(DIRECTORY).join(format!("{name}.yaml"));
     if own.is_file() {
         return Ok(own);
     }
     let mut names = Vec::new();
-    for entry in fs_err::read_dir(root.join(FOLDER))? {
+    for entry in fs_err::read_dir(root.join(DIRECTORY))? {
         let path = entry?.path();
         if path.extension().is_some_and(|end| end == "yaml") {
             names.extend(
@@ -92,7 +92,7 @@ mod tests {
     fn a_profile_is_found_by_name_and_by_path() -> Result<()> {
         let by_name = Catalogue::read(&root(), "upstream", &Changes::default())?;
         assert_eq!(by_name.of_part("k3s").len(), 3);
-        let path = root().join(FOLDER).join("reference.yaml");
+        let path = root().join(DIRECTORY).join("reference.yaml");
         let by_path = Catalogue::read(&root(), &path.display().to_string(), &Changes::default())?;
         assert_eq!(by_path.profile.name, "reference");
         Ok(())

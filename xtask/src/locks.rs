@@ -16,8 +16,8 @@ pub fn this_moment() -> Result<String> {
 /// Writes what the stages of a run have taken into the lock files of the checkout.
 pub fn update_locks(root: &Path, outputs: &Outputs) -> Result<()> {
     for (stage, lock) in LOCKS {
-        if let Ok(folder) = outputs.folder(stage) {
-            let taken = fs_err::read(folder.join(debian::PACKAGES))?;
+        if let Ok(directory) = outputs.directory(stage) {
+            let taken = fs_err::read(directory.join(debian::PACKAGES))?;
             fs_err::write(root.join(lock), taken)?;
             println!("wrote {lock}");
         }

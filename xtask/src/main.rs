@@ -171,7 +171,7 @@ fn run(command: Command, cancel: &Cancel) -> Result<ExitCode> {
     }
 }
 
-/// The folder of the workspace that this program was built from.
+/// The directory of the workspace that this program was built from.
 fn checkout() -> Result<PathBuf> {
     let manifest =
         std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());

@@ -276,12 +276,12 @@ impl Chooser<'_> {
 /// A copy that can be run: what the store has is data to it.
 fn executable(present: &Present) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = cache::directory()?.join("programs");
-    fs_err::create_dir_all(&folder)?;
-    let copy = tempfile::NamedTempFile::new_in(&folder)?;
+    let directory = cache::directory()?.join("programs");
+    fs_err::create_dir_all(&directory)?;
+    let copy = tempfile::NamedTempFile::new_in(&directory)?;
     fs_err::copy(&present.path, copy.path())?;
     fs_err::set_permissions(copy.path(), std::fs::Permissions::from_mode(0o755))?;
-    let program = folder.join(format!("linuxkit-{}", &present.sha256.to_string()[..16]));
+    let program = directory.join(format!("linuxkit-{}", &present.sha256.to_string()[..16]));
     copy.persist(&program)?;
     Ok(program)
 }

@@ -40,7 +40,7 @@ pub enum Locking {
     /// Its digests count; a tag without one is resolved once and locked.
     #[default]
     Keep,
-    /// All tags are resolved anew.
+    /// All tags are resolved again.
     Update,
     /// A tag without a digest is an error.
     Strict,
@@ -149,8 +149,10 @@ impl Pull<'_> {
             .arg(self.lock)
             .arg("--into")
             .arg(into);
-        for folder in self.local {
-            command.arg("--images").arg(fs_err::canonicalize(folder)?);
+        for directory in self.local {
+            command
+                .arg("--images")
+                .arg(fs_err::canonicalize(directory)?);
         }
         for reference in self.except {
             command.arg("--except").arg(reference);

@@ -46,11 +46,11 @@ pub struct Ready {
 }
 
 impl Server {
-    /// Serves the directory `files` in `folder` as the release `version`; `ca.pem` in `folder` is its authority.
+    /// Serves the directory `files` in `directory` as the release `version`; `ca.pem` in `directory` is its authority.
     ///
     /// # Errors
     /// It ends before it is ready.
-    pub fn start(project: Project<'_>, folder: &Path, version: &str) -> Result<Self> {
+    pub fn start(project: Project<'_>, directory: &Path, version: &str) -> Result<Self> {
         let arguments = ["--package", "artifacts", "--bin", "release-server"];
         let program = cargo::build_program(
             project.root,
@@ -61,9 +61,9 @@ impl Server {
         )?;
         let mut command = Command::new(program);
         command
-            .arg(folder.join("files"))
+            .arg(directory.join("files"))
             .arg("--ca")
-            .arg(folder.join(CA))
+            .arg(directory.join(CA))
             .args(["--release", version])
             .args(HOSTS.iter().flat_map(|host| ["--name", host]))
             .stdin(Stdio::piped())
@@ -100,7 +100,7 @@ impl Drop for Server {
 /// A server of a release of K3s, or of refk3s under the names of one.
 pub struct ReleaseServer {
     server: Server,
-    folder: TempDir,
+    directory: TempDir,
     version: String,
 }
 
@@ -112,23 +112,23 @@ impl ReleaseServer {
             options.k3s = K3s::Release(Box::new(k3s_directory::read(directory)?));
         }
         let outputs = project.produce(&options, &["k3s"])?;
-        let k3s = outputs.folder("k3s")?;
-        let folder = tempfile::tempdir()?;
+        let k3s = outputs.directory("k3s")?;
+        let directory = tempfile::tempdir()?;
         let version = fs_err::read_to_string(k3s.join(output::VERSION))?
             .trim()
             .to_owned();
-        lay_out(k3s, &folder.path().join("files"))?;
+        lay_out(k3s, &directory.path().join("files"))?;
         let profile = fs_err::read_to_string(project.root.join(PROFILE))?;
         let profile = profile.replace("name: upstream", "name: release-server");
-        fs_err::write(folder.path().join("profile.yaml"), profile)?;
-        let server = Server::start(project, folder.path(), &version)?;
+        fs_err::write(directory.path().join("profile.yaml"), profile)?;
+        let server = Server::start(project, directory.path(), &version)?;
         println!(
             "release server: serves {version} on loopback in place of {}",
             HOSTS.join(" and ")
         );
         Ok(Self {
             server,
-            folder,
+            directory,
             version,
         })
     }
@@ -151,7 +151,7 @@ impl ReleaseServer {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 }
 

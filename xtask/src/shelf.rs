@@ -71,16 +71,16 @@ impl Shelf<'_> {
             return Ok(None);
         };
         let places = [directory.join(&artifact.part), directory.to_owned()];
-        let Some(folder) = places
+        let Some(directory) = places
             .iter()
-            .find(|folder| folder.join(&artifact.file).is_file())
+            .find(|directory| directory.join(&artifact.file).is_file())
         else {
             return Ok(None);
         };
-        let present = measured(&folder.join(&artifact.file), Place::Directory)?;
+        let present = measured(&directory.join(&artifact.file), Place::Directory)?;
         let expected = match artifact.sha256 {
             Some(sum) => Some((sum, "the profile or its lock file".to_owned())),
-            None => published(artifact, folder)?,
+            None => published(artifact, directory)?,
         };
         if let Some((sum, from)) = expected
             && sum != present.sha256
@@ -150,13 +150,13 @@ fn measured(path: &Path, place: Place) -> Result<Present> {
 }
 
 /// The sum that the publisher's checksum file beside an artifact has for it.
-fn published(artifact: &Artifact, folder: &Path) -> Result<Option<(Sha256, String)>> {
+fn published(artifact: &Artifact, directory: &Path) -> Result<Option<(Sha256, String)>> {
     let name = artifact
         .checksums
         .last()
         .and_then(|url| url.rsplit('/').next());
     let Some(path) = name
-        .map(|name| folder.join(name))
+        .map(|name| directory.join(name))
         .filter(|path| path.is_file())
     else {
         return Ok(None);

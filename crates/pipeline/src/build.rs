@@ -54,7 +54,7 @@ impl Outputs {
     ///
     /// # Errors
     /// It was not asked for.
-    pub fn folder(&self, stage: &str) -> Result<&Path> {
+    pub fn directory(&self, stage: &str) -> Result<&Path> {
         let output = self.made.get(stage);
         let output = output.with_context(|| format!("the stage {stage} was not built"))?;
         Ok(&output.directory)
@@ -230,7 +230,9 @@ impl Build<'_> {
             None => self.prepare(stage)?,
         };
         match self.store.try_open(&key)? {
-            Some(Found::Ready(folder, entry)) => self.take_stored(stage, folder, entry, begun)?,
+            Some(Found::Ready(directory, entry)) => {
+                self.take_stored(stage, directory, entry, begun)?
+            }
             Some(Found::Absent(draft)) => {
                 let running = self.spawn(stage, inputs, draft)?;
                 self.running.push(running);
@@ -317,8 +319,8 @@ impl Build<'_> {
             };
             ended.progress.end("built", took, &more);
             let history = stages::history_name(ended.stage, self.options);
-            let (folder, entry) = self.store.commit(ended.draft, took, history)?;
-            self.take(ended.stage, folder, entry, took, false)?;
+            let (directory, entry) = self.store.commit(ended.draft, took, history)?;
+            self.take(ended.stage, directory, entry, took, false)?;
         }
         Ok(())
     }
@@ -340,19 +342,19 @@ impl Build<'_> {
     fn take(
         &mut self,
         stage: &Stage,
-        folder: PathBuf,
+        directory: PathBuf,
         entry: Entry,
         took: Duration,
         cached: bool,
     ) -> Result<()> {
-        let notes = notes(&folder)?;
+        let notes = notes(&directory)?;
         for note in &notes {
             progress::say(&format!("{}: {note}", stage.name));
         }
         let name: String = stage.name.into();
         let output = Output {
             stage: name.clone(),
-            directory: folder,
+            directory,
             digest: entry.output,
         };
         self.outputs.made.insert(name.clone(), output);
@@ -384,8 +386,8 @@ fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn notes(folder: &Path) -> Result<Vec<String>> {
-    let path = folder.join(NOTES);
+fn notes(directory: &Path) -> Result<Vec<String>> {
+    let path = directory.join(NOTES);
     if !path.exists() {
         return Ok(Vec::new());
     }

@@ -1,4 +1,4 @@
-//! SHA-256 of files, folders and lists of inputs: what names an entry of the stage store.
+//! SHA-256 of files, directories and lists of inputs: what names an entry of the stage store.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +32,7 @@ pub fn of_file(path: &Path) -> Result<String> {
     }
 }
 
-/// SHA-256 of a file, or of a folder's names, executable bits, link targets and contents.
+/// SHA-256 of a file, or of a directory's names, executable bits, link targets and contents.
 ///
 /// A directory `target` that cargo has made (it has a `CACHEDIR.TAG`) is left out.
 pub fn of_path(path: &Path) -> Result<String> {

@@ -76,7 +76,7 @@ impl Key {
     }
 }
 
-/// An entry under construction: its lock is held, and its folder vanishes unless it is committed.
+/// An entry under construction: its lock is held, and its directory vanishes unless it is committed.
 #[derive(Debug)]
 pub struct Draft {
     key: Key,
@@ -90,12 +90,12 @@ impl Draft {
         &self.key
     }
 
-    /// The folder that the build fills.
+    /// The directory that the build fills.
     pub fn out(&self) -> PathBuf {
         self.dir.join("out")
     }
 
-    /// A folder for the build's own temporary files.
+    /// A directory for the build's own temporary files.
     pub fn scratch(&self) -> PathBuf {
         self.dir.join("scratch")
     }
@@ -109,7 +109,7 @@ impl Drop for Draft {
 
 /// What [`Store::open`] found under a key.
 pub enum Found {
-    /// A finished, unchanged entry: its output folder and facts.
+    /// A finished, unchanged entry: its output directory and facts.
     Ready(PathBuf, Entry),
     /// Nothing: build it here.
     Absent(Draft),
@@ -123,8 +123,8 @@ impl Store {
 
     /// A store in `root`, made when it is not there yet.
     pub fn at(root: PathBuf) -> Result<Self> {
-        for folder in ["", "locks", "logs", "tmp"] {
-            fs_err::create_dir_all(root.join(folder))
+        for directory in ["", "locks", "logs", "tmp"] {
+            fs_err::create_dir_all(root.join(directory))
                 .context("making the stage store (set XDG_CACHE_HOME to have it elsewhere)")?;
         }
         // What programs print is for the user alone.
@@ -135,7 +135,7 @@ impl Store {
         Ok(Self { root })
     }
 
-    /// The store's folder.
+    /// The store's directory.
     pub fn root(&self) -> &Path {
         &self.root
     }

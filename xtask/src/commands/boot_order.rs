@@ -15,7 +15,7 @@ use crate::project::Project;
 pub fn prepare(project: Project<'_>) -> Result<Command> {
     let stage = "reference-images";
     let outputs = project.produce(&Options::default(), &[stage])?;
-    let images = ImageSource::open([outputs.folder(stage)?])?;
+    let images = ImageSource::open([outputs.directory(stage)?])?;
     let root = project.root;
     let tests = root.join("hookos/tests");
     let mut request = Request::new(

@@ -43,7 +43,7 @@ pub struct Arguments {
     /// Scenarios to run side by side, if the memory holds their machines [default: one for each two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Keep the VM's disks in the evidence folder
+    /// Keep the VM's disks in the evidence directory
     #[arg(long)]
     keep: bool,
     /// Fetch K3s from a server on loopback that stands in for its publishers: refk3s under the names of a release, or
@@ -213,7 +213,7 @@ impl Needs {
         let mut runs = Vec::new();
         if scenario.os_image == OsImage::Small && options.os_image.is_none() {
             let outputs = project.produce(&options, &["small-image"])?;
-            options.os_image = Some(outputs.folder("small-image")?.join(small_image::IMAGE));
+            options.os_image = Some(outputs.directory("small-image")?.join(small_image::IMAGE));
             runs = outputs.runs;
         }
         if scenario.os_image == OsImage::Immutable {
@@ -281,7 +281,7 @@ fn prepare_run(
         .arg("--config-file")
         .arg(config_file)
         .arg("--usb")
-        .arg(outputs.folder("usb")?.join("usb.img"))
+        .arg(outputs.directory("usb")?.join("usb.img"))
         .arg("--evidence")
         .arg(project.root.join(scenarios::EVIDENCE))
         .arg("--stages")
@@ -295,14 +295,14 @@ fn prepare_run(
     if scenario.workstation.is_some() {
         command
             .arg("--workstation")
-            .arg(outputs.folder("workstation")?.join(workstation::IMAGE))
+            .arg(outputs.directory("workstation")?.join(workstation::IMAGE))
             .arg("--installation-files")
-            .arg(bundle::user_archive(outputs.folder("bundle")?)?);
+            .arg(bundle::user_archive(outputs.directory("bundle")?)?);
     }
     if scenario.os_image != OsImage::Small {
         command.arg("--workload").arg(
             outputs
-                .folder(workload::STAGE.name)?
+                .directory(workload::STAGE.name)?
                 .join(workload::ARCHIVE),
         );
     }

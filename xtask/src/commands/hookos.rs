@@ -33,10 +33,10 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "WHOSE")]
     hookos_init: Option<Init>,
     /// Where its images are, in place of those that the stages make (with --hookos-init linuxkit before them): OCI
-    /// layout folders or tars, or docker-archive tars; may be given several times
+    /// layout directories or tars, or docker-archive tars; may be given several times
     #[arg(long, value_name = "PATH")]
     images: Vec<PathBuf>,
-    /// Folder to write to [default: target/hookos]
+    /// Directory to write to [default: target/hookos]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What puts the files together
@@ -55,7 +55,7 @@ pub struct Arguments {
     /// Certificate (PEM) of that key
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     sign_cert: Option<PathBuf>,
-    /// Resolve the tags of images from registries anew and write the lock file beside the
+    /// Resolve the tags of images from registries again and write the lock file beside the
     /// LinuxKit file; without --images also take the newest Debian packages for the reference
     /// images and write hookos/images.lock
     #[arg(long)]
@@ -167,11 +167,11 @@ impl Files {
 
 /// The images given, or those that the stages make; what they lack comes from registries.
 fn images(project: Project<'_>, files: &Files, arguments: &Arguments) -> Result<ImageSource> {
-    let mut folders = arguments.images.clone();
-    if folders.is_empty() || arguments.hookos_init == Some(Init::Linuxkit) {
-        folders.extend(of_stages(project, arguments)?);
+    let mut directories = arguments.images.clone();
+    if directories.is_empty() || arguments.hookos_init == Some(Init::Linuxkit) {
+        directories.extend(of_stages(project, arguments)?);
     }
-    let mut images = ImageSource::open(&folders)?;
+    let mut images = ImageSource::open(&directories)?;
     let mut missing = ::hookos::references(&files.definitions)?;
     missing.retain(|reference| !images.has(reference));
     let locking = match (arguments.update_lock, arguments.locked) {
@@ -187,7 +187,7 @@ fn images(project: Project<'_>, files: &Files, arguments: &Arguments) -> Result<
         cancel: project.cancel,
         definitions: &files.definitions,
         lock: &files.lock,
-        local: &folders,
+        local: &directories,
         except: &[],
         locking,
         reach: &arguments.reach,
@@ -213,7 +213,7 @@ fn of_stages(project: Project<'_>, arguments: &Arguments) -> Result<Vec<PathBuf>
     }
     stages
         .iter()
-        .map(|stage| Ok(outputs.folder(stage)?.to_owned()))
+        .map(|stage| Ok(outputs.directory(stage)?.to_owned()))
         .collect()
 }
 

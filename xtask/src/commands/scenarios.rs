@@ -72,7 +72,7 @@ impl Scenario {
     /// Its config-file; the sample when it names none.
     pub fn config_file(&self, root: &Path) -> PathBuf {
         match (&self.config_file, self.path.parent()) {
-            (Some(file), Some(folder)) => folder.join(file),
+            (Some(file), Some(directory)) => directory.join(file),
             _ => root.join("configs/config-file.yaml"),
         }
     }
@@ -152,9 +152,9 @@ fn unknown(word: &str, all: &[Scenario]) -> String {
     format!("--scenario {word}: no scenario or set of them has this name; {advice}")
 }
 
-fn read_all(folder: &Path) -> Result<Vec<Scenario>> {
+fn read_all(directory: &Path) -> Result<Vec<Scenario>> {
     let mut all = Vec::new();
-    for entry in fs_err::read_dir(folder)? {
+    for entry in fs_err::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_none_or(|end| end != "yaml") {
             continue;

@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn two_run_at_the_same_time() -> Result<()> {
-        let folder = tempfile::tempdir()?;
+        let directory = tempfile::tempdir()?;
         // Each ends when it sees the other's file.
         let script = format!(
             "cd '{}' && touch $$ && until [ $(ls | wc -l) = 2 ]; do :; done",
-            folder.path().display()
+            directory.path().display()
         );
         let scenarios = ["a", "b"].map(|name| scenario(name, 1));
         assert!(run(&scenarios, 2, &Cancel::default(), |_| shell(&script))?.is_empty());

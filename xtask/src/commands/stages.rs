@@ -43,7 +43,7 @@ pub struct BuildArguments {
     locked: bool,
 }
 
-/// Builds stages and prints their output folders.
+/// Builds stages and prints their output directories.
 pub fn build(project: Project<'_>, arguments: &BuildArguments) -> Result<ExitCode> {
     let mut wanted = Vec::new();
     for name in &arguments.stage {
@@ -71,7 +71,7 @@ pub fn build(project: Project<'_>, arguments: &BuildArguments) -> Result<ExitCod
         require_locked(&outputs)?;
     }
     for name in wanted {
-        println!("{name}: {}", outputs.folder(name)?.display());
+        println!("{name}: {}", outputs.directory(name)?.display());
     }
     Ok(ExitCode::SUCCESS)
 }

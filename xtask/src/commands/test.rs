@@ -76,7 +76,7 @@ fn checks(project: Project<'_>) -> Result<()> {
     )?;
     // The installer's own program is the one that it gets in HookOS.
     let outputs = project.produce(&Options::default(), &[WRITER])?;
-    let writer = outputs.folder(WRITER)?.join(WRITER);
+    let writer = outputs.directory(WRITER)?.join(WRITER);
     let bats = cmd!(shell, "bats --recursive hookos/tests");
     step("shell tests", bats.env("EMTS_DISK_WRITER", writer))?;
     shell.change_dir("vm-tests/reference/refk3s");

@@ -85,7 +85,7 @@ impl Recipe for Bundle {
 pub struct BundleInputs {
     /// HookOS as one EFI executable.
     pub hookos_efi: PathBuf,
-    /// Folder with `os-image.json` and the image that it names.
+    /// Directory with `os-image.json` and the image that it names.
     pub node_image: PathBuf,
     /// The static cluster-bootstrapper.
     pub bootstrapper: PathBuf,

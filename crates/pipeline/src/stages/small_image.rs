@@ -62,8 +62,8 @@ const ROOT_MIB: u64 = 96;
 /// Incompressible data in the root file system, in blocks of 32 bytes.
 const DATA_BLOCKS: u32 = (48 << 20) / 32;
 
-/// Folders of the root file system.
-const FOLDERS: &[&str] = &[
+/// Directories of the root file system.
+const DIRECTORIES: &[&str] = &[
     "dev",
     "etc/cloud/cloud.cfg.d",
     "etc/ssh",
@@ -133,8 +133,8 @@ fn build(inputs: &Inputs, scratch: &Path, out: &Path) -> Result<()> {
 
 fn fill(tree: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    for folder in FOLDERS {
-        fs_err::create_dir_all(tree.join(folder))?;
+    for directory in DIRECTORIES {
+        fs_err::create_dir_all(tree.join(directory))?;
     }
     // Whatever the user's umask is.
     for entry in walkdir::WalkDir::new(tree) {

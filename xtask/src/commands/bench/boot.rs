@@ -24,24 +24,24 @@ const TAIL_LINES: usize = 20;
 /// Bytes of the stick beside hookos.efi: a FAT32 file system has at least 33 MB.
 const MARGIN: u64 = 40 << 20;
 
-/// Boots `efi` from a USB stick and returns the seconds. `folder` is for the machine's files.
-pub fn seconds(efi: &Path, folder: &Path) -> Result<f64> {
-    let stick = stick(efi, folder)?;
+/// Boots `efi` from a USB stick and returns the seconds. `directory` is for the machine's files.
+pub fn seconds(efi: &Path, directory: &Path) -> Result<f64> {
+    let stick = stick(efi, directory)?;
     let [code, template] = ARCH.plain.firmware();
-    let vars = folder.join("vars.fd");
+    let vars = directory.join("vars.fd");
     fs_err::copy(template, &vars)?;
     let mut machine = Machine::start(&code, &vars, &stick)?;
     machine.time()
 }
 
 /// The image of a stick that has nothing but `efi`.
-fn stick(efi: &Path, folder: &Path) -> Result<PathBuf> {
-    let stick = folder.join("stick.img");
+fn stick(efi: &Path, directory: &Path) -> Result<PathBuf> {
+    let stick = directory.join("stick.img");
     let file = fs_err::File::create(&stick)?;
     file.set_len(fs_err::metadata(efi)?.len().next_multiple_of(1 << 20) + MARGIN)?;
     // mtools has a shell read the name of an image that has a character special to it.
     let (shell, boot_file) = (Shell::new()?, ARCH.boot_file);
-    shell.change_dir(folder);
+    shell.change_dir(directory);
     cmd!(shell, "mkfs.vfat -F 32 stick.img").read()?;
     cmd!(shell, "mmd -i stick.img ::/EFI ::/EFI/BOOT").read()?;
     cmd!(shell, "mcopy -i stick.img {efi} ::/{boot_file}").read()?;

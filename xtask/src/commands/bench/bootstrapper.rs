@@ -44,30 +44,32 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
         Some(path) => fs_err::canonicalize(path)?,
         None => {
             let outputs = project.produce(&Options::default(), &["bootstrapper"])?;
-            outputs.folder("bootstrapper")?.join("cluster-bootstrapper")
+            outputs
+                .directory("bootstrapper")?
+                .join("cluster-bootstrapper")
         }
     };
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let bench = Bench {
         binary: &binary,
-        folder: folder.path(),
+        directory: directory.path(),
         runs: arguments.runs,
     };
     // The sample with passwords; its placeholders are refused.
-    let filled = folder.path().join("sample.yaml");
+    let filled = directory.path().join("sample.yaml");
     let sample = fs_err::read_to_string(project.root.join("configs/config-file.yaml"))?;
     fs_err::write(&filled, sample.replace("CHANGE-ME", "c2VjcmV0LXdvcmQ="))?;
     let sample = bench.convert(&filled)?;
     let mut figures = vec![time("the sample, converted", SAMPLE_MS, &sample)];
 
-    let many = folder.path().join("many-files.yaml");
+    let many = directory.path().join("many-files.yaml");
     write_files(&many, FILES, FILE_BYTES)?;
     let converted = bench.convert(&many)?;
     let name = format!("{FILES} files of {} KiB, converted", FILE_BYTES / 1024);
     figures.push(time(&name, FILES_MS, &converted));
     figures.push(memory(&name, FILES_MIB, &converted));
 
-    let path = folder.path().join("1-mib.yaml");
+    let path = directory.path().join("1-mib.yaml");
     write_files(&path, inputs::HOSTILE_SIZE / FILE_BYTES, FILE_BYTES)?;
     figures.extend(bench.hostile("files", &path)?);
     for (kind, make) in inputs::HOSTILE {
@@ -92,7 +94,7 @@ fn write_files(path: &Path, count: usize, size: usize) -> Result<()> {
 
 struct Bench<'a> {
     binary: &'a Path,
-    folder: &'a Path,
+    directory: &'a Path,
     runs: u32,
 }
 
@@ -100,7 +102,7 @@ impl Bench<'_> {
     fn convert(&self, config_file: &Path) -> Result<Vec<Run>> {
         let mut command = Command::new(self.binary);
         command.arg("-config-file").arg(config_file);
-        command.arg("-out").arg(self.folder.join("k8s.cfg"));
+        command.arg("-out").arg(self.directory.join("k8s.cfg"));
         self.repeat(&mut command, &[0])
     }
 

@@ -37,10 +37,10 @@ pub struct Arguments {
 
 /// Fetches one file with both programs in turn.
 pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
-    let folder = tempfile::tempdir()?;
-    fs_err::create_dir(folder.path().join("files"))?;
-    write_file(&folder.path().join("files").join(FILE), arguments.size)?;
-    let server = Server::start(project, folder.path(), VERSION)?;
+    let directory = tempfile::tempdir()?;
+    fs_err::create_dir(directory.path().join("files"))?;
+    write_file(&directory.path().join("files").join(FILE), arguments.size)?;
+    let server = Server::start(project, directory.path(), VERSION)?;
     let url = format!(
         "{}/k3s-io/k3s/releases/download/{VERSION}/{FILE}",
         server.ready.url
@@ -49,8 +49,8 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
     let (mut ratios, mut memory) = (Vec::new(), Vec::new());
     // The first run of each reads the file for the first time.
     for number in 0..=arguments.runs.max(1) {
-        let theirs = by_curl(&url, &folder)?;
-        let ours = by_us(&fetcher, &url, &folder)?;
+        let theirs = by_curl(&url, &directory)?;
+        let ours = by_us(&fetcher, &url, &directory)?;
         if number > 0 {
             ratios.push(ours.elapsed.as_secs_f64() / theirs.elapsed.as_secs_f64());
             memory.push(ours.peak_memory as f64 / f64::from(1 << 20));
@@ -86,9 +86,9 @@ fn write_file(path: &Path, size: u64) -> Result<()> {
     Ok(())
 }
 
-fn by_curl(url: &str, folder: &TempDir) -> Result<Run> {
-    let (shell, folder) = (Shell::new()?, folder.path());
-    let (ca, target) = (folder.join(CA), folder.join("by-curl"));
+fn by_curl(url: &str, directory: &TempDir) -> Result<Run> {
+    let (shell, directory) = (Shell::new()?, directory.path());
+    let (ca, target) = (directory.join(CA), directory.join("by-curl"));
     let command = cmd!(
         shell,
         "curl --silent --show-error --fail --location --cacert {ca} --output {target} {url}"
@@ -98,8 +98,8 @@ fn by_curl(url: &str, folder: &TempDir) -> Result<Run> {
     expect_success(run, "curl")
 }
 
-fn by_us(fetcher: &Fetcher, url: &str, folder: &TempDir) -> Result<Run> {
-    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+fn by_us(fetcher: &Fetcher, url: &str, directory: &TempDir) -> Result<Run> {
+    let path = |name: &str| -> PathBuf { directory.path().join(name) };
     let target = path("by-artifacts");
     if target.exists() {
         fs_err::remove_file(&target)?;

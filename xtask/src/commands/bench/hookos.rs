@@ -63,26 +63,26 @@ pub struct Arguments {
 
 /// Measures all figures; those that compare with linuxkit only where there is one.
 pub fn run(of: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
-    let folder = tempfile::tempdir_in(cache::directory()?)?;
+    let directory = tempfile::tempdir_in(cache::directory()?)?;
     if arguments.boot {
         let stage = stages::hookos::STAGE.name;
         let outputs = of.produce(&Options::default(), &[stage])?;
-        let efi = outputs.folder(stage)?.join("hookos.efi");
-        return Ok(vec![boots(arguments.runs, &efi, folder.path())?]);
+        let efi = outputs.directory(stage)?.join("hookos.efi");
+        return Ok(vec![boots(arguments.runs, &efi, directory.path())?]);
     }
     let linuxkit = LinuxKit::find(
         arguments.linuxkit.as_deref(),
-        folder.path().join("linuxkit-cache"),
+        directory.path().join("linuxkit-cache"),
     )?;
     match &linuxkit {
         Some(linuxkit) => eprintln!("{}", linuxkit.version),
         None => eprintln!("comparison with linuxkit: not run: no linuxkit"),
     }
     let mut figures = Vec::new();
-    for set in [project(of, folder.path())?, synthetic(folder.path())?] {
+    for set in [project(of, directory.path())?, synthetic(directory.path())?] {
         let bench = Bench {
             set,
-            folder: folder.path(),
+            directory: directory.path(),
             runs: arguments.runs,
         };
         figures.extend(bench.figures(linuxkit.as_ref())?);
@@ -101,8 +101,8 @@ struct Set {
 }
 
 /// hook-os.yaml, copied so that it can be edited, with the images of the stages.
-fn project(of: Project<'_>, folder: &Path) -> Result<Set> {
-    let copy = folder.join("project");
+fn project(of: Project<'_>, directory: &Path) -> Result<Set> {
+    let copy = directory.join("project");
     fs_err::create_dir_all(copy.join("files"))?;
     let from = of.root.join("hookos");
     fs_err::copy(from.join("hook-os.yaml"), copy.join("hook-os.yaml"))?;
@@ -113,7 +113,9 @@ fn project(of: Project<'_>, folder: &Path) -> Result<Set> {
     }
     let stages = (stages::hookos::STAGE.needs)(&Options::default());
     let outputs = of.produce(&Options::default(), stages)?;
-    let images = stages.iter().map(|stage| Ok(outputs.folder(stage)?.into()));
+    let images = stages
+        .iter()
+        .map(|stage| Ok(outputs.directory(stage)?.into()));
     Ok(Set {
         name: "project",
         definition: copy.join("hook-os.yaml"),
@@ -124,8 +126,8 @@ fn project(of: Project<'_>, folder: &Path) -> Result<Set> {
 }
 
 /// Images of 475 MB unpacked, half of it redundant.
-fn synthetic(folder: &Path) -> Result<Set> {
-    let copy = folder.join("synthetic");
+fn synthetic(directory: &Path) -> Result<Set> {
+    let copy = directory.join("synthetic");
     fs_err::create_dir_all(copy.join("files"))?;
     fs_err::write(copy.join("475-mb.yaml"), SYNTHETIC_YAML)?;
     fs_err::write(copy.join("files/edited"), "")?;
@@ -188,7 +190,7 @@ impl Read for &mut RandomText {
 
 struct Bench<'a> {
     set: Set,
-    folder: &'a Path,
+    directory: &'a Path,
     runs: u32,
 }
 
@@ -215,7 +217,7 @@ impl Bench<'_> {
             let target = INITRD_BYTES / MIB;
             figures.push(Figure::new("initrd", Unit::Mebibytes, target, size));
             let efi = self.out().join("hookos.efi");
-            figures.push(boots(self.runs, &efi, self.folder)?);
+            figures.push(boots(self.runs, &efi, self.directory)?);
         }
         tell(&format!("{name}: cold"), &cold);
         if let Some(linuxkit) = linuxkit {
@@ -227,7 +229,7 @@ impl Bench<'_> {
     /// The figures whose targets are linuxkit's time.
     fn beside(&self, linuxkit: &LinuxKit, cold: &[Run], warm: &[Run]) -> Result<Vec<Figure>> {
         let definition = std::slice::from_ref(&self.set.definition);
-        let out = self.folder.join("linuxkit-out");
+        let out = self.directory.join("linuxkit-out");
         fs_err::create_dir_all(&out)?;
         linuxkit.import(&ImageSource::open(&self.set.images)?, definition)?;
         let base = self.set.definition.parent().unwrap_or(Path::new("/"));
@@ -274,16 +276,16 @@ impl Bench<'_> {
     }
 
     fn cache(&self) -> PathBuf {
-        self.folder.join("cache")
+        self.directory.join("cache")
     }
 
     fn out(&self) -> PathBuf {
-        self.folder.join("out")
+        self.directory.join("out")
     }
 }
 
-fn boots(runs: u32, efi: &Path, folder: &Path) -> Result<Figure> {
-    let runs = (0..runs.min(3)).map(|_| boot::seconds(efi, folder));
+fn boots(runs: u32, efi: &Path, directory: &Path) -> Result<Figure> {
+    let runs = (0..runs.min(3)).map(|_| boot::seconds(efi, directory));
     let seconds = runs.collect::<Result<_>>()?;
     let name = "boot, firmware to os-installer (TCG, 2 cores)";
     Ok(Figure::new(name, Unit::Seconds, BOOT_SECONDS, seconds))

@@ -51,7 +51,7 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
         );
     }
     let outputs = project.produce(&Options::default(), &["node-image"])?;
-    let used = used_bytes(&outputs.folder("node-image")?.join("os-image.raw.zst"))?;
+    let used = used_bytes(&outputs.directory("node-image")?.join("os-image.raw.zst"))?;
     let ratios = written.iter().map(|bytes| bytes / used).collect();
     Ok(vec![
         Figure::new(
@@ -76,7 +76,7 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Runs the scenario; the folder of its evidence.
+/// Runs the scenario; the directory of its evidence.
 fn install(project: Project<'_>, arguments: &e2e::Arguments) -> Result<PathBuf> {
     if e2e::run(project, arguments)? != std::process::ExitCode::SUCCESS {
         bail!("the scenario {SCENARIO} did not pass; its evidence is in target/e2e/latest");

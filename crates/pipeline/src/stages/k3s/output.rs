@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-/// The folder with the archives of preloaded images.
+/// The directory with the archives of preloaded images.
 pub const IMAGES: &str = "images";
 /// The version of the K3s, one line.
 pub const VERSION: &str = "version";

@@ -30,7 +30,7 @@ const COMMANDS: [&str; 6] = [
     "./cmd/airgap",
     "./cmd/pause",
 ];
-/// Programs that go into the executable: folder on the node, name.
+/// Programs that go into the executable: directory on the node, name.
 const PROGRAMS: [(&str, &str); 9] = [
     ("bin", "k3s-server"),
     ("bin", "kubectl"),
@@ -80,13 +80,13 @@ pub(super) fn build(inputs: &Inputs, work: &Work) -> Result<()> {
     Ok(())
 }
 
-/// Compiles packages of the module in `folder` to static programs in `parts`.
-fn compile(folder: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Result<()> {
+/// Compiles packages of the module in `directory` to static programs in `parts`.
+fn compile(directory: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Result<()> {
     let mut target = parts.as_os_str().to_owned();
     target.push("/");
     let mut command = go();
     command
-        .current_dir(folder)
+        .current_dir(directory)
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
         .args([
@@ -99,7 +99,7 @@ fn compile(folder: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Resu
         ])
         .arg(target)
         .args(packages);
-    process::run(&mut command).with_context(|| format!("compiling {}", folder.display()))
+    process::run(&mut command).with_context(|| format!("compiling {}", directory.display()))
 }
 
 /// Linker settings by which `k3s` and every Kubernetes component report the double's version.
@@ -130,7 +130,7 @@ fn tool_stamps() -> String {
 fn pack(parts: &Path, out: &Path) -> Result<()> {
     let mut command = Command::new(parts.join("pack"));
     command.current_dir(parts).arg(out).arg("k3s");
-    command.args(PROGRAMS.map(|(folder, name)| format!("{folder}={name}")));
+    command.args(PROGRAMS.map(|(directory, name)| format!("{directory}={name}")));
     process::run(&mut command)
 }
 
@@ -144,8 +144,9 @@ fn preload(parts: &Path, out: &Path) -> Result<()> {
 /// The go command: from the path, else from where Go's own archive is unpacked to.
 fn go() -> Command {
     let usual = PathBuf::from("/usr/local/go/bin/go");
-    let in_path = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("go").is_file()));
+    let in_path = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|directory| directory.join("go").is_file())
+    });
     let mut command = if in_path || !usual.is_file() {
         Command::new("go")
     } else {

@@ -62,7 +62,7 @@ fn require_program(path: &Path) -> Result<()> {
     let machine = head.get(MACHINE_AT..MACHINE_AT + 2);
     ensure!(
         head.starts_with(&ELF) && machine == Some(&ARCH.elf.to_le_bytes()),
-        "it is not a program for {}; it begins with {:?}",
+        "it is not a program for {}; it starts with {:?}",
         ARCH.name,
         String::from_utf8_lossy(&head[..head.len().min(16)])
     );
@@ -73,7 +73,7 @@ fn require_script(path: &Path) -> Result<()> {
     let head = head(path)?;
     ensure!(
         head.starts_with(b"#!"),
-        "it is not a shell script; it begins with {:?}",
+        "it is not a shell script; it starts with {:?}",
         String::from_utf8_lossy(&head[..head.len().min(16)])
     );
     Ok(())
@@ -101,7 +101,7 @@ fn version_of(k3s: &Path) -> Result<String> {
     match version {
         Some(version) => Ok(version.to_owned()),
         None => bail!(
-            "{} --version printed {text:?}; it should begin with `k3s version v`",
+            "{} --version printed {text:?}; it should start with `k3s version v`",
             k3s.display()
         ),
     }
@@ -157,7 +157,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("should begin with `k3s version v`"),
+                .contains("should start with `k3s version v`"),
             "{error}"
         );
         Ok(())

@@ -6,7 +6,7 @@ use fs_err as fs;
 
 /// Where apt keeps them.
 const FILE: &str = "/etc/apt/sources.list";
-const FOLDER: &str = "/etc/apt/sources.list.d";
+const DIRECTORY: &str = "/etc/apt/sources.list.d";
 /// Suites that belong to a release, after its name.
 const SUFFIXES: [&str; 3] = ["", "-updates", "-security"];
 
@@ -15,7 +15,7 @@ const SUFFIXES: [&str; 3] = ["", "-updates", "-security"];
 pub fn of_host(suite: &str) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     let mut paths = vec![FILE.into()];
-    if let Ok(entries) = fs::read_dir(FOLDER) {
+    if let Ok(entries) = fs::read_dir(DIRECTORY) {
         for entry in entries {
             paths.push(entry?.path());
         }

@@ -59,7 +59,7 @@ impl EspFile {
 /// A partition with a file system, after the ESP.
 #[derive(Debug)]
 pub struct Partition {
-    /// File in the working folder with its content, a multiple of 1 MiB.
+    /// File in the working directory with its content, a multiple of 1 MiB.
     image: &'static str,
     /// GPT name.
     name: &'static str,
@@ -231,16 +231,16 @@ fn make_esp(work: &Path, files: &[EspFile], size: u64) -> Result<PathBuf> {
     ])
     .arg(&esp);
     process::run(&mut mkfs)?;
-    let folders: BTreeSet<&Path> = files
+    let directories: BTreeSet<&Path> = files
         .iter()
         .flat_map(|file| Path::new(&file.to).ancestors().skip(1))
-        .filter(|folder| !folder.as_os_str().is_empty())
+        .filter(|directory| !directory.as_os_str().is_empty())
         .collect();
     let mut mmd = mtool("mmd", work);
     mmd.args(
-        folders
+        directories
             .iter()
-            .map(|folder| format!("::{}", folder.display())),
+            .map(|directory| format!("::{}", directory.display())),
     );
     process::run(&mut mmd)?;
     for EspFile { from, to } in files {
@@ -327,10 +327,10 @@ mod tests {
     /// A disk in `work` with a file that was last modified at `modified`, on the ESP and in the root file system.
     fn disk_of_a_file(work: &Path, modified: SystemTime) -> Result<PathBuf> {
         let tree = work.join("tree");
-        let file = tree.join("folder/file");
-        fs_err::create_dir_all(tree.join("folder"))?;
+        let file = tree.join("directory/file");
+        fs_err::create_dir_all(tree.join("directory"))?;
         fs_err::write(&file, "content")?;
-        std::os::unix::fs::symlink("folder/file", tree.join("link"))?;
+        std::os::unix::fs::symlink("directory/file", tree.join("link"))?;
         fs_err::File::open(&file)?
             .into_parts()
             .0
@@ -368,7 +368,7 @@ mod tests {
         let work = tempfile::tempdir()?;
         disk_of_a_file(work.path(), SystemTime::now())?;
         let mut times = BTreeSet::new();
-        for path in ["/", "/folder", "/folder/file", "/link", "<8>", "<11>"] {
+        for path in ["/", "/directory", "/directory/file", "/link", "<8>", "<11>"] {
             let mut debugfs = tool("debugfs");
             debugfs
                 .args(["-R", &format!("stat {path}")])
@@ -381,7 +381,7 @@ mod tests {
         let mut mdir = mtool("mdir", work.path());
         mdir.arg("::EFI");
         let listing = group::output(&mut mdir, &Cancel::default())?;
-        // The folder itself, the one that it is in, and the file.
+        // The directory itself, the one that it is in, and the file.
         assert_eq!(listing.matches("2017-04-18  16:30").count(), 3, "{listing}");
         Ok(())
     }

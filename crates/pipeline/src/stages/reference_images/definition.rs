@@ -46,7 +46,7 @@ pub struct Image {
     /// Whether PID 1 is put into it.
     #[serde(default)]
     pub init_binary: bool,
-    /// Folders to be made.
+    /// Directories to be made.
     #[serde(default)]
     pub directories: Vec<String>,
     /// Symbolic links to be made: path and target.

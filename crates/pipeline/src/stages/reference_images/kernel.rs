@@ -156,7 +156,7 @@ impl Modules {
     }
 }
 
-/// Module paths are relative to the version's folder, patterns to the folder `kernel` in it.
+/// Module paths are relative to the version's directory, patterns to the directory `kernel` in it.
 fn matches(pattern: &Pattern, path: &str) -> bool {
     path.strip_prefix("kernel/")
         .is_some_and(|path| pattern.matches(path))
@@ -213,7 +213,7 @@ fn remove_other_firmware(dir: &Path, patterns: &[Pattern]) -> Result<()> {
 /// Packs lib, where modules and firmware are, and etc, in order, uncompressed as LinuxKit wants it.
 fn pack(root: &Path, out: &Path) -> Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(File::create(out)?));
-    let mut folders = BTreeSet::new();
+    let mut directories = BTreeSet::new();
     let mut files = files_below(&root.join("lib"))?;
     if root.join("etc").is_dir() {
         files.extend(files_below(&root.join("etc"))?);
@@ -221,7 +221,7 @@ fn pack(root: &Path, out: &Path) -> Result<()> {
     for path in files {
         let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
         for (at, _) in name.match_indices('/') {
-            if folders.insert(name[..at].to_owned()) {
+            if directories.insert(name[..at].to_owned()) {
                 let mut header = new_header(EntryType::Directory, 0o755);
                 tar.append_data(&mut header, format!("{}/", &name[..at]), std::io::empty())?;
             }
@@ -236,7 +236,7 @@ fn pack(root: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// All regular files below a folder, sorted.
+/// All regular files below a directory, sorted.
 fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(dir).sort_by_file_name() {

@@ -1,7 +1,7 @@
-//! The one layer of an image: a tar whose every folder comes before what is in it.
+//! The one layer of an image: a tar whose every directory comes before what is in it.
 //!
 //! LinuxKit copies entries into the initrd in the order in which it reads them,
-//! topmost layer first, and the kernel skips an entry whose folder is not there
+//! topmost layer first, and the kernel skips an entry whose directory is not there
 //! yet; so each image has a single layer.
 
 use std::collections::BTreeSet;
@@ -82,7 +82,7 @@ impl RootTar {
         Ok(())
     }
 
-    /// Makes a folder and those it is in, unless they are there.
+    /// Makes a directory and those it is in, unless they are there.
     pub fn directory(&mut self, path: &str) -> Result<()> {
         self.parents(path)?;
         let mode = if path == "tmp" { 0o1777 } else { 0o755 };

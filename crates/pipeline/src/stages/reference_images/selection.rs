@@ -2,17 +2,17 @@
 
 use anyhow::{Result, ensure};
 
-/// A path pattern: `*` is anything within a name, a `/` at the end a whole folder.
+/// A path pattern: `*` is anything within a name, a `/` at the end a whole directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     names: Vec<String>,
-    folder: bool,
+    directory: bool,
 }
 
 impl Pattern {
     /// Reads a pattern; paths are relative to the image's root.
     pub fn parse(text: &str) -> Result<Self> {
-        let folder = text.ends_with('/');
+        let directory = text.ends_with('/');
         let names: Vec<String> = text
             .trim_end_matches('/')
             .split('/')
@@ -22,7 +22,7 @@ impl Pattern {
             .iter()
             .all(|name| !matches!(name.as_str(), "" | "." | ".."));
         ensure!(valid, "{text:?} is no path relative to the image's root");
-        Ok(Self { names, folder })
+        Ok(Self { names, directory })
     }
 
     /// Reads patterns.
@@ -33,7 +33,7 @@ impl Pattern {
     /// Whether a path without leading or trailing `/` is meant.
     pub fn matches(&self, path: &str) -> bool {
         let names: Vec<&str> = path.split('/').collect();
-        let long_enough = if self.folder {
+        let long_enough = if self.directory {
             names.len() >= self.names.len()
         } else {
             names.len() == self.names.len()
@@ -46,7 +46,7 @@ impl Pattern {
                 .all(|(pattern, name)| name_matches(pattern, name))
     }
 
-    /// Whether a path is a folder on the way to what is meant.
+    /// Whether a path is a directory on the way to what is meant.
     fn leads_on_from(&self, path: &str) -> bool {
         let names: Vec<&str> = path.split('/').collect();
         names.len() < self.names.len()
@@ -64,7 +64,7 @@ impl std::fmt::Display for Pattern {
             f,
             "{}{}",
             self.names.join("/"),
-            if self.folder { "/" } else { "" }
+            if self.directory { "/" } else { "" }
         )
     }
 }
@@ -91,7 +91,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether a file or folder gets into the image.
+    /// Whether a file or directory gets into the image.
     pub fn takes(&self, path: &str, is_folder: bool) -> bool {
         if is_licence(path) {
             return true;
@@ -106,7 +106,7 @@ impl Selection {
     }
 }
 
-/// /usr/share/doc/PACKAGE/copyright, which may be a link from one folder to another, and what they refer to.
+/// /usr/share/doc/PACKAGE/copyright, which may be a link from one directory to another, and what they refer to.
 fn is_licence(path: &str) -> bool {
     let names: Vec<&str> = path.split('/').collect();
     matches!(names[..], ["usr", "share", "doc", _, "copyright"])
