@@ -37,7 +37,7 @@ use project::Project;
 /// Builds the edge installer and proves it in a virtual machine.
 ///
 /// `cargo xtask e2e` goes from an empty machine to a report on a verified Kubernetes node.
-/// `cargo xtask test` runs everything that CI runs. Both install missing Debian packages first.
+/// `cargo xtask test` runs everything that CI runs. Both install the host's missing packages first.
 ///
 /// Build steps are stages. Their outputs are kept in $XDG_CACHE_HOME/emts (else ~/.cache/emts)
 /// under the digest of their inputs, so that what did not change is not built again.

@@ -32,7 +32,10 @@ pub fn tree() -> tempfile::TempDir {
         ("bin/bash", ""),
     ];
     for (path, text) in files {
-        fs::write(root.join(path), text).expect("file");
+        let path = root.join(path);
+        fs::write(&path, text).expect("file");
+        // Ubuntu's users have a umask of 002.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("mode");
     }
     fs::set_permissions(root.join("etc/shadow"), fs::Permissions::from_mode(0o640)).expect("mode");
     folder

@@ -16,7 +16,7 @@ pub struct Arguments {
     yes: bool,
 }
 
-/// Installs the missing Debian packages.
+/// Installs the missing packages.
 pub fn run(arguments: &Arguments, cancel: &Cancel) -> Result<ExitCode> {
     host::install(arguments.yes, Go::Spared, cancel)?;
     println!("the host has all that is needed");

@@ -87,7 +87,7 @@ pub fn report() -> bool {
     println!("{:<24} {:<18} {}", "/dev/kvm", "", kvm::state());
     let lacking: Vec<&str> = missing().iter().map(|need| need.package(family)).collect();
     if !lacking.is_empty() {
-        println!("to install them: {}", family.advice(&lacking));
+        println!("to install them, as root: {}", family.advice(&lacking));
     }
     missing().is_empty() && missing_toolchain(Go::Spared).is_none()
 }
@@ -109,12 +109,12 @@ pub fn install(yes: bool, go: Go, cancel: &Cancel) -> Result<()> {
     }
     if !in_path("apt-get") {
         bail!(
-            "this host has no apt-get, so nothing is installed by this command; what is missing: {}",
+            "this host has no apt-get, so nothing is installed by this command; as root: {}",
             family.advice(&packages)
         );
     }
     if !packages.is_empty() {
-        println!("Debian packages to install: {}", packages.join(" "));
+        println!("packages to install: {}", packages.join(" "));
     }
     if backport {
         println!("{}", qemu::backport_notice());
@@ -200,5 +200,5 @@ fn apt(arguments: &[&str], cancel: &Cancel) -> Result<()> {
         shell,
         "{sudo} env DEBIAN_FRONTEND=noninteractive apt-get {arguments...}"
     );
-    group::run(&mut command.into(), cancel).context("installing Debian packages")
+    group::run(&mut command.into(), cancel).context("installing packages")
 }

@@ -80,6 +80,14 @@ pub const NEEDS: &[Need] = &[
         "mmdebstrap",
         "root file systems of the reference parts",
     ),
+    // Debian always has the keys, and trusts them; elsewhere mmdebstrap finds out by gpg that it has to name them to apt.
+    need(
+        "debian-archive-keyring",
+        "debian-keyring",
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        "keys of Debian's archive",
+    ),
+    need("gpg", "gnupg2", "gpg", "keys of Debian's archive"),
     need("kmod", "kmod", "depmod", "indexes of kernel modules"),
     need(
         "fakeroot",
@@ -225,6 +233,34 @@ mod tests {
         let met = |provides| need("bash", "bash", provides, "").met();
         assert!(met("sh") && met("/bin/sh"));
         assert!(!met("no-such-program-at-all") && !met("/no/such/file"));
+    }
+
+    /// On hosts with dpkg, for what its packages have brought.
+    #[test]
+    fn what_this_host_has_is_of_the_package_that_the_table_names() {
+        if !in_path("dpkg-query") {
+            return;
+        }
+        let query = |arguments: &[&str]| {
+            let output = std::process::Command::new("dpkg-query")
+                .args(arguments)
+                .output()
+                .expect("dpkg-query starts");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        for need in NEEDS.iter().filter(|need| need.met()) {
+            let name = need.provides.rsplit('/').next().unwrap_or(need.provides);
+            let owners = query(&["--search", &format!("*/{name}")]);
+            if owners.is_empty() {
+                continue;
+            }
+            let package = need.package(Family::Debian);
+            let state = query(&["--show", "--showformat=${db:Status-Status}", package]);
+            assert_eq!(
+                state, "installed",
+                "{package} for {name}, which is of {owners}"
+            );
+        }
     }
 
     #[test]

@@ -37,26 +37,37 @@ pub fn of_host(suite: &str) -> Result<Vec<String>> {
     Ok(if has_release { lines } else { Vec::new() })
 }
 
-/// Debian's own archives have the component `main` in suites named for the release.
-fn source(uri: &str, named: &str, components: &[&str], suite: &str) -> Option<String> {
+/// Debian's own archives have the component `main` in suites named for the release. `keys` are the files that the host
+/// trusts them by; a host that is not Debian trusts them by no others.
+fn source(
+    uri: &str,
+    named: &str,
+    components: &[&str],
+    suite: &str,
+    keys: Option<&str>,
+) -> Option<String> {
     let ours = SUFFIXES
         .iter()
         .any(|suffix| named == format!("{suite}{suffix}"));
     let fetched = uri.starts_with("http://") || uri.starts_with("https://");
-    (ours && fetched && components.contains(&"main")).then(|| format!("deb {uri} {named} main"))
+    let options = keys.map_or_else(String::new, |keys| format!("[signed-by={keys}] "));
+    (ours && fetched && components.contains(&"main"))
+        .then(|| format!("deb {options}{uri} {named} main"))
 }
 
 fn one_line(text: &str, suite: &str) -> Vec<String> {
     text.lines()
         .filter_map(|line| {
             let rest = line.trim().strip_prefix("deb ")?.trim_start();
-            let rest = match rest.strip_prefix('[') {
-                Some(options) => options.split_once(']')?.1,
-                None => rest,
+            let (options, rest) = match rest.strip_prefix('[') {
+                Some(options) => options.split_once(']')?,
+                None => ("", rest),
             };
+            let mut options = options.split_whitespace();
+            let keys = options.find_map(|option| option.strip_prefix("signed-by="));
             let words: Vec<&str> = rest.split_whitespace().collect();
             let (uri, named) = (words.first()?, words.get(1)?);
-            source(uri, named, &words[2..], suite)
+            source(uri, named, &words[2..], suite, keys)
         })
         .collect()
 }
@@ -74,18 +85,26 @@ fn deb822(text: &str, suite: &str) -> Vec<String> {
         })
         .flat_map(|stanza| {
             let components = field(stanza, "Components");
+            let keys = key_files(stanza);
             let mut found = Vec::new();
             for uri in field(stanza, "URIs") {
                 let suites = field(stanza, "Suites");
                 found.extend(
-                    suites
-                        .iter()
-                        .filter_map(|named| source(uri, named, &components, suite)),
+                    suites.iter().filter_map(|named| {
+                        source(uri, named, &components, suite, keys.as_deref())
+                    }),
                 );
             }
             found
         })
         .collect()
+}
+
+/// The files of `Signed-By`, which may hold a key itself instead.
+fn key_files(stanza: &str) -> Option<String> {
+    let files = field(stanza, "Signed-By");
+    let are_files = !files.is_empty() && files.iter().all(|file| file.starts_with('/'));
+    are_files.then(|| files.join(","))
 }
 
 /// The words of a field, which may go on in indented lines.
@@ -132,8 +151,26 @@ mod tests {
                     deb-src http://mirror.invalid/debian bookworm main\n";
         assert_eq!(
             one_line(text, "bookworm"),
-            ["deb https://mirror.invalid/debian bookworm main"]
+            ["deb [signed-by=/a/key] https://mirror.invalid/debian bookworm main"]
         );
+    }
+
+    #[test]
+    fn a_source_is_trusted_by_the_key_files_that_the_host_trusts_it_by() {
+        let text = |keys: &str| {
+            format!(
+                "Types: deb\nURIs: http://mirror.invalid/debian\nSuites: bookworm\nComponents: main\n\
+                 Signed-By: {keys}\n"
+            )
+        };
+        for (keys, option) in [
+            ("/a/key", "[signed-by=/a/key] "),
+            ("/a/key\n /b/key", "[signed-by=/a/key,/b/key] "),
+            ("\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mQ", ""),
+        ] {
+            let line = format!("deb {option}http://mirror.invalid/debian bookworm main");
+            assert_eq!(deb822(&text(keys), "bookworm"), [line]);
+        }
     }
 
     #[test]
