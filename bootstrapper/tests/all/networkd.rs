@@ -15,8 +15,9 @@ mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
 chown -R systemd-network: /run/systemd/netif
 mount --bind "$1" /etc/systemd/network
-# Read-only, as in a container: networkd then does not wait for udev.
+# Read-only, as in a container: networkd then does not wait for udev. Since systemd 255 it also asks which container.
 mount -t sysfs -o ro sysfs /sys
+echo lxc > /run/systemd/container
 ip link set lo up
 ip link add e0 address 52:54:00:12:34:56 type veth peer name e1
 ip link set e1 "$2"

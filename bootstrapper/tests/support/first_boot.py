@@ -21,6 +21,9 @@ except ImportError as error:
     sys.exit(f"cloud-init is not installed ({error}); run: cargo xtask setup")
 
 
+SYSTEM_KEYS = ("datasource", "datasource_list", "network", "system_info")
+
+
 class Collected(logging.Handler):
     """Keeps warnings: cloud-init goes on after most faults."""
 
@@ -40,9 +43,11 @@ def main(cloud_cfg, user_data, root):
         own = yaml.safe_load(file)
     merged = util.mergemanydict([own, base])
 
+    # The schema is that of a user's cloud-config. Since Debian 12's, cloud-init refuses what only a system may set.
+    checked = {key: value for key, value in merged.items() if key not in SYSTEM_KEYS}
     faults = []
     try:
-        validate_cloudconfig_schema(merged, strict=True)
+        validate_cloudconfig_schema(checked, strict=True)
     except SchemaValidationError as error:
         faults.append(str(error))
 
