@@ -136,6 +136,8 @@ cases! { template:
         => ["error containerd-toml 3"];
     mirrors_beside_the_base: "{{ template \"base\" . }}\n[plugins.\"io.containerd.cri.v1.images\".registry.mirrors.\"docker.io\"]\nendpoint = []"
         => ["error containerd-registry 1"];
+    a_field_that_k3s_does_not_give: "{{ template \"base\" . }}\n# {{ .NodeConfig.Snapshotter }}" => ["warning template-field 1"];
+    a_field_that_k3s_gives: "{{ template \"base\" . }}\n# {{ .NodeConfig.AgentConfig.Snapshotter }}" => [];
     a_plugin_of_version_1: "[plugins.cri.containerd.runtimes.own]\nruntime_type = \"a\"" => ["error containerd-plugins 1"];
     the_base_twice: "{{ template \"base\" . }}\n{{ template \"base\" . }}" => ["error containerd-table 1"];
     a_runtime_that_k3s_finds: "{{ template \"base\" . }}\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.nvidia]\nruntime_type = \"a\""
@@ -224,6 +226,8 @@ cases! { kubernetes:
 
 cases! { os:
     a_gateway_on_the_link: "network: [{interface: e0, addresses: [203.0.113.7/32], gateway: 198.51.100.1}]" => [];
+    a_time_zone_that_is_not: "timezone: Europe/Berln" => ["warning time-zone-unknown 1"];
+    time_zones_of_older_names: "timezone: US/Pacific" => [];
     a_gateway_outside_of_the_network: "network: [{interface: e0, addresses: [10.1.0.2/24], gateway: 10.1.1.1}]"
         => ["warning network-gateway-on-link 1"];
     a_host_name_that_is_no_label: "hostname: a234567890123456789012345678901.a23456789012345678901234567890ab"
