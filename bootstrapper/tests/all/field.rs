@@ -162,7 +162,7 @@ fn policy(text: &str) -> Vec<String> {
 
 cases! { kubelet:
     settings_of_the_kubelet: "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 64" => [];
-    settings_of_the_kubelet_without_a_kind: "maxPods: 64" => ["error configuration-file 1"];
+    settings_of_the_kubelet_without_a_kind: "maxPods: 64" => ["warning configuration-file 1"];
     settings_of_the_kubelet_that_are_no_yaml: "kind: KubeletConfiguration\nmaxPods: : 64" => ["error configuration-file 2"];
 }
 
@@ -178,12 +178,12 @@ cases! { manifest:
     a_chart_with_the_name_of_a_repository: "{apiVersion: v1, kind: HelmChart, metadata: {name: a}, spec: {\nchart: a/b, repo: https://charts.example.com}}"
         => ["warning helm-chart 2"];
     a_chart_of_a_registry: "apiVersion: v1\nkind: HelmChart\nmetadata: {name: a}\nspec: {chart: oci://example.com/a}" => [];
-    an_object_without_a_kind: "apiVersion: v1\nmetadata: {name: a}" => ["error manifest-object 1"];
+    an_object_without_a_kind: "apiVersion: v1\nmetadata: {name: a}" => ["warning manifest-object 1"];
     an_object_without_a_version: "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: a}"
-        => ["error manifest-object 5"];
-    an_object_without_a_name: "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: b}}" => ["error manifest-object 1"];
+        => ["warning manifest-object 5"];
+    an_object_without_a_name: "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: b}}" => ["warning manifest-object 1"];
     objects_that_need_no_name: "apiVersion: v1\nkind: PodList\nitems: []\n---\napiVersion: v1\nkind: Job\nmetadata: {generateName: a-}" => [];
-    a_manifest_that_is_a_list: "- apiVersion: v1" => ["error manifest-object 1"];
+    a_manifest_that_is_a_list: "- apiVersion: v1" => ["warning manifest-object 1"];
     a_template_of_helm: "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Values.name }}}" => ["error manifest-syntax 3"];
 }
 
