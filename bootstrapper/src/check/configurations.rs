@@ -102,10 +102,15 @@ impl Report<'_> {
                 let message = format!(
                     "`{reader}` reads a {kind} in {path}, and that {has}: its component would not start"
                 );
-                self.error(codes::ConfigurationFile, &at, message)
-                    .help(format!(
-                        "start the file with `apiVersion` and `kind: {kind}`"
-                    ));
+                let code = codes::ConfigurationFile;
+                // A part of one may be made whole by a command.
+                let mut draft = match found {
+                    Some(found) if found != kind => self.error(code, &at, message),
+                    _ => self.warning(code, &at, message),
+                };
+                draft.help(format!(
+                    "start the file with `apiVersion` and `kind: {kind}`"
+                ));
             }
         }
     }

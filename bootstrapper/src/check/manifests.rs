@@ -39,7 +39,8 @@ impl Report<'_> {
                         let name = context.facts.name;
                         let message = format!("{name} does not apply {}: {reason}", file.path);
                         let first = part.start..part.start;
-                        self.error_inside(codes::ManifestObject, &at, &text, &first, message)
+                        let inside = self.inside_of(&at, &text, &first);
+                        self.warning_at(codes::ManifestObject, &at, inside, message)
                             .help("an object has `apiVersion`, `kind` and `metadata.name`");
                     }
                 }

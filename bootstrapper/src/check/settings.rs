@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::codes;
 use crate::diagnostic::{MAX_FINDINGS, Severity};
 use crate::distribution::joined::{Broken, Key, Origin, Surprise, SurpriseKind, Value};
-use crate::distribution::known::{self, Kind, Known, Other};
+use crate::distribution::known::{Kind, Known, Other};
 use crate::report::Report;
 use crate::schema::check_value;
 use crate::text::closest;
@@ -35,7 +35,7 @@ impl Report<'_> {
             self.error_of(codes::K3sFile, context, &Origin::DropIn(*id, span), message);
         }
         // Of each kind as many as are kept: the nearest name of one is not found for nothing.
-        let is_unknown = |key: &&Key| key.known.is_none() && context.facts.knows_all;
+        let is_unknown = |key: &&Key| key.known.is_none();
         for key in joined.keys.iter().filter(is_unknown).take(MAX_FINDINGS) {
             self.unknown_setting(context, key);
         }
@@ -73,7 +73,7 @@ impl Report<'_> {
             matches!(value.origin, Origin::DropIn(..)) && !reported.contains(&value.origin)
         };
         for (name, values) in joined.all() {
-            let Some(known) = known::find(context.facts.settings, name) else {
+            let Some(known) = context.facts.setting(name) else {
                 continue;
             };
             for value in values.iter().filter(to_check) {
@@ -209,7 +209,7 @@ impl Report<'_> {
     fn unknown_setting(&mut self, context: &Context<'_>, key: &Key) {
         let (name, written) = (context.facts.name, &key.written);
         let bare = written.strip_suffix('+').unwrap_or(written);
-        let near = closest(bare, context.facts.settings.iter().map(|known| known.name));
+        let near = closest(bare, context.facts.settings().map(|known| known.name));
         let message = format!("{name} does not know the setting `{written}` and would ignore it");
         self.report_of(
             Severity::Warning,

@@ -1,10 +1,10 @@
-//! Checks of static network settings and of services.
+//! Checks of static network settings, of services and of the time zone.
 
 use crate::codes;
 use crate::distribution::{self, Inside};
 use crate::model::{NetworkInterface, OperatingSystem};
 use crate::report::Report;
-use crate::values::{InterfaceAddress, IpAddress, UnitName};
+use crate::values::{InterfaceAddress, IpAddress, TimeZone, UnitName};
 use crate::yaml::Pointer;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -44,6 +44,21 @@ impl Report<'_> {
             self.repeated(interface, &mut seen, &at);
         }
         self.services(os, &section.join("services"));
+        if let Some(zone) = &os.timezone {
+            self.time_zone(zone, &section.join("timezone"));
+        }
+    }
+
+    /// A warning alone: the OS image's database may be a newer one than this program's.
+    fn time_zone(&mut self, zone: &TimeZone, at: &Pointer) {
+        if zone.is_known() {
+            return;
+        }
+        let message = format!(
+            "the time zone database has no `{zone}`; the installer refuses a zone that the OS image lacks"
+        );
+        self.warning(codes::TimeZoneUnknown, at, message).help =
+            TimeZone::nearest(zone.as_str()).map(|near| format!("did you mean `{near}`?"));
     }
 
     fn interface(&mut self, interface: &NetworkInterface, at: &Pointer) {

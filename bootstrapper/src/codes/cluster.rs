@@ -66,9 +66,9 @@ diagnostics::codes! {
             "K3s ends with a message at every start: a setting is given with another one that excludes it, without one \
              that it needs, or on a node that is to keep running. The message says which. Leave the setting out, or give \
              what it needs.";
-        K3sSetting = "k3s-setting" [Warning] "K3s does not know a setting",
-            "K3s ignores keys of its files that it does not know, so what is meant would silently not be set. Its \
-             settings are the options of `k3s server` without `--`. Correct the name.",
+        K3sSetting = "k3s-setting" [Warning] "K3s or RKE2 does not know a setting",
+            "They ignore keys of their files that they do not know, so what is meant would silently not be set. The \
+             settings are the options of `k3s server` or `rke2 server` without `--`. Correct the name.",
             "# wrong\nnode_label: [a=b]\n# right\nnode-label+: [a=b]";
         K3sSettingReplaced = "k3s-setting-replaced" [Note] "A drop-in replaces what the config-file's keys give",
             "A plain key in a drop-in takes the place of the value, or of the whole list, that is made of the \

@@ -11,9 +11,10 @@ diagnostics::codes! {
             "cloud-init does not join lists of its files. `bootcmd`, `write_files` or `runcmd` in a file below \
              /etc/cloud/cloud.cfg.d would take the place of the first boot's, and Kubernetes would not be \
              installed. Use writeFiles and runCommands under operatingSystem, or the template's commands.";
-        ConfigurationFile = "configuration-file" [Error] "A component cannot read its configuration file",
+        ConfigurationFile = "configuration-file" [Error, Warning] "A component cannot read its configuration file",
             "An argument of a component names this file, or it is a drop-in of the kubelet. The component reads it at start, \
-             as YAML of the kind that the message has, and ends where it is something else. Correct the file's content.",
+             as YAML of the kind that the message has, and ends where it is something else. It is a warning where the \
+             file lacks its head alone. Correct the file's content.",
             "# wrong\nkind: AuditPolicy\n# right\napiVersion: audit.k8s.io/v1\nkind: Policy";
         ContentEncoding = "content-encoding" [Error] "A file's content does not fit its encoding",
             "`encoding` says base64 or gzip, and the content cannot be decoded so: the file would not be written. \
@@ -61,7 +62,7 @@ diagnostics::codes! {
             "With `repo` the chart is looked for by its plain name there. `name/chart` is not found, and the chart \
              is not installed. Write the part behind the `/`.",
             "spec:\n  repo: https://charts.example.com\n  chart: nginx";
-        ManifestObject = "manifest-object" [Error] "A manifest is not an object of Kubernetes",
+        ManifestObject = "manifest-object" [Warning] "A manifest is not an object of Kubernetes",
             "An object has `apiVersion`, `kind` and `metadata.name`. The distribution applies files below server/manifests at \
              start and leaves this one out, with a line in its log. Add what the message names.",
             "apiVersion: v1\nkind: Namespace\nmetadata: {name: site}";

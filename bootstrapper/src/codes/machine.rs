@@ -116,6 +116,11 @@ diagnostics::codes! {
              start with a capital letter, with `/` between; offsets such as +02:00 are none. Write what \
              `timedatectl list-timezones` shows.",
             "timezone: Europe/Berlin";
+        TimeZoneUnknown = "time-zone-unknown" [Warning] "The time zone database has no zone of this name",
+            "The installer links the zone's file of the OS image and refuses a zone that the image lacks. The names are \
+             those of the IANA time zone database when this program was made; a newer image may have more. Write what \
+             `timedatectl list-timezones` shows.",
+            "timezone: Europe/Berlin";
         UnitName = "unit-name" [Error] "A value is not the name of a systemd unit that can be enabled",
             "It has characters that no unit has, is of a kind that cannot be enabled (device, scope, snapshot), or \
              is a template without its instance. Write what `systemctl list-unit-files` shows, and \

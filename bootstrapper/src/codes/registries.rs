@@ -76,6 +76,11 @@ diagnostics::codes! {
         RewriteRule = "rewrite-rule" [Error] "A key is not a regular expression",
             "Keys of `rewrite` are regular expressions of Go (RE2) over the repository part of an image's name. \
              Correct it; groups are $1, $2 in the replacement.";
+        TemplateField = "template-field" [Warning] "A containerd template takes a field that K3s does not give",
+            "K3s fills the file in with Go's text/template, which ends at a field that is not there; K3s then does not \
+             start. The fields are those that K3s' own templates take. Correct the name; Go tells upper case from \
+             lower.",
+            "content: |\n  {{ .NodeConfig.AgentConfig.Snapshotter }}";
         TemplateSyntax = "template-syntax" [Error] "A containerd template is not valid for Go",
             "K3s fills the file in with Go's text/template and crashes when it cannot be parsed: an action is not \
              closed or calls what is not there. Correct it.",

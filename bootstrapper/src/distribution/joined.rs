@@ -1,7 +1,7 @@
 //! The configuration that a distribution reads at start: the settings made from the template's keys, then its drop-ins in
 //! the order of their names, joined as K3s joins them (K3s, pkg/configfilearg). RKE2 is a K3s in this.
 
-use super::known::{self, Kind as Type, Known};
+use super::known::{Kind as Type, Known};
 use super::yaml_1_1::{self, Scalar};
 use super::{Distribution, Facts};
 use crate::model::{File, OperatingSystem};
@@ -160,7 +160,7 @@ impl Joined {
             Some(key) => (key, true),
             None => (entry.key.as_str(), false),
         };
-        let known = known::find(facts.settings, key);
+        let known = facts.setting(key);
         let name = known.map_or(key, |known| known.joined_name()).to_owned();
         let found = self.values_of(tree, id, &name, known, entry.value);
         let values = self.values.entry(name).or_default();

@@ -81,11 +81,6 @@ impl Known {
     }
 }
 
-/// The setting that a key means.
-pub(crate) fn find(all: &'static [Known], key: &str) -> Option<&'static Known> {
-    all.iter().find(|known| known.is(key))
-}
-
 /// Settings of which one is not taken with another, or not without it.
 #[derive(Debug)]
 pub(crate) struct Conflict {

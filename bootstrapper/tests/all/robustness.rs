@@ -42,7 +42,9 @@ fn many_of_a_kind_and_deep_nesting_are_checked_to_the_end() {
     let settings = list(20_000, &|n| format!("key-{n}: 1"));
     let arguments = list(40_000, &|n| format!("max-pods={}", n % 250 + 1));
     let policies = list(12_000, &|n| format!("audit-policy-file=/etc/f/{n}"));
-    let files = list(12_000, &|n| format!("{{path: /etc/f/{n}, content: a}}"));
+    let files = list(12_000, &|n| {
+        format!("{{path: /etc/f/{n}, content: 'kind: A'}}")
+    });
     let taints = list(45_000, &|n| format!("k{n}=v:NoExecute"));
     let tables: String = (0..50_000).map(|n| format!("[t{n}]\\n")).collect();
     for (os, spec, code) in [

@@ -407,3 +407,36 @@ fn a_complete_section_is_accepted() {
     assert_eq!(mac.as_deref(), Some("52:54:00:aa:bb:cc"));
     assert_eq!(os.services.enable[0].as_str(), "ssh.service");
 }
+
+#[test]
+fn a_mistyped_time_zone_is_reported_with_the_one_that_was_meant() {
+    for (zone, help) in [
+        ("Europe/Berln", "did you mean `Europe/Berlin`?"),
+        ("europe/berlin", "did you mean `Europe/Berlin`?"),
+        ("America/New York", "did you mean `America/New_York`?"),
+        (
+            "+02:00",
+            "write a name that `timedatectl list-timezones` shows, such as Europe/Berlin or UTC",
+        ),
+    ] {
+        let parsed = with(&format!("{USERS}  timezone: {zone}\n"), "{}");
+        let helps: Vec<_> = parsed
+            .diagnostics
+            .iter()
+            .map(|d| d.help.as_deref())
+            .collect();
+        assert_eq!(helps, [Some(help)], "{zone}");
+    }
+}
+
+#[test]
+fn a_time_zone_that_is_like_none_is_reported_without_another() {
+    let parsed = with(&format!("{USERS}  timezone: Mars/Olympus_Mons\n"), "{}");
+    let found: Vec<_> = parsed
+        .diagnostics
+        .iter()
+        .map(|d| (d.code.as_str(), &d.help))
+        .collect();
+    assert_eq!(found, [("time-zone-unknown", &None)]);
+    assert!(parsed.config.is_some(), "the OS image may have it");
+}

@@ -51,7 +51,7 @@ const fn component(setting: &'static str, name: &'static str, shown: &'static st
 impl Report<'_> {
     /// Checks the arguments of all components.
     pub(super) fn component_arguments(&mut self, context: &Context<'_>) {
-        let is_exact = context.facts.knows_all && self.has_the_tables_version();
+        let is_exact = context.facts.knows_arguments && self.has_the_tables_version();
         let mut findings = Findings::default();
         let components = COMPONENTS.each_ref();
         let components = components.map(|component| Arguments::of(component, &context.joined));

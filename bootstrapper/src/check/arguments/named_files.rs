@@ -5,7 +5,7 @@ use crate::check::context::Context;
 use crate::codes;
 use crate::diagnostic::Severity;
 use crate::distribution::joined::Origin;
-use crate::distribution::known::{self, Kind};
+use crate::distribution::known::Kind;
 use std::collections::HashSet;
 
 /// Flags that name a file, or a directory of files, that is read at start.
@@ -136,7 +136,7 @@ pub(super) fn check<'a>(
         }
     }
     for (name, values) in context.joined.all() {
-        let known = known::find(context.facts.settings, name);
+        let known = context.facts.setting(name);
         if known.is_some_and(|known| known.kind == Kind::File) {
             for value in values
                 .iter()

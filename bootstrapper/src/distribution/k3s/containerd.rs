@@ -88,8 +88,8 @@ impl Report<'_> {
             return; // Reported with the file's content.
         };
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let includes = match check_template(&text) {
-            Ok(includes) => includes,
+        let template = match check_template(&text) {
+            Ok(template) => template,
             Err(reason) => {
                 let message = format!(
                     "Go's text/template would refuse the template, and K3s would crash: {reason}"
@@ -99,6 +99,12 @@ impl Report<'_> {
                 return;
             }
         };
+        if let Some((path, name, near)) = template.unknown_field() {
+            let message = format!("K3s 1.33 has no `{name}` for `{path}`, and would not start");
+            self.warning(codes::TemplateField, &content_at, message)
+                .help = near.map(|near| format!("did you mean `{near}`?"));
+        }
+        let includes = template.includes;
         let tables = tables_of(&text);
         let has_base = includes.iter().any(|name| name == "base");
         self.containerd_tables(&tables, has_base, &content_at);

@@ -40,8 +40,9 @@ const FACTS: Facts = Facts {
         "traefik",
     ],
     other_components: &["servicelb"],
-    settings: SETTINGS,
-    knows_all: true,
+    settings: &[SETTINGS],
+    dropped: &[],
+    knows_arguments: true,
     conflicts: CONFLICTS,
     inside: [CLUSTER_CIDR, SERVICE_CIDR, CLUSTER_DOMAIN],
     // K3s, pkg/cli/server, GetDefaultAddresses.

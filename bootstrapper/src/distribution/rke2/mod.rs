@@ -3,6 +3,7 @@
 
 mod agent;
 mod check;
+mod known_settings;
 mod registries;
 mod settings;
 mod template;
@@ -32,8 +33,9 @@ const FACTS: Facts = Facts {
     registries: "/etc/rancher/rke2/registries.yaml",
     packaged: &[],
     other_components: &[],
-    settings: super::k3s::SETTINGS,
-    knows_all: false,
+    settings: &[known_settings::SETTINGS, super::k3s::SETTINGS],
+    dropped: known_settings::DROPPED,
+    knows_arguments: false,
     conflicts: &[],
     inside: [PODS, SERVICES, CLUSTER_DOMAIN],
     // K3s, pkg/cli/server, GetDefaultAddresses.

@@ -21,11 +21,12 @@ const FACTS: Facts = Facts {
     registries: "/etc/mini/registries.yaml",
     packaged: &["router"],
     other_components: &[],
-    settings: &[
+    settings: &[&[
         Known::new("cluster-cidr", Kind::Commas).format("cidr-list"),
         Known::new("level", Kind::Text),
-    ],
-    knows_all: true,
+    ]],
+    dropped: &[],
+    knows_arguments: true,
     conflicts: &[],
     inside: ["10.62.0.0/16", "10.63.0.0/16", "mini.local"],
     inside_v6: ["fd00:62::/56", "fd00:63::/112"],

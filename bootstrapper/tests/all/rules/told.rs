@@ -58,6 +58,10 @@ pub const HELP: &[(&str, &str)] = &[
         "agentConfig: {kubeletArgs: ['max-pods 250']}",
         "write max-pods=250",
     ),
+    (
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl, content: '# {{ .NodeConfg }}'}]",
+        "did you mean `NodeConfig`?",
+    ),
     ("agentConfig: {kubeletArgs: ['-v=2']}", "write v=2"),
     (
         "agentConfig: {kubeletArgs: ['v=2 --a=b']}",

@@ -1,6 +1,7 @@
 //! A check of Go text/template syntax by Go's own grammar (text/template/parse, parse.go). K3s parses containerd's
 //! templates with template.Must, so that any fault is a crash loop.
 
+mod fields;
 mod lex;
 
 use lex::{Token, actions};
@@ -38,8 +39,27 @@ const KEYWORDS: &[&str] = &[
 const MAX_ACTIONS: usize = 10_000;
 const MAX_DEPTH: usize = 100;
 
-/// The names of the templates that the text includes, or why Go would not parse it.
-pub(super) fn check_template(text: &str) -> Result<Vec<String>, String> {
+/// What a template is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Template {
+    /// The names of the templates that it includes.
+    pub(super) includes: Vec<String>,
+    /// The fields that it takes of what it is filled in with, each as its path.
+    paths: Vec<Vec<String>>,
+}
+
+impl Template {
+    /// The first path with a field that K3s does not give, that field, and the known one that was meant.
+    pub(super) fn unknown_field(&self) -> Option<(String, &str, Option<&'static str>)> {
+        self.paths.iter().find_map(|path| {
+            let (name, near) = fields::unknown(path)?;
+            Some((format!(".{}", path.join(".")), name, near))
+        })
+    }
+}
+
+/// What the template is made of, or why Go would not parse it.
+pub(super) fn check_template(text: &str) -> Result<Template, String> {
     let actions = actions(text)?;
     if actions.len() > MAX_ACTIONS {
         return Err(format!("it has more than {MAX_ACTIONS} actions"));
@@ -52,6 +72,9 @@ pub(super) fn check_template(text: &str) -> Result<Vec<String>, String> {
         depth: 0,
         defined: vec!["base".to_owned()],
         used: vec![],
+        is_main: true,
+        is_root: true,
+        paths: vec![],
     };
     if let Some(end) = parser.list(true)? {
         return Err(format!("`{{{{ {end} }}}}` without an open block"));
@@ -59,7 +82,10 @@ pub(super) fn check_template(text: &str) -> Result<Vec<String>, String> {
     let mut used = parser.used.iter();
     match used.find(|name| !parser.defined.contains(name)) {
         Some(name) => Err(format!("the template `{name}` is not defined")),
-        None => Ok(parser.used),
+        None => Ok(Template {
+            includes: parser.used,
+            paths: parser.paths,
+        }),
     }
 }
 
@@ -97,6 +123,10 @@ struct Parser<'a> {
     depth: usize,
     defined: Vec<String>,
     used: Vec<String>,
+    /// Whether `$` is what K3s fills in with, and whether `.` is.
+    is_main: bool,
+    is_root: bool,
+    paths: Vec<Vec<String>>,
 }
 
 /// What may end a list of actions.
@@ -203,8 +233,11 @@ impl Parser<'_> {
     fn definition(&mut self) -> Result<(), String> {
         let outer = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
         let ranges = std::mem::take(&mut self.ranges);
+        let data = (self.is_main, self.is_root);
+        (self.is_main, self.is_root) = (false, false);
         let end = self.list(false)?;
         (self.variables, self.ranges) = (outer, ranges);
+        (self.is_main, self.is_root) = data;
         match end {
             Some("end") => Ok(()),
             _ => Err("`{{ else }}` without an open if, range or with".to_owned()),
@@ -216,7 +249,10 @@ impl Parser<'_> {
         self.pipeline(context, false)?;
         let is_range = usize::from(context == "range");
         self.ranges += is_range;
+        let is_root = self.is_root;
+        self.is_root &= context == "if";
         let end = self.list(false)?;
+        self.is_root = is_root;
         self.ranges -= is_range;
         if end == Some("else") {
             self.otherwise(context)?;
@@ -346,8 +382,25 @@ impl Parser<'_> {
             Some(Token::Dot | Token::Constant | Token::Nil | Token::Text(_)) => false,
             _ => return Ok(false),
         };
+        self.path();
         self.action.next();
         self.fields(takes_fields).map(|()| true)
+    }
+
+    /// Keeps the fields that are taken here of what K3s fills in with.
+    fn path(&mut self) {
+        let mut ahead = self.action;
+        let is_known = match ahead.peek() {
+            Some(Token::Variable(name)) if name == "$" => ahead.next().is_some() && self.is_main,
+            _ => self.is_root,
+        };
+        let mut path = vec![];
+        while let Some(Token::Field(name)) = ahead.next() {
+            path.push(name.clone());
+        }
+        if is_known && !path.is_empty() {
+            self.paths.push(path);
+        }
     }
 
     fn fields(&mut self, allowed: bool) -> Result<(), String> {

@@ -116,8 +116,97 @@ fn refuses_what_go_refuses() {
 
 #[test]
 fn tells_which_templates_are_included() {
-    let used = check_template("{{ template \"base\" . }}{{ define \"a\" }}base{{ end }}");
-    assert_eq!(used, Ok(vec!["base".to_owned()]));
+    let template = check_template("{{ template \"base\" . }}{{ define \"a\" }}base{{ end }}");
+    let includes = template.map(|template| template.includes);
+    assert_eq!(includes, Ok(vec!["base".to_owned()]));
+}
+
+/// The path of a field that K3s does not give, and the field that was meant.
+fn unknown(text: &str) -> Option<(String, Option<&'static str>)> {
+    let template = check_template(text).expect("a template");
+    let found = template.unknown_field();
+    found.map(|(path, _, near)| (path, near))
+}
+
+#[test]
+fn finds_fields_that_k3s_does_not_give() {
+    for (text, path, near) in [
+        ("{{ .NodeConfg }}", ".NodeConfg", Some("NodeConfig")),
+        ("{{ .Foo }}", ".Foo", None),
+        (
+            "{{ $.NodeConfig.SELinx }}",
+            ".NodeConfig.SELinx",
+            Some("SELinux"),
+        ),
+        (
+            "{{ .NodeConfig.AgentConfig.Snapshoter }}",
+            ".NodeConfig.AgentConfig.Snapshoter",
+            Some("Snapshotter"),
+        ),
+        (
+            "{{ .NodeConfig.Containerd.Rot }}",
+            ".NodeConfig.Containerd.Rot",
+            Some("Root"),
+        ),
+        (
+            "{{ .PrivateRegistryConfig.Config }}",
+            ".PrivateRegistryConfig.Config",
+            Some("Configs"),
+        ),
+        ("{{ if .program }}{{ end }}", ".program", Some("Program")),
+        (
+            "{{ if .Program }}{{ .Programm }}{{ end }}",
+            ".Programm",
+            Some("Program"),
+        ),
+        ("{{ with .Nothing }}{{ end }}", ".Nothing", None),
+        (
+            "{{ with .Program }}{{ $.Nothing }}{{ end }}",
+            ".Nothing",
+            None,
+        ),
+        (
+            "{{ with .Program }}{{ else }}{{ .Nothing }}{{ end }}",
+            ".Nothing",
+            None,
+        ),
+        (
+            "{{ range .ExtraRuntimes }}{{ end }}{{ .Nothing }}",
+            ".Nothing",
+            None,
+        ),
+        (
+            "{{ define \"a\" }}{{ end }}{{ .Nothing }}{{ $.Other }}",
+            ".Nothing",
+            None,
+        ),
+        (
+            "{{ define \"a\" }}{{ end }}{{ $.Nothing }}",
+            ".Nothing",
+            None,
+        ),
+        ("{{ template \"base\" .Nothing }}", ".Nothing", None),
+        ("{{ printf \"%q\" (index .Nothing 1) }}", ".Nothing", None),
+    ] {
+        assert_eq!(unknown(text), Some((path.to_owned(), near)), "{text}");
+    }
+}
+
+#[test]
+fn takes_fields_that_k3s_gives_or_that_are_of_something_else() {
+    for text in [
+        "{{ template \"base\" . }}",
+        "{{ .NodeConfig }}{{ .NodeConfig.AgentConfig }}{{ $.Program }}",
+        "{{ .NodeConfig.AgentConfig.Snapshotter }}{{ .NodeConfig.NoFlannel }}",
+        "{{ .ExtraRuntimes.own.BinaryName }}{{ .NodeConfig.Flannel.Backend }}",
+        "{{ range $name, $own := .ExtraRuntimes }}{{ .RuntimeType }}{{ $own.RuntimeType }}{{ end }}",
+        "{{ with .PrivateRegistryConfig }}{{ range .Configs }}{{ .Auth }}{{ end }}{{ end }}",
+        "{{ define \"a\" }}{{ .Own }}{{ $.Own }}{{ end }}",
+        "{{ block \"a\" .Program }}{{ .Own }}{{ end }}",
+        "{{ (index .ExtraRuntimes \"a\").BinaryName }}",
+    ] {
+        assert_eq!(unknown(text), None, "{text}");
+    }
 }
 
 #[test]
@@ -135,7 +224,8 @@ fn says_what_is_wrong() {
         ("{{ end }}", "`{{ end }}` without an open block"),
         ("{{ (.A }}", "a `(` is not closed"),
     ] {
-        assert_eq!(check_template(text), Err(complaint.to_owned()), "{text}");
+        let checked = check_template(text).map(|template| template.includes);
+        assert_eq!(checked, Err(complaint.to_owned()), "{text}");
     }
 }
 
