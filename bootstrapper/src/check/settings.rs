@@ -418,7 +418,8 @@ pub(super) fn is_switch(text: &str) -> bool {
 
 /// Whether Go's time.ParseDuration takes the text: numbers with units, one after another.
 pub(super) fn is_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let mut rest = unsigned;
     if rest == "0" {
         return true;
     }
@@ -436,5 +437,5 @@ pub(super) fn is_duration(text: &str) -> bool {
         };
         rest = &after[unit.len()..];
     }
-    !text.is_empty()
+    !unsigned.is_empty()
 }
