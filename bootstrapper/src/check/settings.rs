@@ -179,7 +179,8 @@ impl Report<'_> {
             context.joined.last("node-name"),
             &context.config.operating_system.hostname,
         ) {
-            (Some(value), _) if value.text.len() > most => {
+            // One that no node can have is an invalid value already.
+            (Some(value), _) if (most + 1..=MAX_NODE_NAME).contains(&value.text.len()) => {
                 let message = message(&value.text);
                 self.error_of(codes::NodeName, context, &value.origin, message)
                     .help(help);

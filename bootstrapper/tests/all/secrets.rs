@@ -154,12 +154,12 @@ fn colour_is_for_terminals_alone() {
     let piped = run(&["validate", "--config-file", &file]);
     assert!(!piped.stderr.contains(&0x1b), "{}", stderr(&piped));
     let on_terminal = |set: &str| {
-        let call = format!(
-            "{set} {} validate --config-file {file}",
-            env!("CARGO_BIN_EXE_cluster-bootstrapper")
-        );
+        // A shell reads the call.
+        let call = format!("{set} \"$PROGRAM\" validate --config-file \"$FILE\"");
         let done = std::process::Command::new("script")
             .args(["-qec", &call, "/dev/null"])
+            .env("PROGRAM", env!("CARGO_BIN_EXE_cluster-bootstrapper"))
+            .env("FILE", &file)
             .env_remove("NO_COLOR")
             .output()
             .expect("script is not installed (Debian package bsdutils)");
