@@ -211,7 +211,24 @@ impl RunningVm {
     }
 }
 
+/// Whether a program is where its path says, or in `PATH`.
+fn is_there(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
 fn spawn(plan: &VmPlan) -> Result<ProcessGroup, MachineError> {
+    let failed = |source| MachineError::Start {
+        program: plan.program.clone(),
+        source,
+    };
+    // setpriv would be started in any case.
+    if !is_there(&plan.program) {
+        return Err(failed(std::io::ErrorKind::NotFound.into()));
+    }
     let log = fs_err::OpenOptions::new()
         .create(true)
         .append(true)
@@ -226,10 +243,7 @@ fn spawn(plan: &VmPlan) -> Result<ProcessGroup, MachineError> {
     command
         .stdout(Stdio::from(log.try_clone()?))
         .stderr(Stdio::from(log));
-    ProcessGroup::spawn(command).map_err(|source| MachineError::Start {
-        program: plan.program.clone(),
-        source,
-    })
+    ProcessGroup::spawn(command).map_err(failed)
 }
 
 fn death(plan: &VmPlan, status: Option<ExitStatus>) -> Death {
