@@ -33,18 +33,17 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The OS image that the user names.
+    /// Looks at what the user names, before anything is built.
     ///
     /// # Errors
-    /// There is no such file, or it cannot be installed.
-    pub fn os_image(&self) -> Result<Option<PathBuf>> {
+    /// There is no such OS image, or it cannot be installed.
+    pub fn check(&self) -> Result<()> {
         let Some(image) = &self.os_image else {
-            return Ok(None);
+            return Ok(());
         };
         let named = || format!("--os-image {}", image.display());
         ensure!(image.is_file(), "{}: there is no such file", named());
-        node_image::check_own(image).with_context(named)?;
-        Ok(Some(fs_err::canonicalize(image)?))
+        node_image::check_own(image).with_context(named)
     }
 
     /// What is not as the profile has it, for the report.

@@ -226,7 +226,12 @@ impl Chooser<'_> {
             reason,
             replaced: self.parts.replaced(),
             k3s: K3s::Double,
-            os_image: self.parts.os_image()?,
+            os_image: self
+                .parts
+                .os_image
+                .as_ref()
+                .map(fs_err::canonicalize)
+                .transpose()?,
             k3s_version: self.sources.k3s_version.clone(),
             hookos: Hookos::default(),
         };
@@ -266,7 +271,12 @@ impl Chooser<'_> {
             reason: "--k3s-dir names the files of a K3s release".into(),
             replaced: self.parts.replaced(),
             k3s: K3s::Release(Box::new(k3s_directory::read(directory)?)),
-            os_image: self.parts.os_image()?,
+            os_image: self
+                .parts
+                .os_image
+                .as_ref()
+                .map(fs_err::canonicalize)
+                .transpose()?,
             k3s_version: None,
             hookos: Hookos::default(),
         })

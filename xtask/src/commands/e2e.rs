@@ -88,6 +88,7 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     for scenario in &scenarios {
         config_file(root, arguments, scenario)?;
     }
+    arguments.parts.check()?;
     let store = Store::of_user()?;
     // It serves until the end: nothing is fetched later, but its files are below it.
     let mut server = None;

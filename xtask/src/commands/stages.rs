@@ -55,6 +55,7 @@ pub fn build(project: Project<'_>, arguments: &BuildArguments) -> Result<ExitCod
     let config = arguments.config_file.as_ref();
     let config = config.map(fs_err::canonicalize).transpose()?;
     let store = Store::of_user()?;
+    arguments.parts.check()?;
     let selection = profile::select(project, &store, &arguments.parts, Network::Allowed)?;
     selection.announce();
     host::ensure(Go::when(selection.builds_double()), project.cancel)?;
