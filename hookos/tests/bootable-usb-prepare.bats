@@ -558,13 +558,14 @@ interrupted_device() { # name of the tool, shell script in its place
 }
 
 @test "shows a bar with rate and time left on a terminal" {
-  run -0 script -qec "'$SCRIPT' '$IMAGE' '$ARCHIVE' '$CONFIG'" /dev/null
+  export SCRIPT IMAGE ARCHIVE CONFIG # a shell reads the call
+  run -0 script -qec '"$SCRIPT" "$IMAGE" "$ARCHIVE" "$CONFIG"' /dev/null
   [[ $output == *"Writing EMTS-OS "*"[########################################] 100 %"*"MB/s     0 s left"* ]]
   [[ $output == *"Checking EMTS-BOOT "*"100 %"* ]]
 }
 
 @test "the bar's rate and time left are those of the bytes and the time that it is given" {
-  run -0 bash -c "source '$SCRIPT'; draw_bar Writing 250000000 1000000000 5000000"
+  run -0 bash -c 'source "$1"; draw_bar Writing 250000000 1000000000 5000000' - "$SCRIPT"
   [[ $output == *"[##########                              ]  25 %    50 MB/s    15 s left"* ]]
 }
 
