@@ -16,7 +16,7 @@ use crate::leases::{DROP_IN, Leases};
 pub const CREDENTIAL: &str = "tmpfiles.extra";
 /// The harness's settings of sshd. The first value of a setting holds, in the order of the files' names.
 const SSHD: &str = "/etc/ssh/sshd_config.d/000-emts-test-harness.conf";
-/// A folder of the running system alone.
+/// A directory of the running system alone.
 const RUN: &str = "/run/emts-test-harness";
 
 /// This run's way into its machines.

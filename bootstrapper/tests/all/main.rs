@@ -22,6 +22,7 @@ mod properties;
 mod provider;
 mod registries;
 mod rke2;
+mod rke2_settings;
 mod robustness;
 mod rules;
 mod rules_document;

@@ -421,6 +421,16 @@ mod tests {
     }
 
     #[test]
+    fn a_credential_is_an_smbios_string_in_base64() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path()).credential("tmpfiles.extra", "d /a, b\n");
+        let line = config.plan().unwrap().args.join(" ");
+        let wanted =
+            "-smbios type=11,value=io.systemd.credential.binary:tmpfiles.extra=ZCAvYSwgYgo=";
+        assert!(line.contains(wanted), "{line}");
+    }
+
+    #[test]
     fn names_missing_firmware_and_the_package_that_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let firmware = Firmware {

@@ -142,7 +142,7 @@ mod tests {
         let error =
             take(&release(dir.path(), script.as_bytes())?, out.path()).expect_err("a script");
         assert!(
-            format!("{error:#}").contains("not a program for "),
+            format!("{error:#}").contains("not a program for x86-64;"),
             "{error:#}"
         );
         assert!(!seen.exists());

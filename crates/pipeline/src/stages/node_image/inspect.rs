@@ -1,6 +1,6 @@
 //! A user's own OS image: unpacked, checked for what the installer needs, packed as the stage's output.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -52,9 +52,12 @@ pub fn check(image: &Path) -> Result<()> {
 fn open(image: &Path) -> Result<(Decoder, Vec<u8>)> {
     let mut raw = Decoder::open(image)?;
     let mut head = vec![0; HEAD];
-    raw.reader()
-        .read_exact(&mut head)
-        .context("it is shorter than a partition table")?;
+    match raw.reader().read_exact(&mut head) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => bail!(
+            "it ends before a partition table does: give a raw disk image, plain or compressed by zstd, gzip or xz"
+        ),
+        read => read.context("reading its partition table")?,
+    }
     check_partitions(&head)?;
     Ok((raw, head))
 }
@@ -63,7 +66,10 @@ fn open(image: &Path) -> Result<(Decoder, Vec<u8>)> {
 fn check_partitions(head: &[u8]) -> Result<()> {
     let header = &head[SECTOR..2 * SECTOR];
     if &header[..8] != b"EFI PART" {
-        bail!("it is not a raw disk image with a GPT in sectors of {SECTOR} bytes");
+        bail!(
+            "it is not a raw disk image with a GPT in sectors of {SECTOR} bytes, plain or compressed by zstd, gzip \
+             or xz"
+        );
     }
     let partitions = entries(head)?;
     if !partitions.iter().any(|(kind, _)| kind == ESP_TYPE) {
