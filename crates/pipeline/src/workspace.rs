@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::thread;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use module_graph::Graph;
 use serde::Deserialize;
 
@@ -15,6 +15,27 @@ use crate::{digest, process};
 #[derive(Debug, Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+}
+
+impl Metadata {
+    fn of(root: &Path) -> Result<Self> {
+        let mut command = Command::new(process::cargo());
+        command.current_dir(root).args([
+            "metadata",
+            "--format-version=1",
+            "--no-deps",
+            "--offline",
+            "--locked",
+        ]);
+        let output = command.output().context("asking cargo for the workspace")?;
+        if !output.status.success() {
+            bail!(
+                "cargo metadata: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        serde_json::from_slice(&output.stdout).context("reading cargo metadata")
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,8 +63,16 @@ pub struct Workspace {
     graph: Graph,
     /// Digests of the files of the graph.
     digests: BTreeMap<PathBuf, String>,
-    /// What `rustc --version` says, once it was asked.
-    rustc: OnceLock<String>,
+    compiler: Compiler,
+}
+
+/// What is asked of the host's compilers, while the sources are read; why there is no answer is told where it is needed.
+#[derive(Debug)]
+struct Compiler {
+    /// What `rustc --version` says.
+    rustc: Result<String, String>,
+    /// The C library that is linked into static binaries.
+    libc: Result<PathBuf, String>,
 }
 
 impl Workspace {
@@ -52,37 +81,28 @@ impl Workspace {
     /// # Errors
     /// Cargo cannot read it, or a source is not there.
     pub fn read(root: &Path) -> Result<Self> {
-        let mut command = Command::new(process::cargo());
-        command.current_dir(root).args([
-            "metadata",
-            "--format-version=1",
-            "--no-deps",
-            "--offline",
-            "--locked",
-        ]);
-        let output = command.output().context("asking cargo for the workspace")?;
-        if !output.status.success() {
-            bail!(
-                "cargo metadata: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
-        let metadata: Metadata =
-            serde_json::from_slice(&output.stdout).context("reading cargo metadata")?;
-        let members = reached(&metadata, env!("CARGO_PKG_NAME"))?.into_iter();
-        let members: Vec<(String, PathBuf)> = members
-            .map(|(name, directory)| (name.replace('-', "_"), directory.join("src")))
-            .collect();
-        let graph = Graph::read(&members).context("reading the modules of the stages")?;
-        let digests = graph
-            .files()
-            .map(|file| Ok((file.to_owned(), digest::of_file(file)?)));
-        Ok(Self {
-            root: root.to_owned(),
-            digests: digests.collect::<Result<_>>()?,
-            graph,
-            metadata,
-            rustc: OnceLock::new(),
+        thread::scope(|scope| {
+            let rustc = scope.spawn(|| rustc_version(root).map_err(|error| format!("{error:#}")));
+            let libc = scope.spawn(|| static_libc().map_err(|error| format!("{error:#}")));
+            let metadata = Metadata::of(root)?;
+            let members = reached(&metadata, env!("CARGO_PKG_NAME"))?.into_iter();
+            let members: Vec<(String, PathBuf)> = members
+                .map(|(name, directory)| (name.replace('-', "_"), directory.join("src")))
+                .collect();
+            let graph = Graph::read(&members).context("reading the modules of the stages")?;
+            let digests = graph
+                .files()
+                .map(|file| Ok((file.to_owned(), digest::of_file(file)?)));
+            Ok(Self {
+                root: root.to_owned(),
+                digests: digests.collect::<Result<_>>()?,
+                graph,
+                metadata,
+                compiler: Compiler {
+                    rustc: rustc.join().expect("asking rustc does not panic"),
+                    libc: libc.join().expect("asking cc does not panic"),
+                },
+            })
         })
     }
 
@@ -95,20 +115,18 @@ impl Workspace {
     ///
     /// # Errors
     /// There is no rustc.
-    pub fn rustc(&self) -> Result<String> {
-        if let Some(known) = self.rustc.get() {
-            return Ok(known.clone());
-        }
-        let mut command = Command::new("rustc");
-        let output = command.arg("--version").current_dir(&self.root).output();
-        let output = output.context("asking rustc for its version")?;
-        ensure!(
-            output.status.success(),
-            "rustc --version: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Ok(self.rustc.get_or_init(|| version).clone())
+    pub fn rustc(&self) -> Result<&str> {
+        let rustc = self.compiler.rustc.as_deref();
+        rustc.map_err(|error| anyhow!("{error}"))
+    }
+
+    /// The C library that is linked into static binaries, from the host's package libc6-dev.
+    ///
+    /// # Errors
+    /// There is no C compiler, or it knows none.
+    pub fn libc(&self) -> Result<&Path> {
+        let libc = self.compiler.libc.as_deref();
+        libc.map_err(|error| anyhow!("{error}"))
     }
 
     /// Directories of a member and of those that it is compiled with.
@@ -132,6 +150,31 @@ impl Workspace {
         };
         Ok(files.map(digest).collect())
     }
+}
+
+fn rustc_version(root: &Path) -> Result<String> {
+    let mut command = Command::new("rustc");
+    let output = command.arg("--version").current_dir(root).output();
+    let output = output.context("asking rustc for its version")?;
+    ensure!(
+        output.status.success(),
+        "rustc --version: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn static_libc() -> Result<PathBuf> {
+    let mut command = Command::new("cc");
+    let output = command.arg("-print-file-name=libc.a").output();
+    let output = output.context("asking cc for its C library (install the package gcc)")?;
+    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    // Without one it prints the name alone.
+    ensure!(
+        path.is_absolute(),
+        "cc knows no libc.a: install the package libc6-dev"
+    );
+    Ok(path)
 }
 
 /// Names and directories of a member and of those that it is compiled with.

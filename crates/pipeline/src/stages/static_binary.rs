@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use arch::ARCH;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ stages! {
 fn inputs(request: &Request<'_>, package: &str) -> Result<Inputs> {
     let names = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
     let mut sources: Vec<Source> = names.iter().map(|name| request.source(name)).collect();
-    sources.push(Source::named("libc.a", libc()?));
+    sources.push(Source::named("libc.a", request.workspace.libc()?.to_owned()));
     for directory in request.workspace.directories(package)? {
         let directory = directory.strip_prefix(request.root).unwrap_or(&directory);
         let parts = ["src", "Cargo.toml", "build.rs"].map(|part| directory.join(part));
@@ -74,22 +74,8 @@ fn inputs(request: &Request<'_>, package: &str) -> Result<Inputs> {
     Ok(Inputs {
         workspace: Place::new(request.root),
         sources,
-        rustc: request.workspace.rustc()?,
+        rustc: request.workspace.rustc()?.to_owned(),
     })
-}
-
-/// The C library that is linked, from the host's package libc6-dev.
-fn libc() -> Result<PathBuf> {
-    let mut command = Command::new("cc");
-    let output = command.arg("-print-file-name=libc.a").output();
-    let output = output.context("asking cc for its C library (install the package gcc)")?;
-    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    // Without one it prints the name alone.
-    ensure!(
-        path.is_absolute(),
-        "cc knows no libc.a: install the package libc6-dev"
-    );
-    Ok(path)
 }
 
 fn build(root: &Path, package: &str, out: &Path) -> Result<()> {
