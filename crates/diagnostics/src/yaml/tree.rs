@@ -1,5 +1,6 @@
 //! The tree itself: nodes, look-up by JSON pointer, and byte offsets turned into lines and columns.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
@@ -89,11 +90,12 @@ impl Pointer {
         self.0.rfind('/').map(|at| Self(self.0[..at].to_owned()))
     }
 
-    fn steps(&self) -> impl Iterator<Item = String> {
-        self.0
-            .split('/')
-            .skip(1)
-            .map(|step| step.replace("~1", "/").replace("~0", "~"))
+    fn steps(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let steps = self.0.split('/').skip(1);
+        steps.map(|step| match step.contains('~') {
+            true => step.replace("~1", "/").replace("~0", "~").into(),
+            false => step.into(),
+        })
     }
 }
 
