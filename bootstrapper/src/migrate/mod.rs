@@ -83,7 +83,7 @@ impl Remark {
     fn dropped(line: usize, key: &str, message: impl Into<String>) -> Self {
         Self {
             line,
-            key: key.to_owned(),
+            key: shown(key).to_owned(),
             message: message.into(),
             dropped: true,
         }
@@ -94,6 +94,15 @@ impl Remark {
             dropped: false,
             ..Self::dropped(line, key, message)
         }
+    }
+}
+
+/// What is told of a key: one of other signs may have a value in it.
+fn shown(key: &str) -> &str {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-. ".contains(c);
+    match key.len() <= 64 && key.chars().all(is_part) {
+        true => key,
+        false => "a key",
     }
 }
 

@@ -13,7 +13,7 @@ use crate::schema::SCHEMA;
 use crate::schema::{alternatives, resolve};
 use crate::text::closest;
 use crate::values::{RegistryHost, TextValue as _};
-use crate::yaml::{Pointer, Tree};
+use crate::yaml::{Kind, Pointer, Tree};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -114,7 +114,11 @@ fn collect_names(schema: &Value, names: &mut BTreeSet<String>) {
 /// Takes what may be a secret out of the diagnostics of a document.
 pub(crate) fn hide(tree: &Tree, diagnostics: &mut [Diagnostic]) {
     messages::hide(tree, diagnostics);
-    places::hide(tree, diagnostics);
+    match tree.node(tree.root()).kind {
+        // All of it is one value.
+        Kind::Scalar { .. } => hide_in_text(tree.source(), diagnostics),
+        _ => places::hide(tree, diagnostics),
+    }
 }
 
 /// Whether what stands below a key may be a secret.
@@ -166,15 +170,16 @@ fn is_name(key: &str) -> bool {
 }
 
 /// Whether a value in a place without secrets is shown all the same: one word, or an argument. More may be a command that
-/// got into the wrong list.
+/// got into the wrong list, or, with quotes, another value that lost its line.
 fn is_plain(text: &str) -> bool {
     let mut words = text.split(char::is_whitespace);
     let first = words.next().unwrap_or_default();
-    let is_plain = words.next().is_none() || first.starts_with('-') || first.contains('=');
+    let is_argument = first.starts_with('-') || first.contains('=');
+    let is_plain = words.next().is_none() || (is_argument && !text.contains(['"', '\'']));
     is_plain && !looks_secret(text)
 }
 
-/// A private key, a URL with a user, or an assignment to the name of a secret.
+/// A private key, a URL with a user, or an assignment to the name of a secret, be it without its sign.
 pub(crate) fn looks_secret(text: &str) -> bool {
     let with_user = |text: &str| {
         text.split("://").skip(1).any(|rest| {
@@ -183,19 +188,43 @@ pub(crate) fn looks_secret(text: &str) -> bool {
                 .is_some_and(|host| host.contains('@'))
         })
     };
-    text.contains("PRIVATE KEY") || with_user(text) || text.lines().any(|l| assigned(l).is_some())
+    text.contains("PRIVATE KEY")
+        || with_user(text)
+        || text.lines().any(|line| assigned(line).is_some())
+        || text
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(is_grown_together)
+}
+
+/// A secret's name and what was to stand behind a sign.
+fn is_grown_together(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let names = ["password", "passwd", "token", "secret"];
+    let mut rest = names.iter().filter_map(|name| word.strip_prefix(name));
+    rest.any(|rest| !matches!(rest, "" | "s"))
 }
 
 /// Where the value begins that a line assigns to a secret's name, by `:` or `=`; of several the first.
 fn assigned(line: &str) -> Option<usize> {
     let mut ends = line.match_indices([':', '=']);
     ends.find_map(|(at, _)| {
-        let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let name = &before[before.trim_end_matches(is_part).len()..];
+        let before = line[..at].trim_end();
+        let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '/');
+        let word = &before[before.trim_end_matches(|c| !is_end(c)).len()..];
         let value = line[at + 1..].trim_start();
-        (!name.is_empty() && is_name(name)).then_some(line.len() - value.len())
+        ends_in_name(word).then_some(line.len() - value.len())
     })
+}
+
+/// Whether a word ends in a secret's name. A sign that slipped into it does not matter.
+fn ends_in_name(word: &str) -> bool {
+    let letters = |text: &str| -> String {
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        letters.collect::<String>().to_ascii_lowercase()
+    };
+    let last = letters(word.rsplit('-').next().unwrap_or_default());
+    let all = letters(word);
+    (!last.is_empty() && is_name(&last)) || NAMES.iter().any(|name| all.ends_with(&letters(name)))
 }
 
 #[cfg(test)]
@@ -214,6 +243,11 @@ mod tests {
             ("a token=b: c", Some("b: c")),
             ("my-identity_token: x", Some("x")),
             ("pasword: x", Some("x")),
+            ("my-to[ken=x", Some("x")),
+            ("my-to:ken=x", Some("x")),
+            ("mytoken=x", Some("x")),
+            ("to-ken=x", Some("x")),
+            ("{token: x", Some("x")),
             ("user: a", None),
             (": x", None),
             ("password", None),
@@ -232,6 +266,9 @@ mod tests {
             ("http://a/ http://u@b", true),
             ("TOKEN=x join", true),
             ("a\ntoken: x\nb", true),
+            ("join-tokenX1", true),
+            ("tokens", false),
+            ("bootstrap-token-auth", false),
             ("http://host/a@b", false),
             ("mail a@b.example", false),
             ("ssh-ed25519 AAAA a@b", false),

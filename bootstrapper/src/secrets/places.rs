@@ -3,6 +3,7 @@
 
 use super::lines::{key_part, rest};
 use super::{is_host, is_place, is_plain, property, shown_key};
+use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::schema::SCHEMA;
 use crate::schema::{alternatives, takes};
@@ -67,6 +68,7 @@ impl Walk<'_> {
             Kind::Scalar { text, .. } => {
                 let typed = choices.iter().any(|choice| {
                     !takes(choice, "array")
+                        && !takes(choice, "object")
                         && choice
                             .get("type")
                             .or(choice.get("enum"))
@@ -143,6 +145,12 @@ impl Walk<'_> {
                 0
             };
             return rest(source, line.start + shown, window);
+        }
+        // What an argument that nobody knows is set to.
+        if diagnostic.code == codes::UnknownArgument
+            && let Some(at) = source[diagnostic.span.clone()].find('=')
+        {
+            return rest(source, diagnostic.span.start + at + 1, window);
         }
         let first = self.seen.partition_point(|seen| seen.end <= window.start);
         let mut hidden = vec![];

@@ -198,3 +198,33 @@ fn no_broken_config_file_shows_a_secret() {
 fn no_broken_file_of_the_old_format_shows_a_secret() {
     nothing_is_told(OLD, |text| told(text) + &told_of_old(text));
 }
+
+/// Slips that the drawn ones seldom are.
+#[test]
+fn no_slip_that_is_seldom_drawn_shows_a_secret() {
+    let kubelet = |argument: &str| {
+        format!(
+            "version: 1.0
+operatingSystem: {{users: [{{username: root, password: c2VjcmV0}}]}}
+kubernetes:
+  kind: KThreesControlPlaneTemplate
+  apiVersion: controlplane.cluster.x-k8s.io/v1beta2
+  spec: {{template: {{spec: {{kthreesConfigSpec: {{agentConfig: {{kubeletArgs: ['{argument}']}}}}}}}}}}
+"
+        )
+    };
+    for text in [
+        kubelet("some-to[ken=hunter2"),
+        kubelet("some-to:ken=hunter2"),
+        kubelet("sometoken=hunter2"),
+        kubelet("some-tokenhunter2"),
+        kubelet("some-flag=hunter2"),
+        "version: 1.0\noperatingSystem:\n  writeFiles:\n    - hunter2\n".to_owned(),
+        "# old\ncustom_file{_content=\"hunter2\"\n".to_owned(),
+        "# old\ncustom_file_path==/etc/a custom_file_content=\"hunter2\"\n".to_owned(),
+        "a=1\nservices:\n  enable: [a]\nhttp_proxy=\"http://me:hunter2@p:1\": x\n".to_owned(),
+    ] {
+        let shown = told(&text) + &told_of_old(&text);
+        assert!(!shown.contains(NEEDLE), "{text}\n{shown}");
+    }
+}

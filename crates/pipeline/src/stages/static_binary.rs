@@ -64,7 +64,10 @@ stages! {
 fn inputs(request: &Request<'_>, package: &str) -> Result<Inputs> {
     let names = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
     let mut sources: Vec<Source> = names.iter().map(|name| request.source(name)).collect();
-    sources.push(Source::named("libc.a", request.workspace.libc()?.to_owned()));
+    sources.push(Source::named(
+        "libc.a",
+        request.workspace.libc()?.to_owned(),
+    ));
     for directory in request.workspace.directories(package)? {
         let directory = directory.strip_prefix(request.root).unwrap_or(&directory);
         let parts = ["src", "Cargo.toml", "build.rs"].map(|part| directory.join(part));
