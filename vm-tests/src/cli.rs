@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::accel::AcceleratorChoice;
 use crate::leases::LeaseChoice;
+use vm::accel::AcceleratorChoice;
 
 /// Installs a node in a virtual machine from a USB image and verifies it.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Print the JSON Schema of scenario files, configs/scenario.schema.json
+    Schema,
     /// Run a scenario and write its report
     Run(Box<RunArgs>),
 }
@@ -77,6 +79,12 @@ pub struct RunArgs {
     /// How long K3s' components keep their leases [default: long for an emulated machine, else default]
     #[arg(long, value_enum)]
     pub leases: Option<LeaseChoice>,
+    /// The list of the scenario's checks, which a run has to make. Without it nothing is compared.
+    #[arg(long, value_name = "FILE")]
+    pub checks: Option<PathBuf>,
+    /// Write the list of checks when the run passed, instead of comparing it.
+    #[arg(long, requires = "checks")]
+    pub bless: bool,
     /// Keep the machine's disks also when the run passed.
     #[arg(long)]
     pub keep: bool,

@@ -9,9 +9,9 @@ use cluster_bootstrapper::Setting;
 use cluster_bootstrapper::k3s::settings;
 use serde_json::Value;
 
-use crate::accel::Accelerator;
 use crate::drop_ins;
 use crate::evidence::Check;
+use vm::accel::Accelerator;
 
 /// The harness's drop-in. K3s reads drop-ins in the order of their names and appends by `key+`.
 pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/zz-emts-test-harness.yaml";

@@ -11,7 +11,7 @@ use vm_tests::cli::{Cli, Command, RunArgs};
 use vm_tests::config_file;
 use vm_tests::evidence::{StageRecord, new_run_folder};
 use vm_tests::output::Output;
-use vm_tests::scenario::{RunOptions, Scenario, WorkstationParts, run};
+use vm_tests::scenario::{self, ListedChecks, RunOptions, Scenario, WorkstationParts, run};
 
 /// Exit status after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -31,6 +31,10 @@ fn start(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::ConfigFile { file, out } => {
             config_file::copy(&file, &out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Schema => {
+            print!("{}", scenario::schema());
             Ok(ExitCode::SUCCESS)
         }
         Command::Run(args) => block_on(run_scenario(*args)),
@@ -103,6 +107,11 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         leases: args.leases,
         emulated_cpus: args.emulated_cpus,
         stages,
+        listed: match args.checks {
+            None => ListedChecks::Ignored,
+            Some(file) if args.bless => ListedChecks::Written(file),
+            Some(file) => ListedChecks::Compared(file),
+        },
         keep: args.keep,
         timeout: args.timeout,
     })

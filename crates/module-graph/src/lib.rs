@@ -32,17 +32,40 @@ struct Module {
 }
 
 impl Graph {
+    /// Reads the modules of one member, a library or a program, from the directory of its code. Paths in it begin with
+    /// `name`.
+    ///
+    /// # Errors
+    /// A source cannot be read.
+    pub fn of_member(name: &str, directory: &Path) -> Result<Self> {
+        let library = directory.join("lib.rs");
+        let root = match library.is_file() {
+            true => library,
+            false => directory.join("main.rs"),
+        };
+        Self::of_roots([(name, &*root, directory)])
+    }
+
     /// Reads the modules of members: name as a path begins with it, and the directory with its `lib.rs`.
     ///
     /// # Errors
     /// A source cannot be read.
     pub fn read(members: &[(String, PathBuf)]) -> Result<Self> {
+        let roots: Vec<PathBuf> = members.iter().map(|(_, at)| at.join("lib.rs")).collect();
+        let with_root = members.iter().zip(&roots);
+        Self::of_roots(with_root.map(|((name, at), root)| (name.as_str(), &**root, &**at)))
+    }
+
+    /// Each with the file and the directory of its modules.
+    fn of_roots<'a>(
+        roots: impl IntoIterator<Item = (&'a str, &'a Path, &'a Path)>,
+    ) -> Result<Self> {
         let mut graph = Self {
             modules: BTreeMap::new(),
             uses: BTreeMap::new(),
         };
-        for (name, directory) in members {
-            graph.add(vec![name.clone()], &directory.join("lib.rs"), directory)?;
+        for (name, root, directory) in roots {
+            graph.add(vec![name.to_owned()], root, directory)?;
         }
         let modules = graph.modules.keys();
         graph.uses = modules

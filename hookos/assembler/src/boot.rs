@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::parts::checksum;
+use crate::checksum::checksum;
 use crate::tree::{Entry, EntryKind, Sink};
 
 /// Entries of the tree that are taken out, by their exact path.

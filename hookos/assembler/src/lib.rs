@@ -10,6 +10,7 @@
 
 mod assemble;
 mod boot;
+mod checksum;
 pub mod compare;
 mod compress;
 mod error;

@@ -3,13 +3,13 @@
 //! The kernel unpacks any number of compressed cpio archives one after another, so that after a
 //! change only the parts it touches are made anew.
 
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::boot::{Boot, BootFilter};
+use crate::checksum::{checksum, copy_checked};
 use crate::compress::zstd_encoder;
 use crate::linuxkit::Piece;
 use crate::oci::sha256_hex;
@@ -215,30 +215,5 @@ impl Parts<'_> {
             cached: false,
             warnings: description.warnings,
         }))
-    }
-}
-
-/// XXH3-128 in hex and length of what a reader gives: it tells damage, and costs a tenth of a cryptographic hash, which
-/// a folder of the user's own does not need.
-pub fn checksum(reader: impl Read) -> io::Result<(String, u64)> {
-    copy_checked(reader, |_| Ok(()))
-}
-
-/// The same, with each piece handed on.
-fn copy_checked(
-    mut reader: impl Read,
-    mut take: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<(String, u64)> {
-    let mut hasher = Xxh3::new();
-    let mut size = 0;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = reader.read(&mut buffer)?;
-        if n == 0 {
-            return Ok((format!("{:032x}", hasher.digest128()), size));
-        }
-        hasher.update(&buffer[..n]);
-        take(&buffer[..n])?;
-        size += n as u64;
     }
 }

@@ -1,8 +1,6 @@
 //! One container's life: prepared, created and started by runc, and what is told of its end.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,58 +9,16 @@ use anyhow::{Context as _, bail};
 
 use crate::bundle::{Bundle, Runtime};
 use crate::console::say;
-use crate::events::{Ending, Supervisor};
+use crate::events::Supervisor;
 use crate::links;
+use crate::logs::{Logs, tell_end, tell_failure};
 use crate::options::Options;
 use crate::prepare;
 
 /// runc only creates or starts; a minute is far more than a slow machine needs.
 const RUNC_PATIENCE: Duration = Duration::from_secs(60);
-/// How much of a failed container's log goes to the console, in bytes and lines.
-const TAIL_BYTES: u64 = 4096;
-const TAIL_LINES: usize = 20;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PID_FILES: &str = "/run/hookos-init";
-
-/// A container's log files.
-#[derive(Debug, Clone)]
-pub struct Logs {
-    /// Standard error.
-    pub err: PathBuf,
-    /// Standard output.
-    pub out: PathBuf,
-}
-
-impl Logs {
-    /// Logs of a container that runs to its end; `word` is `onboot` or `shutdown`.
-    pub fn of_step(word: &str, name: &str) -> anyhow::Result<Self> {
-        let dir = PathBuf::from(format!("/run/log/{word}"));
-        fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-        let link = format!("/var/log/{word}");
-        if !Path::new(&link).exists() {
-            symlink(&dir, &link).with_context(|| format!("making the link {link}"))?;
-        }
-        Ok(Self {
-            err: dir.join(format!("{word}.{name}.log")),
-            out: dir.join(format!("{word}.{name}.out.log")),
-        })
-    }
-
-    /// Logs of a service.
-    #[must_use]
-    pub fn of_service(name: &str) -> Self {
-        Self {
-            err: PathBuf::from(format!("/var/log/{name}.log")),
-            out: PathBuf::from(format!("/var/log/{name}.out.log")),
-        }
-    }
-
-    fn create(&self) -> anyhow::Result<(File, File)> {
-        let create =
-            |path: &Path| File::create(path).with_context(|| format!("making {}", path.display()));
-        Ok((create(&self.err)?, create(&self.out)?))
-    }
-}
 
 /// Where a container's output goes.
 pub enum Output<'a> {
@@ -182,47 +138,6 @@ pub fn run(supervisor: &mut Supervisor, bundle: &Bundle, word: &str, options: Op
     }
 }
 
-/// One line for an orderly end, the end of the log for any other.
-pub fn tell_end(name: &str, ending: Ending, logs: &Logs) {
-    say!("{name} {ending}");
-    if !ending.is_success() {
-        tell_tail(logs);
-    }
-}
-
-/// A container that could not be started: why, and what runc said of it.
-pub fn tell_failure(name: &str, error: &anyhow::Error, logs: &Logs) {
-    say!("{name} failed: {error:#}");
-    tell_tail(logs);
-}
-
-fn tell_tail(logs: &Logs) {
-    for path in [&logs.out, &logs.err] {
-        let lines = tail(path).unwrap_or_default();
-        if !lines.is_empty() {
-            say!("the end of {}:", path.display());
-        }
-        for line in lines {
-            say!("| {line}");
-        }
-    }
-}
-
-/// The last lines of a file, without control characters that would upset a console.
-fn tail(path: &Path) -> std::io::Result<Vec<String>> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| line.replace(char::is_control, ""))
-        .collect();
-    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec())
-}
-
 fn runc(options: Options) -> Command {
     let mut command = Command::new("runc");
     command.env_clear().env("PATH", PATH).stdin(Stdio::null());
@@ -257,17 +172,6 @@ mod tests {
     use crate::bundle::Interface;
 
     #[test]
-    fn the_tail_has_the_last_lines_without_control_characters() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("x.log");
-        let text: String = (0..100).map(|n| format!("line {n}\x1b[0m\n")).collect();
-        fs::write(&path, text).unwrap();
-        let lines = tail(&path).unwrap();
-        assert_eq!(lines.len(), TAIL_LINES);
-        assert_eq!(lines[TAIL_LINES - 1], "line 99[0m");
-    }
-
-    #[test]
     fn creation_and_start_are_apart_only_when_something_is_done_between() {
         let mut runtime = Runtime::default();
         assert_eq!(first_call(&runtime)[0], "run");
@@ -278,12 +182,5 @@ mod tests {
             ..Runtime::default()
         };
         assert_eq!(first_call(&runtime), ["create"]);
-    }
-
-    #[test]
-    fn a_service_logs_where_linuxkit_logs() {
-        let logs = Logs::of_service("os-installer");
-        assert_eq!(logs.err, Path::new("/var/log/os-installer.log"));
-        assert_eq!(logs.out, Path::new("/var/log/os-installer.out.log"));
     }
 }

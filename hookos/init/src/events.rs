@@ -17,38 +17,13 @@ use rustix::process::WaitOptions;
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::console::say;
-use crate::container::Logs;
+use crate::ending::Ending;
+use crate::logs::{Logs, tell_end};
 use crate::modules::Modules;
 
 /// How many endings of unknown processes are remembered: a container's first
 /// process may end before its process id is read from runc's pid file.
 const REMEMBERED: usize = 256;
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// It ended by itself, with this status.
-    Exit(i32),
-    /// This signal ended it.
-    Signal(i32),
-}
-
-impl Ending {
-    /// Whether it ended by itself with status 0.
-    #[must_use]
-    pub fn is_success(self) -> bool {
-        self == Self::Exit(0)
-    }
-}
-
-impl std::fmt::Display for Ending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Exit(status) => write!(f, "ended with status {status}"),
-            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
-        }
-    }
-}
 
 /// What the machine is asked to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +101,7 @@ impl Supervisor {
     /// Tells of the end of a service when it comes.
     pub fn watch(&mut self, pid: u32, name: String, logs: Logs) {
         if let Some(ending) = self.take_ending(pid) {
-            crate::container::tell_end(&name, ending, &logs);
+            tell_end(&name, ending, &logs);
         } else {
             self.services.insert(pid, (name, logs));
         }
@@ -240,7 +215,7 @@ impl Supervisor {
                 (None, None) => continue,
             };
             if let Some((name, logs)) = self.services.remove(&pid) {
-                crate::container::tell_end(&name, ending, &logs);
+                tell_end(&name, ending, &logs);
                 continue;
             }
             if self.ended.len() == REMEMBERED {

@@ -8,11 +8,10 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::system::{RebootCommand, reboot};
 
-use crate::boot;
 use crate::console::say;
 use crate::events::{Request, Supervisor};
 use crate::options::Options;
-use crate::plan;
+use crate::{plan, steps};
 
 /// How long processes have between SIGTERM and SIGKILL, as with LinuxKit.
 const GRACE: Duration = Duration::from_secs(5);
@@ -24,7 +23,7 @@ const TO_UNMOUNT: &[&str] = &[
 /// Shuts down. Returns only when the kernel refuses.
 pub fn run(supervisor: &mut Supervisor, request: Request, options: Options) {
     for step in plan::shutdown(Path::new("/etc/shutdown.d")) {
-        boot::carry_out(supervisor, &step, options);
+        steps::carry_out(supervisor, &step, options);
     }
     end_processes(supervisor);
     rustix::fs::sync();

@@ -6,6 +6,7 @@ use cluster_bootstrapper::values::ComponentArg;
 use serde_json::Value;
 
 use super::judge::{Verdict, failed};
+use super::kubelet::{CONFIGZ, configz, text_of};
 use super::node_settings::node_args;
 use super::{Expectation, Source, cluster};
 use crate::node::Probe;
@@ -13,8 +14,6 @@ use crate::ssh::GuestOutput;
 
 /// The kubelet's port.
 const KUBELET_PORT: u16 = 10250;
-/// The configuration that the running kubelet works with.
-const CONFIGZ: Probe = Probe::Kubelet("configz");
 /// TLS 1.2 suites that a Go server may take: what is configured must be a part,
 /// and what is not configured must be refused.
 const SUITES: [&str; 10] = [
@@ -212,33 +211,6 @@ fn kubelet_argument(key: &str, field: String, value: String) -> Expectation {
             }
         },
     )
-}
-
-/// A field of the running kubelet's configuration has exactly this value.
-pub(super) fn kubelet_setting(key: &str, field: &'static str, wanted: Value) -> Expectation {
-    Expectation::new(
-        key,
-        format!("the running kubelet works with {field}"),
-        text_of(&wanted),
-        CONFIGZ,
-        move |answer| match configz(answer) {
-            Ok(config) => Verdict::when(config[field] == wanted, text_of(&config[field])),
-            Err(verdict) => verdict,
-        },
-    )
-}
-
-fn configz(answer: &GuestOutput) -> Result<Value, Verdict> {
-    let mut all: Value = serde_json::from_str(&answer.text()).map_err(|_| failed(answer))?;
-    Ok(all["kubeletconfig"].take())
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    }
 }
 
 /// A flag's text and a field's value: lists by commas, maps as key=value.

@@ -6,6 +6,7 @@ use cluster_bootstrapper::k3s::ServerConfig;
 use ipnet::IpNet;
 
 use super::judge::{Verdict, equals, failed, node, objects};
+use super::kubelet::kubelet_setting;
 use super::{Expectation, Source};
 use crate::kube::KUBECONFIG;
 use crate::node::Probe;
@@ -20,11 +21,6 @@ pub(super) fn api_port(server: &ServerConfig) -> u16 {
         .https_listen_port
         .as_ref()
         .map_or(DEFAULT_PORT, |port| port.number())
-}
-
-/// The cluster's objects.
-pub(super) fn all_objects() -> Probe {
-    Probe::Objects
 }
 
 pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
@@ -44,7 +40,7 @@ fn networks(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expecta
             key("clusterCidr"),
             "contains node.spec.podCIDR",
             list.to_string(),
-            all_objects(),
+            Probe::Objects,
             node(move |node| {
                 let cidrs = node["spec"]["podCIDRs"]
                     .as_array()
@@ -71,7 +67,7 @@ fn networks(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expecta
             key("serviceCidr"),
             check,
             first.to_string(),
-            all_objects(),
+            Probe::Objects,
             objects(move |objects| {
                 let service = objects
                     .find("Service", "default", "kubernetes")
@@ -108,14 +104,14 @@ fn dns(server: &ServerConfig, key: &impl Fn(&str) -> String) -> Vec<Expectation>
             .iter()
             .map(|address| address.address().to_string())
             .collect();
-        all.push(super::arguments::kubelet_setting(
+        all.push(kubelet_setting(
             &key("clusterDNS"),
             "clusterDNS",
             serde_json::json!(wanted),
         ));
     }
     if let Some(domain) = &server.cluster_domain {
-        all.push(super::arguments::kubelet_setting(
+        all.push(kubelet_setting(
             &key("clusterDomain"),
             "clusterDomain",
             serde_json::json!(domain.as_str()),

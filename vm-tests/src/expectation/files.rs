@@ -7,8 +7,8 @@ use cluster_bootstrapper::model::File;
 use super::judge::{Verdict, failed, succeeds};
 use super::{Expectation, Source};
 use crate::node::Probe;
-use crate::shell::quote;
 use crate::ssh::GuestOutput;
+use vm::shell::quote;
 
 /// The script that cloud-init makes of all commands.
 const RUNCMD: &str = "/var/lib/cloud/instance/scripts/runcmd";

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::judge::{Verdict, failed};
 use super::{Expectation, Source};
 use crate::node::Probe;
-use crate::shell::quote;
+use vm::shell::quote;
 
 const SECTION: &str = "/operatingSystem/installDisk";
 /// Sets `d` to the disk below the root file system, whatever lies between (partition, LVM, dm-verity).

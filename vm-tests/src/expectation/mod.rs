@@ -8,6 +8,7 @@ pub mod coverage;
 mod files;
 mod install_disk;
 mod judge;
+mod kubelet;
 mod network;
 mod node_settings;
 mod registries;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::judge::{Verdict, failed, has_line};
 use super::{Expectation, Source};
 use crate::node::Probe;
-use crate::shell::quote;
 use crate::ssh::GuestOutput;
+use vm::shell::quote;
 
 pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
     let system = &source.config.operating_system;

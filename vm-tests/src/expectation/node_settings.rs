@@ -3,7 +3,6 @@
 use cluster_bootstrapper::Setting;
 use cluster_bootstrapper::k3s::settings;
 
-use super::cluster::all_objects;
 use super::judge::{Verdict, failed, has_line, node, objects};
 use super::{Expectation, K3S_VERSION, Source};
 use crate::node::Probe;
@@ -27,7 +26,7 @@ fn labels_and_taints(source: &Source) -> Vec<Expectation> {
             key("nodeLabels"),
             "the node has the label",
             label.to_string(),
-            all_objects(),
+            Probe::Objects,
             node(move |node| {
                 let found = node["metadata"]["labels"][&name].as_str();
                 Verdict::when(
@@ -46,7 +45,7 @@ fn labels_and_taints(source: &Source) -> Vec<Expectation> {
             key("nodeTaints"),
             "the node has the taint",
             &wanted,
-            all_objects(),
+            Probe::Objects,
             node({
                 let wanted = wanted.clone();
                 move |node| {
@@ -70,7 +69,7 @@ fn labels_and_taints(source: &Source) -> Vec<Expectation> {
             key("nodeName"),
             "the node is registered under the name",
             &name,
-            all_objects(),
+            Probe::Objects,
             node({
                 let name = name.to_lowercase();
                 move |node| {
@@ -142,7 +141,7 @@ fn installation(source: &Source) -> Vec<Expectation> {
         let path = path.to_string();
         let command = format!(
             "grep -hoF {0} /var/lib/cloud/instance/scripts/runcmd /etc/rancher/emts/install-k3s.sh | sort -u",
-            crate::shell::quote(&path)
+            vm::shell::quote(&path)
         );
         all.push(Expectation::new(
             format!("{agent}/airGappedInstallScriptPath"),
@@ -167,7 +166,7 @@ pub(super) fn node_args(key: &str, check: String, flag: &str, value: &str) -> Ex
         key,
         check,
         format!("{flag} {value}"),
-        all_objects(),
+        Probe::Objects,
         node(move |node| {
             let text = node["metadata"]["annotations"]["k3s.io/node-args"]
                 .as_str()
@@ -265,7 +264,7 @@ fn absent(key: &str, component: &str) -> Expectation {
         key,
         format!("nothing of {component} runs"),
         "no workload",
-        all_objects(),
+        Probe::Objects,
         objects(move |objects| {
             let kinds = ["Deployment", "DaemonSet"];
             let names = kinds
@@ -299,7 +298,7 @@ fn cloud_controller(key: &str, off: bool) -> Expectation {
         key,
         "K3s's own cloud controller",
         expected,
-        all_objects(),
+        Probe::Objects,
         move |answer| {
             if answer.status != 0 {
                 return failed(answer);

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::judge::{Verdict, failed};
 use super::{Expectation, Source};
 use crate::node::Probe;
-use crate::shell::quote;
 use crate::ssh::GuestOutput;
+use vm::shell::quote;
 
 /// Keys of registries.yaml whose values are shown nowhere.
 const SECRET: &[&str] = &["password", "auth", "identity_token"];

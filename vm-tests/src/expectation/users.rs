@@ -10,8 +10,8 @@ use sha_crypt::{PasswordVerifier, ShaCrypt};
 use super::judge::{Verdict, failed, has_line, succeeds};
 use super::{Expectation, Source};
 use crate::node::Probe;
-use crate::shell::quote;
 use crate::ssh::GuestOutput;
+use vm::shell::quote;
 
 /// The plain passwords of a config-file by the place of their user in the list.
 /// They are read from the text, not from the model, which hides them.

@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 use cluster_bootstrapper::k3s::ConfigSpec;
 use serde_json::json;
 
-use super::cluster::all_objects;
 use super::judge::{Verdict, equals, node, objects};
 use super::{Expectation, K3S_VERSION, Source};
 use crate::node::Probe;
-use crate::shell::quote;
+use vm::shell::quote;
 
 /// The configuration that containerd runs with.
 const CONTAINERD_CONFIG: &str = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml";
@@ -144,7 +143,7 @@ pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
             "/kubernetes/kind",
             "the node runs containerd 2",
             "containerd://2.*",
-            all_objects(),
+            Probe::Objects,
             node(|node| {
                 let version = node["status"]["nodeInfo"]["containerRuntimeVersion"]
                     .as_str()
@@ -189,7 +188,7 @@ fn kubelet_version() -> Expectation {
         key: "/kubernetes/kind".into(),
         check: "the node's kubelet is that of the installed K3s".into(),
         expected: "the version of `k3s --version`".into(),
-        probes: vec![all_objects(), Probe::shell(K3S_VERSION)],
+        probes: vec![Probe::Objects, Probe::shell(K3S_VERSION)],
         judge: Box::new(|answers| {
             let [objects, version] = answers else {
                 return Verdict::bad("not asked");
@@ -240,7 +239,7 @@ fn pod_runs(key: &str, workload: &Workload) -> Expectation {
         key,
         format!("a pod from {image} runs under {}", runtime(workload)),
         "Running",
-        all_objects(),
+        Probe::Objects,
         objects(move |objects| {
             let found = objects
                 .find("Pod", "default", &pod)

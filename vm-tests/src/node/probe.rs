@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::shell::quote;
 use crate::ssh::GuestOutput;
+use vm::shell::quote;
 
 /// The first word of the line before each answer.
 const MARK: &str = "EMTS-ANSWER";

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::definition::Scenario;
 use super::failure::{Failure, Seen};
 use super::machine::{Hardware, Processors};
-use crate::accel::{self, Accelerator, AcceleratorChoice, Probed};
 use crate::output::Output;
+use vm::accel::{self, Accelerator, AcceleratorChoice, Probed};
 
 /// What an accelerator is tried with, and where the answer is remembered.
 #[derive(Debug, Clone, Copy)]

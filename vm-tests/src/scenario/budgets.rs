@@ -2,30 +2,37 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 /// How long each phase may take, from its begin. The defaults leave room for
-/// software emulation on a loaded host.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// software emulation on a loaded host. Each is a number with a unit, such as `90s`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Budgets {
     /// From power-on to the installer's first marker.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
     pub first_marker: Duration,
     /// From the first marker to the reset.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
     pub install: Duration,
     /// From a reset to a login by SSH.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
     pub boot: Duration,
     /// From the login to the end of cloud-init, which installs K3s.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
     pub cloud_init: Duration,
     /// From there to a ready node with running workloads.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
     pub ready: Duration,
     /// All questions of one round of checks.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
     pub checks: Duration,
 }
 

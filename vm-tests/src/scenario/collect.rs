@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::flow::Flow;
 use super::machine::Hardware;
+use super::session::Session;
 use super::stick::{CONFIG_PARTITION, TABLE, find_partition, run, tool};
 use crate::evidence::{Check, Evidence};
 use crate::kube::{Client, Objects};
-use crate::machine::extract_range;
 use crate::node::{Account, Probe, gather};
-use crate::nvram::{BootVariables, DevicePathNode};
 use crate::ssh::Ssh;
+use vm::machine::extract_range;
+use vm::nvram::{BootVariables, DevicePathNode};
 
 /// How long the guest's logs may take; a guest that hangs must not hold up the report.
 const GUEST_LOGS: Duration = Duration::from_secs(90);
@@ -80,30 +80,30 @@ const API_AFTER_FAILURE: &[(&str, &str)] = &[
 ];
 
 /// What can be had from the machine before it is switched off.
-pub(super) async fn at_the_end(flow: &mut Flow<'_>, failed: bool) {
+pub(super) async fn at_the_end(session: &mut Session<'_>, failed: bool) {
     if failed {
-        flow.screenshot("screen-failure").await;
-        flow.processors().await;
+        session.screenshot("screen-failure").await;
+        session.processors().await;
     }
     // Who interrupts a run waits for its end.
-    if flow.guard.interrupted() {
+    if session.guard.interrupted() {
         return;
     }
-    let Ok(ssh) = login(flow, failed).await else {
+    let Ok(ssh) = login(session, failed).await else {
         return;
     };
-    flow.output.doing("collecting the guest's logs");
+    session.output.doing("collecting the guest's logs");
     let more = if failed { AFTER_FAILURE } else { &[] };
     let wanted = || GUEST.iter().chain(more);
     let probes: Vec<Probe> = wanted()
         .map(|(_, command)| Probe::shell(*command))
         .collect();
-    if let Some(api) = flow.api.clone() {
-        objects(flow, &api.client, failed).await;
+    if let Some(api) = session.api.clone() {
+        objects(session, &api.client, failed).await;
     }
     let gathered = tokio::select! {
         gathered = gather(&ssh, None, "collect", &probes, GUEST_LOGS) => gathered.map_err(|error| error.to_string()),
-        death = flow.guard.vm().died() => Err(death.to_string()),
+        death = session.guard.vm().died() => Err(death.to_string()),
         () = tokio::time::sleep(GUEST_LOGS) => Err(format!("not done within {} s", GUEST_LOGS.as_secs())),
     };
     match gathered {
@@ -117,26 +117,26 @@ pub(super) async fn at_the_end(flow: &mut Flow<'_>, failed: bool) {
                     answer.text(),
                     String::from_utf8_lossy(&answer.stderr)
                 );
-                keep(flow, name, &text);
-                if *name == JOURNAL_FILE && flow.is_node {
-                    flow.accounts.push(Account::read_system(&text));
+                keep(session, name, &text);
+                if *name == JOURNAL_FILE && session.is_node {
+                    session.accounts.push(Account::read_system(&text));
                 }
             }
         }
-        Err(reason) => flow
+        Err(reason) => session
             .output
             .line(&format!("the guest's logs cannot be had: {reason}")),
     }
 }
 
-fn keep(flow: &Flow<'_>, name: &str, text: &str) {
-    if let Err(error) = flow.evidence.write(&format!("guest/{name}"), text) {
-        flow.output.line(&format!("cannot keep {name}: {error}"));
+fn keep(session: &Session<'_>, name: &str, text: &str) {
+    if let Err(error) = session.evidence.write(&format!("guest/{name}"), text) {
+        session.output.line(&format!("cannot keep {name}: {error}"));
     }
 }
 
 /// The cluster's objects, from the API.
-async fn objects(flow: &Flow<'_>, client: &Client, failed: bool) {
+async fn objects(session: &Session<'_>, client: &Client, failed: bool) {
     let mut files = vec![(
         "kubernetes",
         Objects::list(client).await.map(|all| all.to_text()),
@@ -150,8 +150,8 @@ async fn objects(flow: &Flow<'_>, client: &Client, failed: bool) {
     }
     for (name, text) in files {
         match text {
-            Ok(text) => keep(flow, &format!("{name}.json"), &text),
-            Err(error) => flow
+            Ok(text) => keep(session, &format!("{name}.json"), &text),
+            Err(error) => session
                 .output
                 .line(&format!("the cluster's {name} cannot be had: {error}")),
         }
@@ -159,25 +159,25 @@ async fn objects(flow: &Flow<'_>, client: &Client, failed: bool) {
 }
 
 /// The journal of a boot that is about to end, and what it says of K3s.
-pub(super) async fn journal(flow: &mut Flow<'_>) {
-    flow.output.doing("keeping the journal");
-    let Ok(ssh) = flow.ssh() else { return };
-    let number = flow.accounts.len() + 1;
+pub(super) async fn journal(session: &mut Session<'_>) {
+    session.output.doing("keeping the journal");
+    let Ok(ssh) = session.ssh() else { return };
+    let number = session.accounts.len() + 1;
     let journal = tokio::time::timeout(GUEST_LOGS, ssh.run("journal", JOURNAL, GUEST_LOGS)).await;
     match journal {
         Ok(Ok(output)) => {
             let text = output.text();
             keep(
-                flow,
-                &format!("{}journal-boot-{number}.log", flow.label),
+                session,
+                &format!("{}journal-boot-{number}.log", session.label),
                 &text,
             );
-            flow.accounts.push(Account::read_system(&text));
+            session.accounts.push(Account::read_system(&text));
         }
-        Ok(Err(error)) => flow
+        Ok(Err(error)) => session
             .output
             .line(&format!("the journal cannot be had: {error}")),
-        Err(_) => flow
+        Err(_) => session
             .output
             .line("the journal cannot be had: the guest is silent"),
     }
@@ -185,11 +185,11 @@ pub(super) async fn journal(flow: &mut Flow<'_>) {
 
 /// A login for the logs. Where there was none before, only a failure is a reason
 /// to try.
-async fn login(flow: &Flow<'_>, failed: bool) -> Result<Ssh> {
-    match (&flow.ssh, failed) {
+async fn login(session: &Session<'_>, failed: bool) -> Result<Ssh> {
+    match (&session.ssh, failed) {
         (Some(ssh), false) => Ok(ssh.clone()),
         (None, false) => anyhow::bail!("no login"),
-        (_, true) => flow.login_once("root").await,
+        (_, true) => session.login_once("root").await,
     }
 }
 
@@ -377,7 +377,7 @@ fn copy_from_stick(stick: &Path, name: &str, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nvram::BootEntry;
+    use vm::nvram::BootEntry;
 
     fn entry(number: u16, description: &str, path: Vec<DevicePathNode>) -> BootEntry {
         BootEntry {

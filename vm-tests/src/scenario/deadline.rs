@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::accel::Accelerator;
+use vm::accel::Accelerator;
 
 /// How long nothing new may be seen once the limit is over. K3s says nothing for a minute and a half at its start on a
 /// busy host.

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use diagnostics::decode::decode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use thiserror::Error;
 
 use super::budgets::Budgets;
 use super::step::Step;
 use super::stick::Damage;
-use super::workstation::Workstation;
-use crate::machine::{Bus, DiskFault, Mebibytes, Network};
+use vm::machine::{Bus, DiskFault, Mebibytes, Network};
 
 /// Why a scenario file cannot be used.
 #[derive(Debug, Error)]
@@ -29,7 +29,7 @@ pub enum ScenarioError {
 }
 
 /// One disk of the machine besides the stick.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct DiskDefinition {
     /// Its name.
@@ -50,7 +50,7 @@ pub struct DiskDefinition {
 }
 
 /// What is on a disk before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiskContent {
     /// Nothing.
@@ -68,7 +68,7 @@ pub enum DiskContent {
 }
 
 /// The machine's stick.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct StickDefinition {
     /// Writes to it fail.
@@ -85,8 +85,41 @@ pub struct StickDefinition {
     pub second: Option<String>,
 }
 
+/// What is done on a workstation before the machine of the scenario is switched on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Workstation {
+    /// The disks besides the ones that it runs from. Each is `/run/disk/<name>` in its scripts.
+    pub disks: Vec<DiskDefinition>,
+    /// The disk that becomes the stick.
+    pub stick: String,
+    /// Shell script that brings the disks into use, run as root in `/work`.
+    pub set_up: String,
+    /// What must not change a byte of any disk.
+    pub refusals: Vec<Attempt>,
+    /// What is then done to the stick, in order. No other disk may change.
+    pub writes: Vec<Attempt>,
+}
+
+/// One call of `bootable-usb-prepare.sh`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Attempt {
+    /// What it is about.
+    pub name: String,
+    /// Shell script with the call, run as root in `/work`.
+    pub run: String,
+    /// How it has to end.
+    pub exit_code: i32,
+    /// What its output has to contain.
+    pub says: String,
+    /// Whether the stick has to boot afterwards; not looked at when left out.
+    #[serde(default)]
+    pub boots: Option<bool>,
+}
+
 /// An entry that the firmware has before the installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForeignEntry {
     /// An entry of another system's boot loader on a disk that is not there; first in BootOrder.
@@ -96,7 +129,7 @@ pub enum ForeignEntry {
 }
 
 /// The machine.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MachineDefinition {
     /// Number of CPUs, 2 when left out.
@@ -135,7 +168,7 @@ fn four_gibibytes() -> Mebibytes {
 }
 
 /// What is installed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OsImage {
     /// The node image.
@@ -148,7 +181,7 @@ pub enum OsImage {
 }
 
 /// A scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scenario {
     /// Its name, also in reports and folder names.
@@ -186,6 +219,15 @@ pub struct Scenario {
     /// The folder of the file, which paths in it are relative to.
     #[serde(skip)]
     pub folder: PathBuf,
+}
+
+/// The JSON Schema of scenario files, by which editors complete and check them.
+#[must_use]
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(Scenario);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+    text.push('\n');
+    text
 }
 
 impl Scenario {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::console::ConsoleState;
+use vm::console::ConsoleState;
 
 /// How many of the consoles' last lines a failure quotes.
 const QUOTED_LINES: usize = 15;

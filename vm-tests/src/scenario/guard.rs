@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 use super::deadline::{Deadline, Next};
 use super::failure::{Failure, Seen};
-use crate::accel::Accelerator;
-use crate::console::{Console, ConsoleState, NOTHING_TO_START};
-use crate::machine::RunningVm;
+use vm::accel::Accelerator;
+use vm::console::{Console, ConsoleState, NOTHING_TO_START};
+use vm::machine::RunningVm;
 
 /// The watch over a running machine.
 #[derive(Debug)]

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 
 use super::definition::{OsImage, Scenario};
-use super::flow::Flow;
 use super::installed;
 use super::machine::Hardware;
-use super::verify::ask;
+use super::session::Session;
 use crate::evidence::{Check, Evidence};
 use crate::node::{Facts, Probe};
 
@@ -42,12 +41,12 @@ pub(super) fn applies(scenario: &Scenario) -> bool {
 }
 
 /// Keeps the root partition's digest, while the machine that was just installed is held still.
-pub(super) fn seal(flow: &Flow<'_>) -> Result<()> {
-    let digest = flow
+pub(super) fn seal(session: &Session<'_>) -> Result<()> {
+    let digest = session
         .guard
         .vm()
-        .held_still(|| digest(&flow.options.scenario, flow.hardware))??;
-    Ok(flow.evidence.write(SEALED, &digest)?)
+        .held_still(|| digest(&session.options.scenario, session.hardware))??;
+    Ok(session.evidence.write(SEALED, &digest)?)
 }
 
 fn digest(scenario: &Scenario, hardware: &Hardware) -> Result<String> {
@@ -76,21 +75,21 @@ pub(super) fn unwritten(
 }
 
 /// Leaves a file everywhere whose fate the next reboot decides.
-pub(super) async fn mark(flow: &Flow<'_>) -> Result<()> {
+pub(super) async fn mark(session: &Session<'_>) -> Result<()> {
     let paths: Vec<&str> = MARKS.iter().map(|(path, _)| *path).collect();
     let probe = [Probe::shell(format!("touch {}; sync", paths.join(" ")))];
-    ask(flow, "mark", &probe).await.map(drop)
+    session.ask("mark", &probe).await.map(drop)
 }
 
 /// The checks on the running node; `reboot` after one, when the marks tell.
-pub(super) async fn verify(flow: &mut Flow<'_>, reboot: bool) -> Result<()> {
+pub(super) async fn verify(session: &mut Session<'_>, reboot: bool) -> Result<()> {
     let ls = MARKS
         .iter()
         .map(|(path, _)| format!("if [ -e {path} ]; then echo {path}; fi"))
         .collect::<Vec<_>>()
         .join("; ");
     let probes = [MOUNTS, WRITE, RAN, &ls].map(Probe::shell);
-    let facts = ask(flow, "immutable", &probes).await?;
+    let facts = session.ask("immutable", &probes).await?;
     let when = if reboot { " after the reboot" } else { "" };
     let mounts = Mount::parse_all(&text(&facts, &probes[0]));
     let mut checks = mount_checks(&mounts);
@@ -122,7 +121,7 @@ pub(super) async fn verify(flow: &mut Flow<'_>, reboot: bool) -> Result<()> {
     for check in &mut checks {
         check.check.push_str(when);
     }
-    flow.checks.append(&mut checks);
+    session.checks.append(&mut checks);
     Ok(())
 }
 

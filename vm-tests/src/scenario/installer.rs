@@ -4,15 +4,15 @@ use anyhow::Result;
 
 use super::collect::{self, BOOT_LABEL};
 use super::failure::Failure;
-use super::flow::{Flow, wait_for_reset};
 use super::immutable;
 use super::machine::STICK;
+use super::session::{Session, wait_for_reset};
 use super::step::Refusal;
-use crate::console::{Console, Marker, MarkerState};
 use crate::evidence::{Check, Installation, Outcome, StepRecord};
 use crate::output::Output;
+use vm::console::{Console, Marker, MarkerState};
 
-impl Flow<'_> {
+impl Session<'_> {
     /// From power-on to the installer's first marker.
     async fn first_marker(&mut self) -> Result<()> {
         self.output.doing("waiting for the installer on the stick");

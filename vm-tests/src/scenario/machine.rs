@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail};
 
 use super::definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, Scenario};
 use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
-use crate::accel::Accelerator;
 use crate::access::{Access, CREDENTIAL};
-use crate::firmware::{Firmware, Kind};
-use crate::machine::{
+use vm::accel::Accelerator;
+use vm::firmware::{Firmware, Kind};
+use vm::machine::{
     Bus, Disk, DiskFormat, VmConfig, VmPlan, create_empty_disk, create_overlay, fingerprint,
 };
-use crate::nvram::{self, BootVariables};
+use vm::nvram::{self, BootVariables};
 
 /// The name of the stick's disk, and of its device without `-device`.
 pub(super) const STICK: &str = "stick";

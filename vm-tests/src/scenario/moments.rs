@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::step::PowerCuts;
-use crate::console::{Marker, MarkerState, STEPS};
+use vm::console::{Marker, MarkerState, STEPS};
 
 /// The environment variable that takes the place of a scenario's seed.
 pub(super) const SEED: &str = "EMTS_SEED";

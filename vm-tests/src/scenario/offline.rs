@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 
 use super::failure::Failure;
-use super::flow::Flow;
+use super::session::Session;
 use crate::evidence::Check;
 
-impl Flow<'_> {
+impl Session<'_> {
     /// From the reset until a console shows the text that a command of the config-file writes there once the node is
     /// ready.
     pub async fn node_says(&mut self, text: &str) -> Result<()> {

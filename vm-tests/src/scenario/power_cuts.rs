@@ -13,16 +13,17 @@ use arch::ARCH;
 use serde::Serialize;
 
 use super::collect::{FIRST_VARS, boot_checks, read_vars};
+use super::context::{Context, Cycle, MACHINE};
+use super::cycle::run_machine;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::installed;
 use super::machine::Hardware;
 use super::moments::{Clock, Moment, SEED, draw, draw_again, seed};
-use super::run::{Context, Cycle, MACHINE, run_machine};
 use super::step::{PowerCuts, Step};
-use crate::console::{Console, Marker, MarkerState};
 use crate::evidence::{Check, Report};
-use crate::machine::{RunningVm, create_empty_disk, replay};
+use vm::console::{Console, Marker, MarkerState};
+use vm::machine::{RunningVm, create_empty_disk, replay};
 
 /// Installations in which moments are looked for, at most.
 const INSTALLATIONS: u64 = 3;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::flow::Flow;
 use super::service::{self, Service};
+use super::session::{NodeApi, Session};
 use crate::expectation::{Image, TEST_IMAGE, Workload};
 use crate::kube::{Boot, Client, Cluster, Credentials, KUBECONFIG};
 use crate::node::{Probe, gather};
@@ -22,23 +22,7 @@ const ARCHIVE: &str = "emts-test-workload.tar";
 /// Prints the line of containerd's configuration that names the image which every pod is built on.
 const PAUSE_IMAGE: &str = "grep -hE '^ *sandbox(_image)? = '";
 
-/// The node's API as it is reached in one boot of the node.
-#[derive(Debug, Clone)]
-pub(super) struct NodeApi {
-    pub client: Client,
-    pub boot: Boot,
-}
-
-impl Flow<'_> {
-    /// Who looks at k3s.service.
-    pub fn service<'s>(&'s self, ssh: &'s Ssh) -> Service<'s> {
-        Service {
-            ssh,
-            data: &self.data,
-            leases: self.leases,
-        }
-    }
-
+impl Session<'_> {
     /// The API, reached now if it was not in this boot of the node.
     pub async fn api(&mut self) -> Result<NodeApi> {
         if let Some(api) = &self.api {
@@ -148,7 +132,7 @@ async fn credentials(service: Service<'_>) -> Result<Result<(Credentials, Boot),
 
 /// Follows the cluster's objects until nothing keeps the node from being ready. systemd is asked at the end, and while
 /// the API does not answer: then K3s may have ended.
-async fn until_ready(flow: &Flow<'_>, api: &NodeApi, ssh: &Ssh) -> Result<()> {
+async fn until_ready(session: &Session<'_>, api: &NodeApi, ssh: &Ssh) -> Result<()> {
     let mut cluster = Cluster::follow(&api.client);
     let mut asked: Option<Instant> = None;
     loop {
@@ -157,23 +141,25 @@ async fn until_ready(flow: &Flow<'_>, api: &NodeApi, ssh: &Ssh) -> Result<()> {
             Err(trouble) => {
                 retry = ASK_SERVICE;
                 if asked.is_none_or(|asked| asked.elapsed() >= ASK_SERVICE) {
-                    let state = flow.service(ssh).state().await?;
+                    let state = session.service(ssh).state().await?;
                     asked = Some(Instant::now());
-                    flow.guard.note(format!("{trouble} (k3s.service: {state})"));
+                    session
+                        .guard
+                        .note(format!("{trouble} (k3s.service: {state})"));
                 }
             }
-            Ok(reasons) if !reasons.is_empty() => flow.guard.note(reasons.join("; ")),
+            Ok(reasons) if !reasons.is_empty() => session.guard.note(reasons.join("; ")),
             Ok(_) => match api.client.get("/readyz").await {
                 Ok(_) => break,
                 Err(error) => {
                     retry = ASK_READYZ;
-                    flow.guard.note(error.to_string());
+                    session.guard.note(error.to_string());
                 }
             },
         }
         let _ = tokio::time::timeout(retry, cluster.changed()).await;
     }
-    let state = flow.service(ssh).state().await?;
+    let state = session.service(ssh).state().await?;
     if !state.contains("ActiveState=active") {
         bail!("the API is ready, but k3s.service is not active: {state}");
     }

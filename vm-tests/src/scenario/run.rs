@@ -1,97 +1,25 @@
 //! One run of a scenario: the machine built, the steps done, the evidence kept
 //! whatever happens.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::Path;
+use std::time::{Instant, SystemTime};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use tokio::sync::watch;
 
 use super::accelerator::{Host, choose_accelerator, remember};
-use super::collect;
-use super::definition::Scenario;
-use super::flow::Flow;
-use super::machine::{Hardware, Processors};
+use super::check_list::CheckList;
+use super::context::{Context, Cycle, ListedChecks, MACHINE, RunOptions, secrets};
+use super::cycle::run_machine;
+use super::machine::Hardware;
+use super::make_stick::make_stick;
 use super::step::Step;
-use super::workstation::{WorkstationParts, make_stick};
-use super::{outcome, power_cuts, secure_boot, service};
-use crate::accel::{Accelerator, AcceleratorChoice};
+use super::{collect, outcome, power_cuts, secure_boot};
 use crate::access::Access;
-use crate::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
-use crate::evidence::{Check, Evidence, Report, StageRecord, StepRecord};
-use crate::expectation;
-use crate::kube::KubeLog;
+use crate::evidence::{Evidence, Report, StepRecord};
 use crate::leases::{LeaseChoice, Leases};
-use crate::machine::RunningVm;
 use crate::output::Output;
-use crate::ssh::{Secrets, SshLog};
-
-/// What a run needs.
-#[derive(Debug, Clone)]
-pub struct RunOptions {
-    /// The scenario.
-    pub scenario: Scenario,
-    /// The config-file that the stick was made with.
-    pub config_file: PathBuf,
-    /// The stick's image. It is not written to.
-    pub usb: PathBuf,
-    /// What a scenario's workstation is made of.
-    pub workstation: Option<WorkstationParts>,
-    /// The archive with the image of the harness's pods.
-    pub workload: Option<PathBuf>,
-    /// The folder for the evidence.
-    pub evidence: PathBuf,
-    /// Where the accelerator's answer is remembered.
-    pub cache: PathBuf,
-    /// The profile's name, for the report.
-    pub profile: String,
-    /// What is not as the profile has it, for the report.
-    pub replaced: Vec<String>,
-    /// The accelerator.
-    pub accelerator: AcceleratorChoice,
-    /// How long K3s' components keep their leases; by the accelerator when none.
-    pub leases: Option<LeaseChoice>,
-    /// The most processors that a guest gets under TCG.
-    pub emulated_cpus: u8,
-    /// The stages of the build, for the report.
-    pub stages: Vec<StageRecord>,
-    /// Keeps the disks also after a run that passed.
-    pub keep: bool,
-    /// The longest time for the whole run.
-    pub timeout: Option<Duration>,
-}
-
-impl RunOptions {
-    /// The processors that the machine gets.
-    pub(super) fn processors(&self, accelerator: Accelerator) -> Processors {
-        let wanted = self.scenario.machine.cpus;
-        let count = match accelerator {
-            Accelerator::Kvm => wanted,
-            Accelerator::Tcg => wanted.min(self.emulated_cpus),
-        };
-        Processors { accelerator, count }
-    }
-}
-
-/// What all parts of a run share.
-pub(super) struct Context<'a> {
-    pub options: &'a RunOptions,
-    pub parsed: &'a Parsed,
-    pub accelerator: Accelerator,
-    pub leases: &'a Leases,
-    pub access: &'a Access,
-    pub evidence: &'a Evidence,
-    pub output: &'a Output,
-    pub interrupted: watch::Receiver<bool>,
-}
-
-impl Context<'_> {
-    /// True when the run was interrupted.
-    pub fn interrupted(&self) -> bool {
-        *self.interrupted.borrow()
-    }
-}
 
 /// Runs a scenario and writes its report, which tells whether it passed.
 ///
@@ -109,7 +37,8 @@ pub async fn run(
     evidence.write_private("config-file", text.as_bytes())?;
     let mut report = empty_report(options);
     let told = (output, interrupted);
-    if let Err(error) = run_all(options, &parsed, &evidence, told, &mut report).await {
+    let result = run_all(options, &parsed, &evidence, told, &mut report).await;
+    if let Err(error) = result.and_then(|()| listed_checks(options, &mut report)) {
         report.failure = Some(format!("{error:#}"));
     }
     report.seconds = started.elapsed().as_secs_f64();
@@ -121,8 +50,27 @@ pub async fn run(
     Ok(report)
 }
 
-/// The folder of the machine's disks in the evidence.
-pub(super) const MACHINE: &str = "machine";
+/// Compares what was checked with the scenario's list, or writes that.
+fn listed_checks(options: &RunOptions, report: &mut Report) -> Result<()> {
+    match &options.listed {
+        ListedChecks::Ignored => {}
+        ListedChecks::Written(file) if report.checks.iter().all(|check| check.passed) => {
+            // How many cuts there are depends on what was drawn.
+            let counted = !matches!(*options.scenario.steps, [Step::PowerCuts(_)]);
+            let list = CheckList::of(&report.checks, counted);
+            fs_err::write(file, list.to_string())?;
+        }
+        ListedChecks::Written(_) => {}
+        ListedChecks::Compared(file) if file.is_file() => {
+            let check = CheckList::read(file)?.compare(&report.checks);
+            report.checks.push(check);
+        }
+        ListedChecks::Compared(_) => report
+            .notes
+            .push("the scenario has no list of checks; --bless writes one".to_owned()),
+    }
+    Ok(())
+}
 
 fn empty_report(options: &RunOptions) -> Report {
     Report {
@@ -161,14 +109,6 @@ fn read_config(text: &str, path: &Path) -> Result<Parsed> {
         );
     }
     Ok(parsed)
-}
-
-pub(super) fn secrets(parsed: &Parsed) -> Secrets {
-    let mut secrets = Secrets::default();
-    for plain in expectation::secrets(parsed) {
-        secrets.add(&plain);
-    }
-    secrets
 }
 
 async fn run_all(
@@ -293,164 +233,4 @@ async fn run_cycles(context: &Context<'_>, report: &mut Report) -> Result<()> {
         &mut report.checks,
     )?;
     result
-}
-
-/// One run of the machine.
-pub(super) struct Cycle<'a> {
-    /// What is done while it runs.
-    pub steps: &'a [Step],
-    /// Where its logs go.
-    pub folder: PathBuf,
-    /// What its steps' names begin with in the report.
-    pub label: String,
-    /// It ends with a power cut.
-    pub power_cut: bool,
-}
-
-/// Starts the machine, does the steps, switches it off.
-pub(super) async fn run_machine(
-    context: &Context<'_>,
-    hardware: &Hardware,
-    cycle: &Cycle<'_>,
-    report: &mut Report,
-) -> Result<()> {
-    let options = context.options;
-    fs_err::create_dir_all(&cycle.folder)?;
-    let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(
-        &options.scenario,
-        options.processors(context.accelerator),
-        Some(context.access),
-        &cycle.folder,
-        sockets.path(),
-    )?;
-    let script = cycle.folder.join("qemu.sh");
-    context.evidence.write_script(&script, &plan.to_script())?;
-    let timeline = fs_err::File::create(cycle.folder.join("consoles.log"))?;
-    let console = Console::follow_into(&plan.serial_logs, timeline);
-    let vm = RunningVm::start(plan, &cycle.folder.join("qmp.jsonl")).await?;
-    let ssh_log = SshLog::new(&cycle.folder.join("ssh.jsonl"), secrets(context.parsed))?;
-    let kube_log = KubeLog::new(&cycle.folder.join("api.jsonl"))?;
-    let logs = (ssh_log, kube_log);
-    let mut flow = Flow::new(context, hardware, &vm, &console, logs, cycle);
-    let limit = options.timeout.unwrap_or(Duration::MAX);
-    let result = match tokio::time::timeout(limit, flow.run_steps(cycle.steps)).await {
-        Ok(result) => result,
-        Err(_) => Err(flow
-            .guard
-            .failure(
-                "running the scenario",
-                format!("not done within {}", humantime::format_duration(limit)),
-            )
-            .into()),
-    };
-    collect::at_the_end(&mut flow, result.is_err()).await;
-    report.warnings.extend(flow.guard.overruns());
-    let accounts = match flow.has_kubernetes() {
-        true => flow.accounts.as_slice(),
-        false => &[],
-    };
-    let (check, warnings) = service::told(accounts, flow.leases);
-    flow.checks.extend(check);
-    report.warnings.extend(warnings);
-    if !flow.k3s.is_empty() {
-        report.k3s = std::mem::take(&mut flow.k3s);
-    }
-    report.failed_step = flow.failed_step.take().or(report.failed_step.take());
-    report.installation = flow.installation.or(report.installation);
-    report.steps.append(&mut flow.steps);
-    report.checks.append(&mut flow.checks);
-    drop(flow);
-    let stopped = if cycle.power_cut {
-        vm.kill().await
-    } else {
-        vm.stop().await
-    };
-    console.caught_up().await;
-    let mut badness = console.look(|state| state.badness.clone());
-    // The kernel has to complain about a disk that was made to fail, and about a stick that was pulled.
-    if options.scenario.disturbs_disks() {
-        badness.retain(|badness| ![DISK_ERROR, FILE_SYSTEM_ERROR].contains(&badness.name));
-    }
-    if options.scenario.steps.contains(&Step::FirmwareRefuses) {
-        badness.retain(|badness| badness.name != NOTHING_TO_START);
-    }
-    take_badness(badness, report);
-    result?;
-    Ok(stopped?)
-}
-
-/// Trouble on the consoles: a check of its own, but for warnings.
-fn take_badness(badness: Vec<Badness>, report: &mut Report) {
-    let text =
-        |badness: &Badness| format!("{} on {}: {}", badness.name, badness.port, badness.line);
-    let (warnings, errors): (Vec<_>, Vec<_>) = badness
-        .into_iter()
-        .partition(|badness| badness.gravity == Gravity::Warning);
-    report.warnings.extend(warnings.iter().map(text));
-    let seen: Vec<String> = errors.iter().map(text).collect();
-    report.checks.push(Check {
-        key: "machine/consoles".into(),
-        check: "no kernel panic, oops, OOM kill, disk error or emergency shell on any console"
-            .into(),
-        expected: "none".into(),
-        actual: if seen.is_empty() {
-            "none".to_owned()
-        } else {
-            seen.join(" | ")
-        },
-        passed: seen.is_empty(),
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::console::find_badness;
-
-    fn report() -> Report {
-        let scenario = Scenario::load(Path::new(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../configs/scenarios/sample.yaml"
-        )))
-        .unwrap();
-        let nowhere = PathBuf::from("/nowhere");
-        let (config_file, usb, evidence, cache) =
-            (nowhere.clone(), nowhere.clone(), nowhere.clone(), nowhere);
-        let options = RunOptions {
-            scenario,
-            config_file,
-            usb,
-            workstation: None,
-            workload: None,
-            evidence,
-            cache,
-            profile: "reference".into(),
-            replaced: Vec::new(),
-            accelerator: AcceleratorChoice::Tcg,
-            leases: None,
-            emulated_cpus: 1,
-            stages: Vec::new(),
-            keep: false,
-            timeout: None,
-        };
-        empty_report(&options)
-    }
-
-    #[test]
-    fn an_oops_fails_the_consoles_check_and_a_stall_only_warns() {
-        let lines = [
-            "Oops: 0000 [#1] SMP",
-            "watchdog: BUG: soft lockup - CPU#1 stuck for 22s!",
-        ];
-        let mut report = report();
-        take_badness(
-            lines
-                .iter()
-                .filter_map(|line| find_badness("ttyS0", line))
-                .collect(),
-            &mut report,
-        );
-        assert_eq!((report.checks[0].passed, report.warnings.len()), (false, 1));
-    }
 }

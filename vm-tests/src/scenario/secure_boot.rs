@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::collect::check;
 use super::failure::Failure;
-use super::flow::Flow;
+use super::session::Session;
 use super::stick::{mtool, place_of};
-use crate::console::{ConsoleState, NOTHING_TO_START, RefusedEntry};
 use crate::evidence::Check;
-use crate::firmware::Kind;
-use crate::nvram::{BootVariables, Variable, read_store};
+use vm::console::{ConsoleState, NOTHING_TO_START, RefusedEntry};
+use vm::firmware::Kind;
+use vm::nvram::{BootVariables, Variable, read_store};
 
 /// The firmware's answers for an executable that it does not trust: EFI_ACCESS_DENIED, EFI_SECURITY_VIOLATION.
 const NOT_TRUSTED: [&str; 2] = ["Access Denied", "Security Violation"];
@@ -40,7 +40,7 @@ const BOOT_PARTITION: &str = "EMTS-BOOT";
 /// How long the guest may take to read a few variables.
 const SILENCE: Duration = Duration::from_secs(60);
 
-impl Flow<'_> {
+impl Session<'_> {
     /// Until the firmware has nothing left to start, or HookOS runs.
     pub async fn firmware_refuses(&mut self) -> Result<()> {
         self.output.doing("waiting for the firmware to refuse");
@@ -249,7 +249,7 @@ fn short(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nvram::{BootEntry, DevicePathNode};
+    use vm::nvram::{BootEntry, DevicePathNode};
 
     const STICK: &str = "UEFI QEMU QEMU USB HARDDRIVE 1-0000:00:03.0-1";
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use cluster_bootstrapper::ConfigFile;
 
-use super::flow::Flow;
+use super::session::Session;
 use crate::evidence::Check;
-use crate::shell::quote;
+use vm::shell::quote;
 
 /// How long the guest may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -17,12 +17,17 @@ const SILENCE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// The harness's own login is gone.
-pub(super) async fn checks(flow: &mut Flow<'_>) -> Result<()> {
-    let names = flow.parsed.config.as_ref().map(users).unwrap_or_default();
+pub(super) async fn checks(session: &mut Session<'_>) -> Result<()> {
+    let names = session
+        .parsed
+        .config
+        .as_ref()
+        .map(users)
+        .unwrap_or_default();
     for name in names {
-        flow.output.doing(&format!("logging in as {name}"));
-        let opened = login(flow, &name).await?;
-        flow.checks.push(Check {
+        session.output.doing(&format!("logging in as {name}"));
+        let opened = login(session, &name).await?;
+        session.checks.push(Check {
             key: "/operatingSystem/sshKey".into(),
             check: format!("a key beside the given ones opens the account {name}"),
             expected: name.clone(),
@@ -47,16 +52,16 @@ fn users(config: &ConfigFile) -> Vec<String> {
 }
 
 /// Who is logged in as `name`, or why nobody is. The file is as before afterwards.
-async fn login(flow: &Flow<'_>, name: &str) -> Result<String> {
-    let ssh = flow.ssh()?;
+async fn login(session: &Session<'_>, name: &str) -> Result<String> {
+    let ssh = session.ssh()?;
     let file = format!(
         "f=$(getent passwd {} | cut -d: -f6)/.ssh/authorized_keys",
         quote(name)
     );
-    let key = quote(&flow.access.public_key()?);
+    let key = quote(&session.access.public_key()?);
     let add = format!("{file} && cp -a \"$f\" \"$f.before\" && printf '\\n%s\\n' {key} >>\"$f\"");
     let added = ssh.run("add the run's key", &add, SILENCE).await?;
-    let seen = match (added.status, flow.login_once(name).await) {
+    let seen = match (added.status, session.login_once(name).await) {
         (0, Ok(user)) => user
             .run("who?", "id -un", SILENCE)
             .await?

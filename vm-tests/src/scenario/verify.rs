@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::flow::Flow;
 use super::immutable;
 use super::service::{self, Service};
+use super::session::Session;
 use super::user_login;
 use crate::evidence::Check;
 use crate::expectation;
 use crate::kube::Objects;
-use crate::node::{Facts, Probe, gather};
-use crate::nvram::BootVariables;
+use crate::node::{Facts, Probe};
 use crate::ssh::GuestOutput;
+use vm::nvram::BootVariables;
 
 /// How long the guest may be silent while it answers a script.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -64,41 +64,27 @@ pub(super) async fn cloud_init(service: Service<'_>) -> Result<Result<(), String
 }
 
 /// All checks that the config-file calls for, and the node's own.
-pub(super) async fn verify(flow: &mut Flow<'_>) -> Result<()> {
-    let expectations = expectation::derive(flow.parsed).context("the config-file has errors")?;
-    flow.output
+pub(super) async fn verify(session: &mut Session<'_>) -> Result<()> {
+    let expectations = expectation::derive(session.parsed).context("the config-file has errors")?;
+    session
+        .output
         .doing(&format!("checking {} expectations", expectations.len()));
     let mut probes = expectation::probes(&expectations);
     probes.extend([Probe::shell(service::STATE), Probe::shell(BOOT_CURRENT)]);
-    let facts = ask(flow, "checks", &probes).await?;
-    flow.k3s = k3s_version(&facts).unwrap_or(std::mem::take(&mut flow.k3s));
-    flow.checks.extend(
+    let facts = session.ask("checks", &probes).await?;
+    session.k3s = k3s_version(&facts).unwrap_or(std::mem::take(&mut session.k3s));
+    session.checks.extend(
         expectations
             .iter()
             .map(|expectation| expectation.check(&facts)),
     );
-    machine_checks(flow, &facts, "").await?;
-    lease_checks(flow).await?;
-    user_login::checks(flow).await?;
-    if immutable::applies(&flow.options.scenario) {
-        immutable::verify(flow, false).await?;
+    machine_checks(session, &facts, "").await?;
+    lease_checks(session).await?;
+    user_login::checks(session).await?;
+    if immutable::applies(&session.options.scenario) {
+        immutable::verify(session, false).await?;
     }
     Ok(())
-}
-
-/// The answers to `probes`, in the time that one round of checks may take.
-pub(super) async fn ask(flow: &Flow<'_>, name: &str, probes: &[Probe]) -> Result<Facts> {
-    let ssh = flow.ssh()?;
-    let kube = flow.api.as_ref().map(|api| &api.client);
-    let asking = gather(&ssh, kube, name, probes, SILENCE);
-    Ok(flow
-        .guard
-        .race(
-            "asking the node for the checks",
-            flow.budgets().checks,
-            asking,
-        )
-        .await?)
 }
 
 /// What the node's K3s says of itself, where it was asked.
@@ -109,32 +95,32 @@ fn k3s_version(facts: &Facts) -> Option<String> {
 }
 
 /// The leases that the harness made longer are so in the cluster: a later drop-in could have undone it.
-async fn lease_checks(flow: &mut Flow<'_>) -> Result<()> {
-    if flow.leases.longer.is_empty() {
+async fn lease_checks(session: &mut Session<'_>) -> Result<()> {
+    if session.leases.longer.is_empty() {
         return Ok(());
     }
     let path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
-    let answer = flow.api().await?.client.get(path).await?;
-    flow.checks.extend(flow.leases.check(&answer));
+    let answer = session.api().await?.client.get(path).await?;
+    session.checks.extend(session.leases.check(&answer));
     Ok(())
 }
 
 /// The service's state, and that the firmware started the entry it shall try first.
-async fn machine_checks(flow: &mut Flow<'_>, facts: &Facts, when: &str) -> Result<()> {
+async fn machine_checks(session: &mut Session<'_>, facts: &Facts, when: &str) -> Result<()> {
     let text = |command: &str| {
         facts
             .get(&Probe::shell(command))
             .map(|answer| answer.text().trim().to_owned())
             .unwrap_or_default()
     };
-    let ssh = flow.ssh()?;
-    let service = flow.service(&ssh);
-    let service = match flow.has_kubernetes() {
+    let ssh = session.ssh()?;
+    let service = session.service(&ssh);
+    let service = match session.has_kubernetes() {
         true => Some(service.check(text(service::STATE), when).await),
         false => None,
     };
     let current = text(BOOT_CURRENT);
-    let first = fs_err::read(&flow.hardware.firmware.vars)
+    let first = fs_err::read(&session.hardware.firmware.vars)
         .ok()
         .and_then(|bytes| BootVariables::from_file_content(&bytes).ok())
         .and_then(|boot| boot.order.first().copied());
@@ -146,8 +132,8 @@ async fn machine_checks(flow: &mut Flow<'_>, facts: &Facts, when: &str) -> Resul
         passed: actual == expected,
         actual,
     };
-    flow.checks.extend(service);
-    flow.checks.push(check(
+    session.checks.extend(service);
+    session.checks.push(check(
         "machine/bootCurrent",
         "the firmware started the first entry of BootOrder",
         &first,
@@ -165,14 +151,14 @@ pub(super) struct Identity {
 }
 
 /// The node's identity now.
-pub(super) async fn identity(flow: &Flow<'_>) -> Result<Identity> {
-    let kubernetes = flow.has_kubernetes();
+pub(super) async fn identity(session: &Session<'_>) -> Result<Identity> {
+    let kubernetes = session.has_kubernetes();
     let who = match kubernetes {
         true => Probe::Objects,
         false => Probe::shell("cat /etc/machine-id"),
     };
     let probes = [who, Probe::shell("cat /proc/sys/kernel/random/boot_id")];
-    let facts = ask(flow, "identity", &probes).await?;
+    let facts = session.ask("identity", &probes).await?;
     let text = |index: usize| {
         facts
             .get(&probes[index])
@@ -197,16 +183,16 @@ fn uid_of_node(objects: &str) -> Result<String> {
 }
 
 /// After a reboot: another boot, the same node, the pods running again.
-pub(super) async fn after_reboot(flow: &mut Flow<'_>, before: &Identity) -> Result<()> {
-    let after = identity(flow).await?;
-    flow.checks.push(Check {
+pub(super) async fn after_reboot(session: &mut Session<'_>, before: &Identity) -> Result<()> {
+    let after = identity(session).await?;
+    session.checks.push(Check {
         key: "machine/reboot".into(),
         check: "the node was rebooted".into(),
         expected: format!("another boot than {}", before.boot_id),
         passed: after.boot_id != before.boot_id && !after.boot_id.is_empty(),
         actual: after.boot_id,
     });
-    flow.checks.push(Check {
+    session.checks.push(Check {
         key: "machine/nodeIdentity".into(),
         check: "the same node came back".into(),
         expected: before.uid.clone(),
@@ -220,22 +206,22 @@ pub(super) async fn after_reboot(flow: &mut Flow<'_>, before: &Identity) -> Resu
             "tr -d ' \\n' </run/cloud-init/result.json | grep -o '\"errors\":\\[[^]]*\\]'",
         ),
     ];
-    let facts = ask(flow, "checks-after-reboot", &probes).await?;
-    machine_checks(flow, &facts, " after the reboot").await?;
+    let facts = session.ask("checks-after-reboot", &probes).await?;
+    machine_checks(session, &facts, " after the reboot").await?;
     let errors = facts
         .get(&probes[2])
         .map(|answer| answer.text().trim().to_owned())
         .unwrap_or_default();
     let expected = "\"errors\":[]".to_owned();
-    flow.checks.push(Check {
+    session.checks.push(Check {
         key: "machine/cloudInit".into(),
         check: "cloud-init has no errors after the reboot".into(),
         passed: errors == expected,
         expected,
         actual: errors,
     });
-    if immutable::applies(&flow.options.scenario) {
-        immutable::verify(flow, true).await?;
+    if immutable::applies(&session.options.scenario) {
+        immutable::verify(session, true).await?;
     }
     Ok(())
 }

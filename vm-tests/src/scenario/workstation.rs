@@ -2,164 +2,56 @@
 //! shipped, against disks of all kinds. The stick that it makes is the one of the scenario's machine.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 
-use super::definition::DiskDefinition;
-use super::flow::Flow;
-use super::machine::Hardware;
-use super::run::{Context, Cycle, MACHINE, run_machine, secrets};
-use super::step::Step;
-use super::stick::{copy_sparse, place_of, run, tool};
-use crate::evidence::{Check, Report};
-use crate::firmware::Kind;
-use crate::machine::{Bus, Disk, DiskFormat, Mebibytes};
+use super::context::secrets;
+use super::definition::{Attempt, Workstation};
+use super::session::Session;
+use super::stick::place_of;
+use crate::evidence::Check;
 use crate::ssh::GuestOutput;
 
 /// The disk that the workstation runs from, and its serial number.
-const ROOT: &str = "root";
-const ROOT_SERIAL: &str = "EMTS-ROOT";
+pub(super) const ROOT: &str = "root";
+pub(super) const ROOT_SERIAL: &str = "EMTS-ROOT";
 /// The disk that is mounted at `/work`, with the installation files and the config-file.
-const WORK: &str = "work";
-const WORK_SIZE: Mebibytes = Mebibytes(3072);
+pub(super) const WORK: &str = "work";
 /// How long the guest may be silent in the middle of a command.
 const SILENCE: Duration = Duration::from_secs(180);
 
-/// What is done on a workstation before the machine of the scenario is switched on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Workstation {
-    /// The disks besides the ones that it runs from. Each is `/run/disk/<name>` in its scripts.
-    pub disks: Vec<DiskDefinition>,
-    /// The disk that becomes the stick.
-    pub stick: String,
-    /// Shell script that brings the disks into use, run as root in `/work`.
-    pub set_up: String,
-    /// What must not change a byte of any disk.
-    pub refusals: Vec<Attempt>,
-    /// What is then done to the stick, in order. No other disk may change.
-    pub writes: Vec<Attempt>,
-}
-
-/// One call of `bootable-usb-prepare.sh`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Attempt {
-    /// What it is about.
-    pub name: String,
-    /// Shell script with the call, run as root in `/work`.
-    pub run: String,
-    /// How it has to end.
-    pub exit_code: i32,
-    /// What its output has to contain.
-    pub says: String,
-    /// Whether the stick has to boot afterwards; not looked at when left out.
-    #[serde(default)]
-    pub boots: Option<bool>,
-}
-
-/// The files that a workstation is made of.
-#[derive(Debug, Clone)]
-pub struct WorkstationParts {
-    /// The disk that it runs from. It is not written to.
-    pub image: PathBuf,
-    /// `sen-installation-files.tar.gz`, or `sen-installation-files-reference.tar.gz` where a test double stands in for
-    /// K3s.
-    pub installation_files: PathBuf,
-}
-
-/// Does all that the scenario does on its workstation; the image of the stick that it leaves.
-///
-/// # Errors
-/// The workstation does not start, or something on it does not come to an end.
-pub(super) async fn make_stick(
-    context: &Context<'_>,
-    workstation: &Workstation,
-    report: &mut Report,
-) -> Result<PathBuf> {
-    let parts = context.options.workstation.as_ref().context(
-        "the scenario has a workstation: --workstation and --installation-files are needed",
-    )?;
-    let folder = context.evidence.path(MACHINE).join("workstation");
-    let hardware = build(context, workstation, parts, &folder)?;
-    let cycle = Cycle {
-        steps: &[Step::MakeStick],
-        folder: context.evidence.path("workstation"),
-        label: "workstation: ".to_owned(),
-        power_cut: false,
-    };
-    run_machine(context, &hardware, &cycle, report).await?;
-    Ok(hardware.stick)
-}
-
-/// The workstation's files in `folder`.
-fn build(
-    context: &Context<'_>,
-    workstation: &Workstation,
-    parts: &WorkstationParts,
-    folder: &Path,
-) -> Result<Hardware> {
-    fs_err::create_dir_all(folder)?;
-    let root = folder.join("root.raw");
-    copy_sparse(&parts.image, &root).context("cannot copy the workstation's disk")?;
-    let work = folder.join("work.raw");
-    make_work_disk(context, parts, &work).context("cannot make the workstation's work disk")?;
-    let disks = [(ROOT, &root, ROOT_SERIAL), (WORK, &work, "EMTS-WORK")]
-        .map(|(name, file, serial)| Disk::new(name, file, DiskFormat::Raw, Bus::Virtio, serial));
-    let stick = folder.join(format!("{}.raw", workstation.stick));
-    Hardware::of_disks(folder, stick, disks.into(), &workstation.disks, Kind::Plain)
-}
-
-/// An ext4 file system with what a user has downloaded and written.
-fn make_work_disk(context: &Context<'_>, parts: &WorkstationParts, disk: &Path) -> Result<()> {
-    let options = context.options;
-    let files = tempfile::tempdir()?;
-    let name = parts
-        .installation_files
-        .file_name()
-        .context("an archive has a name")?;
-    fs_err::copy(&parts.installation_files, files.path().join(name))?;
-    fs_err::copy(&options.config_file, files.path().join("config-file"))?;
-    let mut make = tool("mke2fs");
-    make.args(["-q", "-t", "ext4", "-L", "work", "-d"])
-        .arg(files.path())
-        .arg(disk)
-        .arg(format!("{}M", WORK_SIZE.0));
-    run(make).map(drop)
-}
-
 /// The step `make-stick` on the running workstation.
-pub(super) async fn work(flow: &mut Flow<'_>) -> Result<()> {
-    let workstation = flow
+pub(super) async fn work(session: &mut Session<'_>) -> Result<()> {
+    let workstation = session
         .options
         .scenario
         .workstation
         .as_ref()
         .context("the scenario has no workstation")?;
-    flow.login().await?;
-    in_guest(flow, "set-up", &links(workstation))
+    session.login().await?;
+    in_guest(session, "set-up", &links(workstation))
         .await?
         .ok("naming the disks")?;
-    in_guest(flow, "set-up", &workstation.set_up)
+    in_guest(session, "set-up", &workstation.set_up)
         .await?
         .ok("bringing the disks into use")?;
-    flow.output.doing("reading the workstation's disks");
-    let first = prints(flow)?;
+    session.output.doing("reading the workstation's disks");
+    let first = prints(session)?;
     for attempt in &workstation.refusals {
-        try_one(flow, workstation, attempt).await?;
+        try_one(session, workstation, attempt).await?;
     }
-    let refused = prints(flow)?;
-    flow.checks
+    let refused = prints(session)?;
+    session
+        .checks
         .push(unchanged("the refusals", &first, &refused, None));
     for attempt in &workstation.writes {
-        try_one(flow, workstation, attempt).await?;
+        try_one(session, workstation, attempt).await?;
     }
-    let written = prints(flow)?;
+    let written = prints(session)?;
     let stick = Some(workstation.stick.as_str());
-    flow.checks.push(unchanged(
+    session.checks.push(unchanged(
         "the stick was written",
         &refused,
         &written,
@@ -204,30 +96,36 @@ impl Answer {
 }
 
 /// Runs a script as root in `/work`; nothing of it is left in the guest's caches.
-async fn in_guest(flow: &Flow<'_>, name: &str, script: &str) -> Result<Answer> {
-    let ssh = flow.ssh()?;
+async fn in_guest(session: &Session<'_>, name: &str, script: &str) -> Result<Answer> {
+    let ssh = session.ssh()?;
     // The shell reads the script itself from standard input, which commands in it must not take.
     let script =
         format!("cd /work || exit\n(\n{script}\n) </dev/null\ncode=$?\nsync\nexit $code\n");
     let doing = format!("running `{name}` on the workstation");
-    let answer = flow
+    let answer = session
         .guard
         .race(
             &doing,
-            flow.budgets().checks,
+            session.budgets().checks,
             ssh.run(name, &script, SILENCE),
         )
         .await?;
     Ok(Answer(answer))
 }
 
-async fn try_one(flow: &mut Flow<'_>, workstation: &Workstation, attempt: &Attempt) -> Result<()> {
-    flow.output.doing(&attempt.name);
-    let answer = in_guest(flow, &attempt.name, &attempt.run).await?;
+async fn try_one(
+    session: &mut Session<'_>,
+    workstation: &Workstation,
+    attempt: &Attempt,
+) -> Result<()> {
+    session.output.doing(&attempt.name);
+    let answer = in_guest(session, &attempt.name, &attempt.run).await?;
     let text = answer.text();
-    flow.checks.extend(judge(attempt, answer.0.status, &text));
-    let shown = secrets(flow.parsed).mask(&text) != text;
-    flow.checks.push(Check {
+    session
+        .checks
+        .extend(judge(attempt, answer.0.status, &text));
+    let shown = secrets(session.parsed).mask(&text) != text;
+    session.checks.push(Check {
         key: "usbPrepare/secrets".into(),
         check: format!("{}: no output has a password", attempt.name),
         expected: "none".into(),
@@ -240,11 +138,11 @@ async fn try_one(flow: &mut Flow<'_>, workstation: &Workstation, attempt: &Attem
         passed: !shown,
     });
     if let Some(boots) = attempt.boots {
-        let disk = flow
+        let disk = session
             .hardware
             .disk(&workstation.stick)
             .context("the stick is gone")?;
-        flow.checks.push(bootable(attempt, &disk.file, boots));
+        session.checks.push(bootable(attempt, &disk.file, boots));
     }
     Ok(())
 }
@@ -305,8 +203,8 @@ fn has_boot_sector(stick: &Path) -> Result<bool> {
 }
 
 /// Names and fingerprints of all disks but the work disk.
-fn prints(flow: &Flow<'_>) -> Result<Vec<(String, String)>> {
-    let mut prints = flow.hardware.fingerprints()?;
+fn prints(session: &Session<'_>) -> Result<Vec<(String, String)>> {
+    let mut prints = session.hardware.fingerprints()?;
     prints.retain(|(name, _)| name != WORK);
     Ok(prints)
 }

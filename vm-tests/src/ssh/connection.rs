@@ -12,7 +12,8 @@ use ssh2::Session;
 use thiserror::Error;
 
 use super::log::SshLog;
-use crate::shell::quote;
+use super::output::GuestOutput;
+use vm::shell::quote;
 
 /// How long one attempt may take to open the connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -66,25 +67,6 @@ pub enum SshError {
         /// The end of its standard error.
         stderr: String,
     },
-}
-
-/// What a command in the guest gave.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GuestOutput {
-    /// Its exit status.
-    pub status: i32,
-    /// Its standard output.
-    pub stdout: Vec<u8>,
-    /// Its standard error.
-    pub stderr: Vec<u8>,
-}
-
-impl GuestOutput {
-    /// Standard output as text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
 }
 
 /// A login in the guest.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use super::connection::GuestOutput;
+use super::output::GuestOutput;
 use super::secrets::Secrets;
 
 /// How many characters of a command's standard error the log keeps.

@@ -3,8 +3,10 @@
 
 mod connection;
 mod log;
+mod output;
 mod secrets;
 
-pub use connection::{GuestOutput, Ssh, SshError, SshTarget};
+pub use connection::{Ssh, SshError, SshTarget};
 pub use log::SshLog;
+pub use output::GuestOutput;
 pub use secrets::Secrets;

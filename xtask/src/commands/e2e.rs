@@ -43,6 +43,10 @@ pub struct Arguments {
     /// Scenarios to run side by side, if the memory holds their machines [default: one for each two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Write the lists of what the scenarios check, configs/scenarios/checks/, after runs that passed; else a run is
+    /// compared with its list
+    #[arg(long, conflicts_with_all = ["config_file", "os_image"])]
+    bless: bool,
     /// Keep the VM's disks in the evidence directory
     #[arg(long)]
     keep: bool,
@@ -312,6 +316,14 @@ fn prepare_run(
     }
     if let Some(leases) = &arguments.leases {
         command.args(["--leases", leases]);
+    }
+    // With a config-file or an OS image of somebody's own other things are checked.
+    if arguments.config_file.is_none() && arguments.parts.os_image.is_none() {
+        let list = format!("configs/scenarios/checks/{}.txt", scenario.name);
+        command.arg("--checks").arg(project.root.join(list));
+        if arguments.bless {
+            command.arg("--bless");
+        }
     }
     if arguments.keep {
         command.arg("--keep");

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 
-use crate::parts::checksum;
+use crate::checksum::checksum;
 
 pub use difference::{Comparison, Difference, Documented};
 use rootfs::RootFs;

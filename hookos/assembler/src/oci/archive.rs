@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::layout::Stored;
+use super::image::Stored;
 use super::spec;
 use super::{Blob, Error, Image, Result, canonical, sha256_hex};
 

@@ -7,6 +7,7 @@ use arch::ARCH;
 use serde::de::DeserializeOwned;
 
 use super::archive::Members;
+use super::image::{Image, Stored};
 use super::spec::{self, REFERENCE_ANNOTATION, media_type};
 use super::{Blob, Error, Result, canonical, is_sha256};
 
@@ -15,31 +16,6 @@ use super::{Blob, Error, Result, canonical, is_sha256};
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Indexes inside indexes deeper than this are refused.
 const MAX_INDEX_DEPTH: u32 = 4;
-
-/// A single-platform image: its configuration and its layers, ready to be read.
-#[derive(Clone, Debug)]
-pub struct Image {
-    /// Canonical reference.
-    pub reference: String,
-    /// `sha256:<hex>` that changes with any change of the image: the manifest's digest (for
-    /// docker-archives the configuration's).
-    pub digest: String,
-    /// The image configuration.
-    pub config: spec::Configuration,
-    /// Layers, the lowest first.
-    pub layers: Vec<Blob>,
-    /// What makes up the image as stored, for volumes of the format `oci`.
-    pub stored: Stored,
-}
-
-/// An image's documents as they are in its layout.
-#[derive(Clone, Debug, Default)]
-pub struct Stored {
-    /// The descriptor in `index.json`; `None` for a docker-archive.
-    pub root: Option<spec::Descriptor>,
-    /// The index that the descriptor leads to; `None` for a bare manifest.
-    pub index: Option<(spec::Index, Blob)>,
-}
 
 /// Where the bytes of a layout are.
 #[derive(Debug)]

@@ -7,9 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use super::block_node::block_node;
-use super::config::{Bus, Disk, VmConfig};
-use crate::accel::Accelerator;
+use super::block_node::{block_node, escape};
+use super::config::{Accelerator, Bus, Disk, VmConfig};
 use crate::shell::quote;
 
 /// The longest name of a Unix socket, in bytes (`sun_path` without its NUL).
@@ -265,11 +264,6 @@ impl VmPlan {
         script.push('\n');
         script
     }
-}
-
-/// A path inside a QEMU option list, where a comma is written twice.
-pub(super) fn escape(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
 }
 
 #[derive(Default)]

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use arch::ARCH;
-use vm_tests::console::Console;
-use vm_tests::firmware::{Firmware, Kind};
-use vm_tests::machine::{
+use vm::console::Console;
+use vm::firmware::{Firmware, Kind};
+use vm::machine::{
     Bus, Disk, DiskFormat, MachineError, Mebibytes, RunningVm, VmConfig, VmPlan, create_empty_disk,
 };
-use vm_tests::nvram::BootVariables;
+use vm::nvram::BootVariables;
 
 /// Far more than OVMF needs under software emulation on a loaded host.
 const DEADLINE: Duration = Duration::from_secs(120);

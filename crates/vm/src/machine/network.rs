@@ -1,9 +1,10 @@
 //! The machine's network: what its card reaches from power-on, and what connects it later.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What the machine's network card reaches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// An address and SSH from the host, no way out and no gateway.

@@ -11,7 +11,7 @@ mod plan;
 mod running;
 mod write_log;
 
-pub use config::{Bus, Disk, DiskFault, DiskFormat, Mebibytes, VmConfig};
+pub use config::{Accelerator, Bus, Disk, DiskFault, DiskFormat, Mebibytes, VmConfig};
 pub use disk::{DiskError, create_empty_disk, create_overlay, extract_range, fingerprint};
 pub use group::ProcessGroup;
 pub use network::Network;

@@ -1,4 +1,4 @@
-//! The steps of a scenario on a running machine.
+//! A machine that runs: its login, its API, what is asked of it and what was found.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -7,34 +7,39 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use cluster_bootstrapper::Parsed;
 use tokio::sync::broadcast;
+use vm::console::Console;
+use vm::machine::RunningVm;
+use vm::qmp::QmpEvent;
 
 use super::budgets::Budgets;
-use super::collect;
+use super::context::{Context, Cycle, RunOptions};
 use super::failure::Failure;
 use super::guard::Guard;
-use super::immutable;
 use super::machine::Hardware;
-use super::ready::NodeApi;
-use super::run::{Context, Cycle, RunOptions};
-use super::step::Step;
-use super::{verify, workstation};
+use super::service::Service;
 use crate::access::Access;
-use crate::console::Console;
 use crate::drop_ins;
 use crate::evidence::{Check, Evidence, Installation, Outcome, StepRecord};
-use crate::kube::KubeLog;
+use crate::kube::{Boot, Client, KubeLog};
 use crate::leases::Leases;
-use crate::machine::RunningVm;
-use crate::node::Account;
+use crate::node::{Account, Facts, Probe, gather};
 use crate::output::Output;
-use crate::qmp::QmpEvent;
 use crate::ssh::{Ssh, SshLog, SshTarget};
 
+/// How long the guest may be silent while it answers a script.
+const SILENCE: Duration = Duration::from_secs(120);
 /// How often a node is asked for what cannot be watched from outside.
 const ASK: Duration = Duration::from_secs(3);
 
-/// A scenario on its way.
-pub(super) struct Flow<'a> {
+/// The node's API as it is reached in one boot of the node.
+#[derive(Debug, Clone)]
+pub(super) struct NodeApi {
+    pub client: Client,
+    pub boot: Boot,
+}
+
+/// A machine that runs, and what was found on it so far. It alone runs commands on it.
+pub(super) struct Session<'a> {
     pub options: &'a RunOptions,
     pub parsed: &'a Parsed,
     pub evidence: &'a Evidence,
@@ -72,7 +77,7 @@ pub(super) struct Flow<'a> {
     pub events: broadcast::Receiver<QmpEvent>,
 }
 
-impl<'a> Flow<'a> {
+impl<'a> Session<'a> {
     pub fn new(
         context: &Context<'a>,
         hardware: &'a Hardware,
@@ -126,52 +131,6 @@ impl<'a> Flow<'a> {
         &self.options.scenario.budgets
     }
 
-    /// Does `steps` in order.
-    pub async fn run_steps(&mut self, steps: &[Step]) -> Result<()> {
-        for (at, step) in steps.iter().enumerate() {
-            let started = Instant::now();
-            let result = self.run_step(step).await;
-            let seconds = started.elapsed().as_secs_f64();
-            let (outcome, word) = match &result {
-                Ok(()) => (Outcome::Passed, "done"),
-                Err(_) => (Outcome::Failed, "failed"),
-            };
-            self.record(step.name(), seconds, outcome);
-            if result.is_err() {
-                self.failed_step = Some(format!("{}{}", self.label, step.name()));
-                for step in &steps[at + 1..] {
-                    self.record(step.name(), 0.0, Outcome::NotRun);
-                }
-            }
-            self.output
-                .line(&format!("{}{step} {word} ({seconds:.0} s)", self.label));
-            result?;
-        }
-        Ok(())
-    }
-
-    async fn run_step(&mut self, step: &Step) -> Result<()> {
-        match step {
-            Step::Install => self.install().await,
-            Step::InstallUntil(step) => self.install_until(step).await,
-            Step::Refuse(refusal) => self.refuse(refusal).await,
-            Step::FirmwareRefuses => self.firmware_refuses().await,
-            Step::StartDisk => self.start_disk().await,
-            Step::Recover => self.recover().await,
-            Step::FirstBoot => self.first_boot().await,
-            Step::Ready => self.ready().await,
-            Step::Verify => verify::verify(self).await,
-            Step::Reboot => self.reboot().await,
-            Step::NodeSays(text) => self.node_says(text).await,
-            Step::ConnectNetwork => self.connect_network().await,
-            Step::UnplugStick => self.unplug_stick().await,
-            Step::MakeStick => workstation::work(self).await,
-            Step::PowerCycle | Step::PowerCycleToStick | Step::PowerCuts(_) => {
-                anyhow::bail!("`{step}` is not done by a running machine")
-            }
-        }
-    }
-
     pub fn record(&mut self, name: &str, seconds: f64, outcome: Outcome) {
         let name = format!("{}{name}", self.label);
         self.steps.push(StepRecord {
@@ -181,26 +140,13 @@ impl<'a> Flow<'a> {
         });
     }
 
-    /// From the reset to the end of cloud-init.
-    async fn first_boot(&mut self) -> Result<()> {
-        self.login().await?;
-        self.is_node = true;
-        self.bring_workload().await?;
-        self.wait_for_cloud_init().await
-    }
-
-    async fn wait_for_cloud_init(&self) -> Result<()> {
-        self.output.doing("waiting for cloud-init");
-        let ssh = self.ssh()?;
-        let asking = self.ask_until(|| verify::cloud_init(self.service(&ssh)));
-        self.guard
-            .race(
-                "waiting for the end of cloud-init",
-                self.budgets().cloud_init,
-                asking,
-            )
-            .await?;
-        Ok(())
+    /// Who looks at k3s.service.
+    pub fn service<'s>(&'s self, ssh: &'s Ssh) -> Service<'s> {
+        Service {
+            ssh,
+            data: &self.data,
+            leases: self.leases,
+        }
     }
 
     /// Asks again and again until there is what is asked for; what there is instead
@@ -218,51 +164,6 @@ impl<'a> Flow<'a> {
             // The questions cost the guest as much as its own work: it gets at least the half.
             tokio::time::sleep(asked.elapsed().max(ASK)).await;
         }
-    }
-
-    /// Until the node is ready with its workloads.
-    async fn ready(&mut self) -> Result<()> {
-        if !self.has_kubernetes() {
-            self.output
-                .line("no Kubernetes in the config-file: not checked");
-            return Ok(());
-        }
-        self.wait_until_ready().await?;
-        self.k3s = self.api().await?.client.version().await?;
-        self.start_workloads().await?;
-        self.wait_until_ready().await?;
-        self.screenshot("screen-node").await;
-        Ok(())
-    }
-
-    /// Restarts the node; it must come back as the same node.
-    async fn reboot(&mut self) -> Result<()> {
-        let before = verify::identity(self).await?;
-        if immutable::applies(&self.options.scenario) {
-            immutable::mark(self).await?;
-        }
-        collect::journal(self).await;
-        self.output.doing("rebooting the node");
-        let mut events = self.events.resubscribe();
-        // The connection breaks while the command runs: its result says nothing.
-        let _ = self
-            .ssh()?
-            .run("reboot", "systemctl reboot", Duration::from_secs(20))
-            .await;
-        self.ssh = None;
-        self.api = None;
-        self.guard
-            .race(
-                "waiting for the node to reset",
-                self.budgets().boot,
-                wait_for_reset(&mut events),
-            )
-            .await?;
-        self.after_reset().await;
-        self.login().await?;
-        self.wait_until_ready().await?;
-        self.wait_for_cloud_init().await?;
-        verify::after_reboot(self, &before).await
     }
 
     /// Logs in as soon as sshd answers.
@@ -285,7 +186,7 @@ impl<'a> Flow<'a> {
             .race("waiting for a login by SSH", self.budgets().boot, attempt)
             .await?;
         self.ssh = Some(ssh);
-        self.secure_boot_in_guest().await
+        Ok(())
     }
 
     /// Where to log in as `user`.
@@ -309,6 +210,21 @@ impl<'a> Flow<'a> {
         self.ssh.clone().ok_or_else(|| {
             anyhow::anyhow!("the scenario has no login: `first-boot` must come before this step")
         })
+    }
+
+    /// The answers to `probes`, in the time that one round of checks may take.
+    pub async fn ask(&self, name: &str, probes: &[Probe]) -> Result<Facts> {
+        let ssh = self.ssh()?;
+        let kube = self.api.as_ref().map(|api| &api.client);
+        let asking = gather(&ssh, kube, name, probes, SILENCE);
+        Ok(self
+            .guard
+            .race(
+                "asking the node for the checks",
+                self.budgets().checks,
+                asking,
+            )
+            .await?)
     }
 
     pub async fn screenshot(&self, name: &str) {

@@ -3,14 +3,35 @@
 use std::path::{Path, PathBuf};
 
 use arch::ARCH;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::network::Network;
-use crate::accel::Accelerator;
 use crate::firmware::Firmware;
 
+/// An accelerator of QEMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// The host's CPU through /dev/kvm.
+    Kvm,
+    /// Software emulation.
+    Tcg,
+}
+
+impl Accelerator {
+    /// QEMU's name of it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
 /// An amount of memory, or a disk's size, in MiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Mebibytes(pub u32);
 
@@ -23,7 +44,7 @@ impl Mebibytes {
 }
 
 /// How a disk is attached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bus {
     /// An NVMe controller with one namespace.
@@ -42,7 +63,7 @@ pub enum Bus {
 }
 
 /// What a disk does wrong, from power-on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DiskFault {
     /// Every write to this place, in MiB from the disk's begin, ends with an I/O error.

@@ -7,29 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::machine::Accelerator;
 pub use probe::{Probed, probe};
 pub use remembered::{host_boot_id, recall, remember};
-
-/// An accelerator of QEMU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Accelerator {
-    /// The host's CPU through /dev/kvm.
-    Kvm,
-    /// Software emulation.
-    Tcg,
-}
-
-impl Accelerator {
-    /// QEMU's name of it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-        }
-    }
-}
 
 /// What the person asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

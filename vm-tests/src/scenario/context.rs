@@ -1,0 +1,131 @@
+//! What a run was asked for, and what all its parts share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cluster_bootstrapper::Parsed;
+use tokio::sync::watch;
+use vm::accel::{Accelerator, AcceleratorChoice};
+
+use super::definition::Scenario;
+use super::machine::Processors;
+use super::step::Step;
+use crate::access::Access;
+use crate::evidence::{Evidence, StageRecord};
+use crate::expectation;
+use crate::leases::{LeaseChoice, Leases};
+use crate::output::Output;
+use crate::ssh::Secrets;
+
+/// The folder of the machine's disks in the evidence.
+pub(super) const MACHINE: &str = "machine";
+
+/// The files that a workstation is made of.
+#[derive(Debug, Clone)]
+pub struct WorkstationParts {
+    /// The disk that it runs from. It is not written to.
+    pub image: PathBuf,
+    /// `sen-installation-files.tar.gz`, or `sen-installation-files-reference.tar.gz` where a test double stands in for
+    /// K3s.
+    pub installation_files: PathBuf,
+}
+
+/// What is done with the list of a scenario's checks.
+#[derive(Debug, Clone)]
+pub enum ListedChecks {
+    /// There is none: what is installed is not the scenario's own.
+    Ignored,
+    /// What was checked is compared with the list in this file.
+    Compared(PathBuf),
+    /// A run that passed writes this file.
+    Written(PathBuf),
+}
+
+/// What a run needs.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// The config-file that the stick was made with.
+    pub config_file: PathBuf,
+    /// The stick's image. It is not written to.
+    pub usb: PathBuf,
+    /// What a scenario's workstation is made of.
+    pub workstation: Option<WorkstationParts>,
+    /// The archive with the image of the harness's pods.
+    pub workload: Option<PathBuf>,
+    /// The folder for the evidence.
+    pub evidence: PathBuf,
+    /// Where the accelerator's answer is remembered.
+    pub cache: PathBuf,
+    /// The profile's name, for the report.
+    pub profile: String,
+    /// What is not as the profile has it, for the report.
+    pub replaced: Vec<String>,
+    /// The accelerator.
+    pub accelerator: AcceleratorChoice,
+    /// How long K3s' components keep their leases; by the accelerator when none.
+    pub leases: Option<LeaseChoice>,
+    /// The most processors that a guest gets under TCG.
+    pub emulated_cpus: u8,
+    /// The stages of the build, for the report.
+    pub stages: Vec<StageRecord>,
+    /// What is done with the list of the scenario's checks.
+    pub listed: ListedChecks,
+    /// Keeps the disks also after a run that passed.
+    pub keep: bool,
+    /// The longest time for the whole run.
+    pub timeout: Option<Duration>,
+}
+
+impl RunOptions {
+    /// The processors that the machine gets.
+    pub(super) fn processors(&self, accelerator: Accelerator) -> Processors {
+        let wanted = self.scenario.machine.cpus;
+        let count = match accelerator {
+            Accelerator::Kvm => wanted,
+            Accelerator::Tcg => wanted.min(self.emulated_cpus),
+        };
+        Processors { accelerator, count }
+    }
+}
+
+/// What all parts of a run share.
+pub(super) struct Context<'a> {
+    pub options: &'a RunOptions,
+    pub parsed: &'a Parsed,
+    pub accelerator: Accelerator,
+    pub leases: &'a Leases,
+    pub access: &'a Access,
+    pub evidence: &'a Evidence,
+    pub output: &'a Output,
+    pub interrupted: watch::Receiver<bool>,
+}
+
+impl Context<'_> {
+    /// True when the run was interrupted.
+    pub fn interrupted(&self) -> bool {
+        *self.interrupted.borrow()
+    }
+}
+
+/// One run of the machine.
+pub(super) struct Cycle<'a> {
+    /// What is done while it runs.
+    pub steps: &'a [Step],
+    /// Where its logs go.
+    pub folder: PathBuf,
+    /// What its steps' names begin with in the report.
+    pub label: String,
+    /// It ends with a power cut.
+    pub power_cut: bool,
+}
+
+/// What no log may show.
+pub(super) fn secrets(parsed: &Parsed) -> Secrets {
+    let mut secrets = Secrets::default();
+    for plain in expectation::secrets(parsed) {
+        secrets.add(&plain);
+    }
+    secrets
+}
