@@ -94,9 +94,9 @@ pub struct RunArgs {
     /// The builder's stages, `[{"name", "seconds", "cached"}]`, to be carried into the report.
     #[arg(long)]
     pub stages: Option<PathBuf>,
-    /// Where the accelerator's answer is remembered; `$XDG_CACHE_HOME/emts` when left out.
+    /// The directory where the accelerator's answer is remembered.
     #[arg(long)]
-    pub cache: Option<PathBuf>,
+    pub cache: PathBuf,
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `vm-tests`: the harness as a program. The library has all that it does.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -100,7 +99,7 @@ fn options(args: RunArgs) -> Result<RunOptions> {
             },
         ),
         workload: args.workload,
-        cache: args.cache.map_or_else(default_cache, Ok)?,
+        cache: args.cache,
         profile: args.profile,
         replaced: args.replaced,
         accelerator: args.accel,
@@ -115,17 +114,6 @@ fn options(args: RunArgs) -> Result<RunOptions> {
         keep: args.keep,
         timeout: args.timeout,
     })
-}
-
-fn default_cache() -> Result<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let folder = cache
-        .or_else(home)
-        .context("neither XDG_CACHE_HOME nor HOME is set; give --cache")?;
-    Ok(folder.join("emts"))
 }
 
 /// The first Ctrl-C (or SIGTERM) ends the run in order, with its evidence; the

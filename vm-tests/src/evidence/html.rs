@@ -37,6 +37,7 @@ pub fn to_html(report: &Report, files: &[String]) -> String {
          <body class=\"{state}\"><h1>{0} <span class=\"state\">{state}</span></h1>\n",
         escape(&report.scenario)
     );
+    write_reason(&mut out, report);
     let failed = report.failed_checks().count();
     let _ = writeln!(
         out,
@@ -58,13 +59,6 @@ pub fn to_html(report: &Report, files: &[String]) -> String {
     }
     for note in &report.notes {
         let _ = writeln!(out, "<p>{}</p>", escape(note));
-    }
-    if let Some(failure) = &report.failure {
-        let _ = writeln!(
-            out,
-            "<h2>Why the run ended early</h2><pre>{}</pre>",
-            escape(failure)
-        );
     }
     if !report.warnings.is_empty() {
         let _ = writeln!(
@@ -105,6 +99,36 @@ pub fn to_html(report: &Report, files: &[String]) -> String {
     write_files(&mut out, files);
     out.push_str("</body></html>\n");
     out
+}
+
+/// Why the run did not pass.
+fn write_reason(out: &mut String, report: &Report) {
+    if let Some(failure) = &report.failure {
+        let step = match &report.failed_step {
+            Some(step) => format!(" in the step {}", escape(step)),
+            None => String::new(),
+        };
+        let _ = writeln!(
+            out,
+            "<h2>The run ended early{step}</h2><pre>{}</pre>",
+            escape(failure)
+        );
+    }
+    let mut failed = report.failed_checks().peekable();
+    if failed.peek().is_some() {
+        out.push_str("<h2>Checks that failed</h2><ul>\n");
+        for check in failed {
+            let _ = writeln!(
+                out,
+                "<li><code>{}</code> {}: expected <b>{}</b>, was <b>{}</b></li>",
+                escape(&check.key),
+                escape(&check.check),
+                escape(&check.expected),
+                escape(&check.actual)
+            );
+        }
+        out.push_str("</ul>\n");
+    }
 }
 
 /// The checks, those that failed first.
@@ -176,6 +200,18 @@ mod tests {
         let mut report = sample();
         report.notes = vec!["leases <60 s>".into()];
         assert!(to_html(&report, &[]).contains("<p>leases &lt;60 s&gt;</p>"));
+    }
+
+    #[test]
+    fn the_reason_comes_first_with_the_step() {
+        let mut report = sample();
+        report.failed_step = Some("first-boot".into());
+        report.failure = Some("no <answer>".into());
+        let html = to_html(&report, &[]);
+        let reason =
+            "<h2>The run ended early in the step first-boot</h2><pre>no &lt;answer&gt;</pre>";
+        let (reason, profile) = (html.find(reason), html.find("<p>Profile"));
+        assert!(reason.is_some() && reason < profile, "{html}");
     }
 
     #[test]

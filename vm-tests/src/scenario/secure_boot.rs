@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::collect::check;
 use super::failure::Failure;
+use super::installed::hex;
 use super::session::Session;
 use super::stick::{mtool, place_of};
 use crate::evidence::Check;
@@ -227,10 +228,6 @@ fn data(variables: &[Variable], name: &str) -> Vec<u8> {
     all.find(|variable| variable.name == name)
         .map(|variable| variable.data.clone())
         .unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A short value as it is, a long one by its length and digest.

@@ -11,7 +11,7 @@ use pipeline::choice::{Layout, Options};
 use pipeline::signing;
 use pipeline::stages::{bundle, small_image, workload, workstation};
 use pipeline::store::Store;
-use pipeline::{group, progress};
+use pipeline::{cache, group, progress};
 
 use crate::cargo;
 use crate::commands::scenarios::{self, OsImage, Scenario};
@@ -289,6 +289,8 @@ fn prepare_run(
         .arg(outputs.directory("usb")?.join("usb.img"))
         .arg("--evidence")
         .arg(project.root.join(scenarios::EVIDENCE))
+        .arg("--cache")
+        .arg(cache::directory()?)
         .arg("--stages")
         .arg(stages)
         .args(["--profile", &selection.name]);
