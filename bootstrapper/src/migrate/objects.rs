@@ -264,3 +264,17 @@ pub(super) fn secret(
     })?;
     Ok(Some(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MigrateError, read};
+
+    #[test]
+    fn an_error_in_a_later_document_has_the_line_of_the_file() {
+        let error = read("kind: List\n---\n# a comment\na: 'b\n").unwrap_err();
+        assert!(
+            matches!(error, MigrateError::Template { line: 4, .. }),
+            "{error}"
+        );
+    }
+}

@@ -178,6 +178,9 @@ cases! { manifest:
     a_chart_with_the_name_of_a_repository: "{apiVersion: v1, kind: HelmChart, metadata: {name: a}, spec: {\nchart: a/b, repo: https://charts.example.com}}"
         => ["warning helm-chart 2"];
     a_chart_of_a_registry: "apiVersion: v1\nkind: HelmChart\nmetadata: {name: a}\nspec: {chart: oci://example.com/a}" => [];
+    a_chart_with_the_name_of_a_repository_in_a_later_document:
+        "{apiVersion: v1, kind: A, metadata: {name: a}}\n---\n{apiVersion: v1, kind: HelmChart, metadata: {name: a}, spec: {\nchart: a/b, repo: https://charts.example.com}}"
+        => ["warning helm-chart 4"];
     an_object_without_a_kind: "apiVersion: v1\nmetadata: {name: a}" => ["warning manifest-object 1"];
     an_object_without_a_version: "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: a}"
         => ["warning manifest-object 5"];
@@ -219,6 +222,10 @@ cases! { kubernetes:
     a_mirror_without_a_value: "registries: {mirrors: {\"*\": }}" => [];
     an_endpoint_without_a_scheme: "registries: {mirrors: {docker.io: {endpoints: [\"mirror.example.com:5000\"]}}}" => [];
     a_group_that_the_rule_has_not: "registries: {mirrors: {docker.io: {endpoints: [a.io], rewrite: {\"cp/app\": x/$1}}}}"
+        => ["error rewrite-group 1"];
+    groups_of_the_rule: "registries: {mirrors: {docker.io: {endpoints: [a.io], rewrite: {\"(?P<the_app>.*)\": \"$the_app/${the_app}-${1}/$$x\"}}}}"
+        => [];
+    a_group_of_another_name: "registries: {mirrors: {docker.io: {endpoints: [a.io], rewrite: {\"(?P<the_app>.*)\": \"x/$the\"}}}}"
         => ["error rewrite-group 1"];
     credentials_of_another_port: "registries: {mirrors: {docker.io: {endpoints: [\"https://m.io:5000\"]}}, configs: {m.io: {auth: {username: u, password: p}}}}"
         => ["warning registry-unused 1"];
@@ -263,6 +270,8 @@ cases! { files:
     a_network_of_another_ending: "/etc/systemd/network/10-a.net" => ["warning file-without-effect 1"];
     a_rule_that_sudo_skips: "/etc/sudoers.d/a.conf" => ["warning file-without-effect 1"];
     a_file_in_memory: "/var/run/a" => ["warning file-without-effect 1"];
+    drop_ins_of_units_that_are_there: "/etc/systemd/system/k3s.service.d/a.conf\n/etc/systemd/system/other.service.d/a.conf"
+        => [];
     names_that_are_read: "/etc/rancher/k3s/config.yaml.d/a.YML\n/etc/rancher/k3s/audit.yaml\n/etc/sysctl.d/a.conf\n/etc/sudoers.d/site\n/etc/systemd/network/a.link\n/etc/systemd/network/10-a.network.d/b.conf\n/var/lib/rancher/k3s/server/manifests/x/a.json\n/var/lib/rancher/k3s/server/manifests/traefik.yaml.skip\n/var/lib/running"
         => [];
 }

@@ -203,11 +203,24 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::SHOWN;
+    use super::{SHOWN, snippet_at};
     use crate::code::Sample;
     use crate::diagnostic::Diagnostic;
     use crate::severity::Severity;
+    use crate::yaml::Position;
     use std::ops::Range;
+
+    #[test]
+    fn a_position_is_shown_with_its_word() {
+        let source = "a: 1\nkey: [one, two]\nlast";
+        for (line, column, marks) in [(2, 1, 3), (2, 7, 3), (2, 12, 3), (3, 1, 4)] {
+            let position = Position { line, column };
+            let shown = snippet_at(source, position, None);
+            let found = shown.matches('^').count();
+            assert_eq!(found, marks, "{line}:{column}\n{shown}");
+        }
+        assert_eq!(snippet_at(source, Position::default(), None), "");
+    }
 
     const SOURCE: &str = "first\n\tkey: v\u{e4}lue # \u{1b}[0m\nlast";
 

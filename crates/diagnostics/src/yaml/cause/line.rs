@@ -135,7 +135,22 @@ pub fn closing_quote(text: &str, quote: char) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Line;
+    use super::{Line, closing_quote};
+
+    #[test]
+    fn a_quote_is_closed_by_one_that_is_not_escaped() {
+        for (text, quote, at) in [
+            ("'a' b", '\'', Some(2)),
+            ("'a''b' c", '\'', Some(5)),
+            ("'a'", '\'', Some(2)),
+            ("'a''", '\'', None),
+            (r#""a\"b" c"#, '"', Some(5)),
+            (r#""a'b" c"#, '"', Some(4)),
+            (r#""a"" c"#, '"', Some(2)),
+        ] {
+            assert_eq!(closing_quote(text, quote), at, "{text}");
+        }
+    }
 
     fn parts(text: &str) -> (&str, &str, &str) {
         let line = Line::new(text, 0..text.len());

@@ -377,3 +377,18 @@ fn no_colon(line: &Line<'_>) -> Option<Suspect> {
     let suspect = suspect.repair(at..at, ":");
     Some(suspect.repair(at..line.body.end, ": x"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::of_key;
+    use crate::yaml::cause::line::Line;
+
+    #[test]
+    fn a_missing_colon_is_told_where_a_value_follows() {
+        let told = |text: &str| of_key(&Line::new(text, 0..text.len())).map(|found| found.message);
+        let missing = Some("there is no colon behind the key");
+        assert_eq!(told("hostname edge").as_deref(), missing);
+        assert_eq!(told("hostname"), None);
+        assert_eq!(told("hostname: edge"), None);
+    }
+}
