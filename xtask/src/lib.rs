@@ -73,6 +73,8 @@ enum Command {
     Setup(commands::setup::Arguments),
     /// Say what the host has and lacks
     Doctor,
+    /// Print circles of modules, and how long functions and files are, of every crate
+    Structure,
     /// The body of a stage, in a process of its own
     #[command(hide = true)]
     BuildStage {
@@ -165,6 +167,7 @@ fn run(command: Command, cancel: &Cancel) -> Result<ExitCode> {
         Command::Artifacts(arguments) => commands::artifacts::run(project, &arguments),
         Command::Clean(arguments) => commands::clean::run(&arguments, cancel),
         Command::Setup(arguments) => commands::setup::run(&arguments, cancel),
+        Command::Structure => commands::structure::run(project),
         Command::Doctor => Ok(if host::report() {
             ExitCode::SUCCESS
         } else {

@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+mod circles;
+mod functions;
 mod scan;
+
+pub use functions::{Function, functions};
 
 use scan::{Path as Steps, Scanned};
 

@@ -228,7 +228,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
 }
 
 /// The length of a comment, a string or a character that a text begins with.
-fn ignored(text: &str) -> Option<usize> {
+pub fn ignored(text: &str) -> Option<usize> {
     if text.starts_with("//") {
         return Some(text.find('\n').unwrap_or(text.len()));
     }

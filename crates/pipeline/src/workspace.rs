@@ -129,6 +129,18 @@ impl Workspace {
         libc.map_err(|error| anyhow!("{error}"))
     }
 
+    /// Names and directories of all members, in the order of their names.
+    pub fn members(&self) -> Vec<(&str, &Path)> {
+        let packages = self.metadata.packages.iter();
+        let named = packages.map(|package| {
+            let directory = package.manifest_path.parent();
+            (package.name.as_str(), directory.unwrap_or(Path::new("")))
+        });
+        let mut members: Vec<_> = named.collect();
+        members.sort_unstable();
+        members
+    }
+
     /// Directories of a member and of those that it is compiled with.
     ///
     /// # Errors

@@ -58,6 +58,9 @@ fn listed_checks(options: &RunOptions, report: &mut Report) -> Result<()> {
             // How many cuts there are depends on what was drawn.
             let counted = !matches!(*options.scenario.steps, [Step::PowerCuts(_)]);
             let list = CheckList::of(&report.checks, counted);
+            if let Some(directory) = file.parent() {
+                fs_err::create_dir_all(directory)?;
+            }
             fs_err::write(file, list.to_string())?;
         }
         ListedChecks::Written(_) => {}

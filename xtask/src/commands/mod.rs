@@ -10,4 +10,5 @@ pub mod scenarios;
 pub mod setup;
 pub mod side_by_side;
 pub mod stages;
+pub mod structure;
 pub mod test;
