@@ -191,6 +191,8 @@ cases! { manifest:
 }
 
 cases! { spec:
+    a_list_of_a_name_with_a_sign: "preK3sCommands: [\"a-b=(c d)\"]" => ["error shell-syntax 1"];
+    a_list_of_a_name_with_a_number_first: "preK3sCommands: [\"1a=(c d)\"]" => ["error shell-syntax 1"];
     two_taints_of_one_key: "agentConfig: {nodeTaints: [a=b:NoExecute,\n  a=c:NoExecute, a:NoSchedule]}"
         => ["note taint-only-node 1", "error node-taint-twice 2", "note taint-only-node 2", "note taint-only-node 2"];
     an_argument_given_again: "agentConfig: {kubeletArgs: [max-pods=64,\n  max-pods=65]}" => ["warning argument-twice 1"];

@@ -382,6 +382,20 @@ fn attributes_of_a_replaced_file_are_kept() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_file_is_replaced_without_a_wait() {
+    let tree = tree();
+    let path = tree.path().join("etc/f.conf");
+    let (file_type, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, file_type, mode, 0).expect("a pipe");
+    run(
+        tree.path(),
+        "  writeFiles: [{path: /etc/f.conf, content: abc}]\n",
+    )
+    .expect("installed");
+    assert_eq!(text(tree.path(), "etc/f.conf"), "abc");
+}
+
+#[test]
 fn a_signature_of_the_old_content_is_not_kept() {
     let tree = tree();
     let path = tree.path().join("etc/group");

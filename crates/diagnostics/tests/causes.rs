@@ -30,6 +30,8 @@ causes! {
     a_colon_is_missing_in_a_list_element: "a:\n- b: 1\n  «c 2\n  d: 3\n" => "no colon";
     a_space_is_missing_behind_a_colon: "a: 1\nb«:2\nc: 3\n" => "no space behind the colon";
     a_space_is_missing_before_a_quote: "a: 1\nb«:\"2\"\nc: 3\n" => "no space behind the colon";
+    a_space_is_missing_behind_a_quoted_key: "a: 1\n\"b\"«:2\nc: 3\n" => "no space behind the colon";
+    two_quotes_are_one_in_a_text: "a: 'it''s«' x\nb: 1\n" => "is closed here";
     a_space_is_missing_behind_a_dash: "a:\n- b: 1\n«-c\nd: 2\n" => "no space behind the `-`";
     an_equals_sign_stands_for_a_colon: "a: 1\nb«=2\nc: 3\n" => "= stands behind a key";
     a_value_has_no_key: "a: 1\n«http://b/c\nd: 2\n" => "without a key";
@@ -73,6 +75,25 @@ causes! {
     a_comma_is_missing: "{\n  «\"a\": 1\n  \"b\": 2\n}\n" => "no comma";
     versions_are_in_conflict: "a: 1\n«<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> c\n" => "conflict";
     another_document_follows: "a: 1\n«---\nb: 2\n" => "second YAML document";
+}
+
+/// A level moves with what is below it.
+#[test]
+fn a_level_is_moved_to_where_it_fits() {
+    let error = load("a:\n      b: 1\n    c:\n     d: 2\n").expect_err("accepted");
+    let help = error.help.unwrap_or_default();
+    assert!(help.contains("by 6 spaces"), "{help}");
+}
+
+#[test]
+fn what_is_marked_is_the_slip_alone() {
+    for (text, marked) in [
+        ("a: \u{201c}b: c\nd: 1\n", "\u{201c}"),
+        ("{\"a\": [1, 2}\n", "["),
+    ] {
+        let error = load(text).expect_err("accepted");
+        assert_eq!(&text[error.span.clone()], marked, "{error:?}");
+    }
 }
 
 #[test]
