@@ -146,12 +146,6 @@ impl Walk<'_> {
             };
             return rest(source, line.start + shown, window);
         }
-        // What an argument that nobody knows is set to.
-        if diagnostic.code == codes::UnknownArgument
-            && let Some(at) = source[diagnostic.span.clone()].find('=')
-        {
-            return rest(source, diagnostic.span.start + at + 1, window);
-        }
         let first = self.seen.partition_point(|seen| seen.end <= window.start);
         let mut hidden = vec![];
         let mut at = window.start;
@@ -163,7 +157,15 @@ impl Walk<'_> {
             at = at.max(seen.end);
         }
         hidden.extend(between(source, at.min(window.end)..window.end));
-        hidden
+        // What an argument that nobody knows is set to.
+        let span = &diagnostic.span;
+        if diagnostic.code == codes::UnknownArgument
+            && let Some(sign) = source[span.clone()].find('=')
+        {
+            let value = span.start + sign + 1..span.end.min(window.end);
+            hidden.extend(rest(source, value.start, value));
+        }
+        joined(hidden)
     }
 }
 

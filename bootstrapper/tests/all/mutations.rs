@@ -219,6 +219,9 @@ kubernetes:
         kubelet("sometoken=hunter2"),
         kubelet("some-tokenhunter2"),
         kubelet("some-flag=hunter2"),
+        // What stands before it in its line is no more shown than elsewhere.
+        "{version: 1.0, operatingSystem: {users: [{username: root, password: hunter2}]}, kubernetes: {kind: KThreesControlPlaneTemplate, apiVersion: controlplane.cluster.x-k8s.io/v1beta2, spec: {template: {spec: {preK3sCommands: [echo hunter2], agentConfig: {kubeletArgs: ['some-flag=1']}}}}}}".to_owned(),
+        "version: 1.0\noperatingSystem: {users: [{username: root, password: c2VjcmV0}]}\nkubernetes:\n  kind: KThreesControlPlaneTemplate\n  apiVersion: controlplane.cluster.x-k8s.io/v1beta2\n  spec: {template: {spec: {preK3sCommands: [echo hunter2], agentConfig: {kubeletArgs: ['some-flag=1']}}}}\n".to_owned(),
         "version: 1.0\noperatingSystem:\n  writeFiles:\n    - hunter2\n".to_owned(),
         "# old\ncustom_file{_content=\"hunter2\"\n".to_owned(),
         "# old\ncustom_file_path==/etc/a custom_file_content=\"hunter2\"\n".to_owned(),
