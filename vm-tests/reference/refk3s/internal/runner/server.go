@@ -53,6 +53,7 @@ type Server struct {
 // Run runs until ctx ends, which is no error, or the start fails. The end of a
 // part is a *shutdown.Request.
 func Run(ctx context.Context, s *settings.Server) error {
+	setLogger()
 	debug.SetGCPercent(startGCPercent)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
