@@ -45,11 +45,17 @@ pub struct RunArgs {
     #[arg(long)]
     pub scenario: PathBuf,
     /// The config-file that the USB image was made with.
-    #[arg(long)]
-    pub config_file: PathBuf,
+    #[arg(long, required_unless_present = "machine", requires = "usb")]
+    pub config_file: Option<PathBuf>,
     /// The USB image. It is not written to.
+    #[arg(long, requires = "config_file")]
+    pub usb: Option<PathBuf>,
+    /// Name, config-file and USB image of a machine, for a scenario that has several; once for each.
+    #[arg(long, num_args = 3, value_names = ["NAME", "CONFIG_FILE", "USB"], conflicts_with = "config_file")]
+    pub machine: Vec<PathBuf>,
+    /// The disk of a registry, for a scenario that has one. It is not written to.
     #[arg(long)]
-    pub usb: PathBuf,
+    pub registry: Option<PathBuf>,
     /// The disk of the workstation, for a scenario that has one. It is not written to.
     #[arg(long, requires = "installation_files")]
     pub workstation: Option<PathBuf>,
@@ -85,6 +91,9 @@ pub struct RunArgs {
     /// Write the list of checks when the run passed, instead of comparing it.
     #[arg(long, requires = "checks")]
     pub bless: bool,
+    /// Alter the scenario by this one of its `mustFail`, from 0; the run passes when it then fails as that says.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "checks")]
+    pub must_fail: Option<usize>,
     /// Keep the machine's disks also when the run passed.
     #[arg(long)]
     pub keep: bool,

@@ -4,6 +4,7 @@ use crate::render::snippet_at;
 use crate::text::{closest, listed};
 use crate::yaml::{Position, load, position_in};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use serde_saphyr::Error;
 
 /// Why a text was not read, and where.
@@ -98,9 +99,31 @@ fn suggestion(word: &str, known: &[&str], heading: &str) -> String {
     }
 }
 
+/// Alters `target` as `patch` says: mappings are merged, null removes a key, all else takes the place of what was there
+/// (JSON Merge Patch, RFC 7396).
+pub fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(target) = target else {
+        return;
+    };
+    for (key, value) in patch {
+        if value.is_null() {
+            target.remove(key);
+        } else {
+            merge(target.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{decode, merge};
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
@@ -176,6 +199,51 @@ mod tests {
         ] {
             let error = error(text);
             assert!(error.starts_with(wanted), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_patch_is_merged_as_rfc_7396_has_it() {
+        use serde_json::json;
+        // Of the RFC's appendix A.
+        for (target, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (
+                json!({"a": "b"}),
+                json!({"b": "c"}),
+                json!({"a": "b", "b": "c"}),
+            ),
+            (
+                json!({"a": "b", "b": "c"}),
+                json!({"a": null}),
+                json!({"b": "c"}),
+            ),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (
+                json!({"a": {"b": "c"}}),
+                json!({"a": {"b": "d", "c": null}}),
+                json!({"a": {"b": "d"}}),
+            ),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+            (
+                json!({"e": null}),
+                json!({"a": 1}),
+                json!({"e": null, "a": 1}),
+            ),
+            (
+                json!([1, 2]),
+                json!({"a": "b", "c": null}),
+                json!({"a": "b"}),
+            ),
+            (
+                json!({}),
+                json!({"a": {"bb": {"ccc": null}}}),
+                json!({"a": {"bb": {}}}),
+            ),
+        ] {
+            let mut merged = target.clone();
+            merge(&mut merged, &patch);
+            assert_eq!(merged, result, "{target} {patch}");
         }
     }
 }

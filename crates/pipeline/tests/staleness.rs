@@ -136,7 +136,13 @@ fn an_edit_makes_these_stages_stale_and_no_others() {
         "reference-images",
         "test-workload-image",
     ];
-    let signed = ["hookos", "node-image", "small-image", "workstation"];
+    let signed = [
+        "hookos",
+        "node-image",
+        "registry",
+        "small-image",
+        "workstation",
+    ];
     let cases: [(&str, &[&str]); 15] = [
         ("hookos/assembler/src/oci/writer.rs", &images),
         ("hookos/assembler/src/oci/layer.rs", &images),
@@ -154,7 +160,7 @@ fn an_edit_makes_these_stages_stale_and_no_others() {
         ("vm-tests/reference/node/configure.sh", &["node-image"]),
         (
             "vm-tests/reference/assemble.sh",
-            &["node-image", "workstation"],
+            &["node-image", "registry", "workstation"],
         ),
     ];
     let copy = checkout();

@@ -1,4 +1,6 @@
-//! Words for a POSIX shell.
+//! Words for a POSIX shell, and paths in QEMU's options.
+
+use std::path::Path;
 
 /// `word` so that a shell reads it as one word and expands nothing.
 #[must_use]
@@ -8,6 +10,11 @@ pub fn quote(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A path inside a QEMU option list, where a comma is written twice.
+pub(crate) fn escape(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
 }
 
 #[cfg(test)]

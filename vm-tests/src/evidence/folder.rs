@@ -86,6 +86,12 @@ impl Evidence {
         self.folder.join(name)
     }
 
+    /// What no text in it may show.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// Text without its secrets.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {

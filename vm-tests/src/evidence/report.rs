@@ -137,6 +137,44 @@ pub struct Report {
 }
 
 impl Report {
+    /// Judges a run that had to fail and say `says`: all that it found becomes one check, whether it did.
+    pub fn had_to_fail(&mut self, says: &str) {
+        let mut found: Vec<String> = self
+            .failed_checks()
+            .map(|check| format!("{}: {}: {}", check.key, check.check, check.actual))
+            .collect();
+        found.extend(self.failure.take());
+        self.checks = vec![Check {
+            key: "harness/mustFail".into(),
+            check: "altered by `mustFail` of its file, the scenario fails".into(),
+            expected: says.to_owned(),
+            passed: found.iter().any(|found| found.contains(says)),
+            actual: match found.is_empty() {
+                true => "it passed".to_owned(),
+                false => found.join(" | "),
+            },
+        }];
+        self.conclude();
+    }
+
+    /// Takes over what the part of one machine of several has found.
+    pub fn absorb(&mut self, machine: &str, part: Self) {
+        let named = |text: String| format!("{machine}: {text}");
+        self.steps.extend(part.steps);
+        self.checks
+            .extend(part.checks.into_iter().map(|check| Check {
+                key: format!("{machine}:{}", check.key),
+                ..check
+            }));
+        self.warnings.extend(part.warnings.into_iter().map(named));
+        self.notes.extend(part.notes.into_iter().map(named));
+        self.failed_step = self.failed_step.take().or(part.failed_step);
+        self.installation = self.installation.or(part.installation);
+        if self.k3s.is_empty() {
+            self.k3s = part.k3s;
+        }
+    }
+
     /// The checks that do not hold.
     pub fn failed_checks(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| !check.passed)
@@ -239,6 +277,23 @@ pub(super) mod tests {
             notes: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_run_that_had_to_fail_passes_when_it_says_what_it_had_to() {
+        let judged = |change: fn(&mut Report), says: &str| {
+            let mut report = sample();
+            change(&mut report);
+            report.had_to_fail(says);
+            report.passed
+        };
+        let failed_check = |_: &mut Report| {};
+        assert!(judged(failed_check, "/operatingSystem: value"));
+        assert!(!judged(failed_check, "/kubernetes"));
+        let failure = |report: &mut Report| report.failure = Some("while waiting: boom".into());
+        assert!(judged(failure, "boom"));
+        let passes = |report: &mut Report| report.checks.truncate(1);
+        assert!(!judged(passes, "/operatingSystem"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::node::{Facts, Probe};
 use crate::ssh::GuestOutput;
 
 pub use judge::Verdict;
-pub use workload::{Image, TEST_IMAGE, Workload, handlers};
+pub use workload::{Image, PODS, TEST_IMAGE, Workload, handlers};
 
 /// Prints what the installed K3s says it is.
 pub const K3S_VERSION: &str = "k3s --version";

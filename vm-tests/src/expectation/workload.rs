@@ -22,7 +22,7 @@ pub const TEST_IMAGE: &str = "docker.io/emts/test-workload:1";
 const TEST_PORT: u16 = 8080;
 
 /// Where pods are made.
-const PODS: &str = "/api/v1/namespaces/default/pods";
+pub const PODS: &str = "/api/v1/namespaces/default/pods";
 /// Where runtime classes are made.
 const CLASSES: &str = "/apis/node.k8s.io/v1/runtimeclasses";
 

@@ -140,6 +140,22 @@ impl Objects {
         }
     }
 
+    /// The version of a node's kubelet, when it is ready; why not, when it is not.
+    ///
+    /// # Errors
+    /// There is no such node, or it is not ready.
+    pub fn joined(&self, wanted: &str) -> Result<String, String> {
+        let Some(node) = self.find("Node", "", wanted) else {
+            let names: Vec<&str> = self.of_kind("Node").map(name).collect();
+            return Err(format!("the cluster's nodes are {}", names.join(", ")));
+        };
+        let version = &node["status"]["nodeInfo"]["kubeletVersion"];
+        match node_unready(node) {
+            Some(reason) => Err(reason),
+            None => Ok(version.as_str().unwrap_or_default().to_owned()),
+        }
+    }
+
     /// What keeps the cluster from being ready, in words; nothing when it is.
     /// Right after Ready the default ServiceAccount may not exist yet and the
     /// node may still have the taint of the cloud provider.
@@ -264,6 +280,20 @@ mod tests {
         assert_eq!(
             objects(json!([node("True"), account()])).unready(&boot()),
             Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_node_has_joined_when_it_is_ready() {
+        let mut second = node("True");
+        second["metadata"]["name"] = json!("n2");
+        second["status"]["nodeInfo"]["kubeletVersion"] = json!("v1.33.1");
+        let both = objects(json!([node("False"), second]));
+        assert_eq!(both.joined("n2"), Ok("v1.33.1".into()));
+        assert!(both.joined("n1").unwrap_err().contains("not Ready"));
+        assert_eq!(
+            both.joined("n3"),
+            Err("the cluster's nodes are n1, n2".into())
         );
     }
 

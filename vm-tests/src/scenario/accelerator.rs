@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 
-use super::definition::Scenario;
 use super::failure::{Failure, Seen};
-use super::machine::{Hardware, Processors};
+use super::machine::{Hardware, Processors, Reached};
+use super::one_machine::Scenario;
 use crate::output::Output;
 use vm::accel::{self, Accelerator, AcceleratorChoice, Probed};
 
@@ -48,7 +48,13 @@ pub async fn choose_accelerator(
         accelerator: Accelerator::Kvm,
         count: scenario.machine.cpus,
     };
-    let plan = hardware.plan(scenario, processors, None, folder, sockets.path())?;
+    let plan = hardware.plan(
+        scenario,
+        processors,
+        Reached::default(),
+        folder,
+        sockets.path(),
+    )?;
     let log = folder.join("qmp.jsonl");
     let probed = tokio::select! {
         probed = accel::probe(plan, &log) => probed?,

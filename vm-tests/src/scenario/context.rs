@@ -1,15 +1,17 @@
 //! What a run was asked for, and what all its parts share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use cluster_bootstrapper::Parsed;
 use tokio::sync::watch;
 use vm::accel::{Accelerator, AcceleratorChoice};
 
-use super::definition::Scenario;
 use super::machine::Processors;
+use super::one_machine::Scenario;
 use super::step::Step;
+use super::turns::OwnTurns;
 use crate::access::Access;
 use crate::evidence::{Evidence, StageRecord};
 use crate::expectation;
@@ -41,14 +43,14 @@ pub enum ListedChecks {
     Written(PathBuf),
 }
 
-/// What a run needs.
+/// What a machine's part of a run needs.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// The scenario.
+    /// The scenario, as the machine goes through it.
     pub scenario: Scenario,
-    /// The config-file that the stick was made with.
-    pub config_file: PathBuf,
-    /// The stick's image. It is not written to.
+    /// The config-file that the stick was made with; a registry has none.
+    pub config_file: Option<PathBuf>,
+    /// The stick's image, or a registry's disk. It is not written to.
     pub usb: PathBuf,
     /// What a scenario's workstation is made of.
     pub workstation: Option<WorkstationParts>,
@@ -96,16 +98,44 @@ pub(super) struct Context<'a> {
     pub parsed: &'a Parsed,
     pub accelerator: Accelerator,
     pub leases: &'a Leases,
-    pub access: &'a Access,
+    pub access: Access,
     pub evidence: &'a Evidence,
     pub output: &'a Output,
     pub interrupted: watch::Receiver<bool>,
+    /// The socket of the network that the scenario's machines share.
+    pub hub: &'a Path,
 }
 
 impl Context<'_> {
     /// True when the run was interrupted.
     pub fn interrupted(&self) -> bool {
         *self.interrupted.borrow()
+    }
+
+    /// The machine's name; empty where there is only one.
+    pub fn name(&self) -> &str {
+        self.options.scenario.on.as_deref().unwrap_or_default()
+    }
+
+    /// What its steps' names and its notes begin with.
+    pub fn label(&self) -> String {
+        match &self.options.scenario.on {
+            Some(name) => format!("{name}: "),
+            None => String::new(),
+        }
+    }
+
+    /// Waits for something before the machine runs.
+    ///
+    /// # Errors
+    /// The run was interrupted.
+    pub async fn uninterrupted<T>(&self, wanted: impl Future<Output = T>) -> Result<T> {
+        let mut interrupted = self.interrupted.clone();
+        tokio::select! {
+            biased;
+            _ = interrupted.wait_for(|interrupted| *interrupted) => bail!("interrupted"),
+            result = wanted => Ok(result),
+        }
     }
 }
 
@@ -119,12 +149,14 @@ pub(super) struct Cycle<'a> {
     pub label: String,
     /// It ends with a power cut.
     pub power_cut: bool,
+    /// When its steps are to be done, where the scenario has several machines.
+    pub turns: Option<OwnTurns<'a>>,
 }
 
 /// What no log may show.
-pub(super) fn secrets(parsed: &Parsed) -> Secrets {
+pub(super) fn secrets<'a>(configs: impl IntoIterator<Item = &'a Parsed>) -> Secrets {
     let mut secrets = Secrets::default();
-    for plain in expectation::secrets(parsed) {
+    for plain in configs.into_iter().flat_map(expectation::secrets) {
         secrets.add(&plain);
     }
     secrets

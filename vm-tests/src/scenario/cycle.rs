@@ -7,8 +7,8 @@ use vm::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTH
 use vm::machine::RunningVm;
 
 use super::collect;
-use super::context::{Context, Cycle, secrets};
-use super::machine::Hardware;
+use super::context::{Context, Cycle};
+use super::machine::{Hardware, Reached};
 use super::service;
 use super::session::Session;
 use super::step::Step;
@@ -25,12 +25,21 @@ pub(super) async fn run_machine(
     report: &mut Report,
 ) -> Result<()> {
     let options = context.options;
+    if let Some(own) = cycle.turns {
+        // It is switched on when its first step comes.
+        context
+            .uninterrupted(own.turns.wait(own.places[0]))
+            .await??;
+    }
     fs_err::create_dir_all(&cycle.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
     let plan = hardware.plan(
         &options.scenario,
         options.processors(context.accelerator),
-        Some(context.access),
+        Reached {
+            access: Some(&context.access),
+            hub: Some(context.hub),
+        },
         &cycle.folder,
         sockets.path(),
     )?;
@@ -39,7 +48,10 @@ pub(super) async fn run_machine(
     let timeline = fs_err::File::create(cycle.folder.join("consoles.log"))?;
     let console = Console::follow_into(&plan.serial_logs, timeline);
     let vm = RunningVm::start(plan, &cycle.folder.join("qmp.jsonl")).await?;
-    let ssh_log = SshLog::new(&cycle.folder.join("ssh.jsonl"), secrets(context.parsed))?;
+    let ssh_log = SshLog::new(
+        &cycle.folder.join("ssh.jsonl"),
+        context.evidence.secrets().clone(),
+    )?;
     let kube_log = KubeLog::new(&cycle.folder.join("api.jsonl"))?;
     let logs = (ssh_log, kube_log);
     let mut session = Session::new(context, hardware, &vm, &console, logs, cycle);
@@ -54,6 +66,12 @@ pub(super) async fn run_machine(
             )
             .into()),
     };
+    if result.is_err() {
+        steps::conclude(&mut session, cycle.steps);
+        if let Some(own) = cycle.turns {
+            own.turns.fail(context.name());
+        }
+    }
     collect::at_the_end(&mut session, result.is_err()).await;
     report.warnings.extend(session.guard.overruns());
     let accounts = match session.has_kubernetes() {

@@ -1,16 +1,17 @@
 //! Scenario files, `configs/scenarios/*.yaml`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use diagnostics::decode::decode;
+use diagnostics::decode::{decode, merge};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use thiserror::Error;
 
 use super::budgets::Budgets;
+use super::machine_definition::{MachineDefinition, Workstation};
+use super::one_machine::Scenario;
 use super::step::Step;
-use super::stick::Damage;
-use vm::machine::{Bus, DiskFault, Mebibytes, Network};
 
 /// Why a scenario file cannot be used.
 #[derive(Debug, Error)]
@@ -28,363 +29,245 @@ pub enum ScenarioError {
     },
 }
 
-/// One disk of the machine besides the stick.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct DiskDefinition {
-    /// Its name.
-    pub name: String,
-    /// Its bus.
-    pub bus: Bus,
-    /// Its size.
-    #[serde(rename = "sizeMiB")]
-    pub size: Mebibytes,
-    /// The serial number that the guest sees.
-    pub serial: String,
-    /// What is on it before the machine is switched on.
-    #[serde(default)]
-    pub content: DiskContent,
-    /// What is wrong with it.
-    #[serde(default)]
-    pub fault: Option<DiskFault>,
-}
-
-/// What is on a disk before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DiskContent {
-    /// Nothing.
-    #[default]
-    Empty,
-    /// Another operating system: GPT with an ESP and an ext4 file system.
-    ForeignOs,
-    /// A LUKS volume of another system over the whole disk.
-    Luks,
-    /// What [`DiskContent::ForeignOs`] is, as a member of a Linux software RAID: its superblock, of format 0.90, lies
-    /// at the end of the disk.
-    RaidMember,
-    /// A partition that is a physical volume of LVM.
-    LvmMember,
-}
-
-/// The machine's stick.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct StickDefinition {
-    /// Writes to it fail.
-    #[serde(default)]
-    pub read_only: bool,
-    /// The firmware starts it before everything else, whatever its boot order was.
-    #[serde(default)]
-    pub starts_first: bool,
-    /// What was done to it after it was made.
-    #[serde(default)]
-    pub damage: Vec<Damage>,
-    /// A second, equal stick is attached, with this serial number.
-    #[serde(default)]
-    pub second: Option<String>,
-}
-
-/// What is done on a workstation before the machine of the scenario is switched on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Workstation {
-    /// The disks besides the ones that it runs from. Each is `/run/disk/<name>` in its scripts.
-    pub disks: Vec<DiskDefinition>,
-    /// The disk that becomes the stick.
-    pub stick: String,
-    /// Shell script that brings the disks into use, run as root in `/work`.
-    pub set_up: String,
-    /// What must not change a byte of any disk.
-    pub refusals: Vec<Attempt>,
-    /// What is then done to the stick, in order. No other disk may change.
-    pub writes: Vec<Attempt>,
-}
-
-/// One call of `bootable-usb-prepare.sh`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Attempt {
-    /// What it is about.
-    pub name: String,
-    /// Shell script with the call, run as root in `/work`.
-    pub run: String,
-    /// How it has to end.
-    pub exit_code: i32,
-    /// What its output has to contain.
-    pub says: String,
-    /// Whether the stick has to boot afterwards; not looked at when left out.
-    #[serde(default)]
-    pub boots: Option<bool>,
-}
-
-/// An entry that the firmware has before the installation.
+/// What a scenario needs that not every stick has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum ForeignEntry {
-    /// An entry of another system's boot loader on a disk that is not there; first in BootOrder.
-    OtherSystem,
-    /// A load option that ends in the middle of its description; not in BootOrder.
-    Broken,
+pub enum Need {
+    /// K3s itself: with refk3s, its test double, the scenario is not run.
+    K3s,
 }
 
-/// The machine.
+/// An alteration with which the scenario has to fail: so it is known not to pass whatever happens.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MustFail {
+    /// What of the scenario is altered: its keys with other values, null for a key that is left out.
+    pub with: serde_json::Value,
+    /// What the failure, or a check that does not hold, says then.
+    pub says: String,
+}
+
+/// A scenario file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct MachineDefinition {
-    /// Number of CPUs, 2 when left out.
-    #[serde(default = "two_cpus")]
-    pub cpus: u8,
-    /// Memory, 4 GiB when left out.
-    #[serde(default = "four_gibibytes", rename = "memoryMiB")]
-    pub memory: Mebibytes,
-    /// What its network card reaches; `restricted` when left out.
-    #[serde(default)]
-    pub network: Network,
-    /// Its disks besides the stick.
-    #[serde(default)]
-    pub disks: Vec<DiskDefinition>,
-    /// The stick.
-    #[serde(default)]
-    pub stick: StickDefinition,
-    /// Its firmware starts only what is signed with the test key.
-    #[serde(default)]
-    pub secure_boot: bool,
-    /// Its firmware's variable store has room for what the firmware itself writes, and for no boot entry: Linux keeps
-    /// 5 KiB of it free (`EFI_MIN_RESERVE`).
-    #[serde(default)]
-    pub full_variables: bool,
-    /// Entries that the firmware has already.
-    #[serde(default)]
-    pub boot_entries: Vec<ForeignEntry>,
-}
-
-fn two_cpus() -> u8 {
-    2
-}
-
-fn four_gibibytes() -> Mebibytes {
-    Mebibytes(4096)
-}
-
-/// What is installed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OsImage {
-    /// The node image.
-    #[default]
-    Reference,
-    /// The node image with an immutable root.
-    Immutable,
-    /// An image of the same layout without an operating system.
-    Small,
-}
-
-/// A scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Scenario {
+pub struct ScenarioFile {
     /// Its name, also in reports and folder names.
     pub name: String,
     /// What it proves, for people.
     pub description: String,
-    /// The config-file it is about, relative to the scenario file; `--config-file` takes its place.
-    #[serde(default)]
-    pub config_file: Option<PathBuf>,
     /// The sets that it belongs to, such as `quick`, by which it can be asked for.
     #[serde(default)]
     pub sets: Vec<String>,
-    /// What is installed.
+    /// What it needs that not every stick has.
     #[serde(default)]
-    pub os_image: OsImage,
-    /// The boot files of the stick and of the OS image are signed with the test key.
-    #[serde(default)]
-    pub signed: bool,
-    /// The disk that the installer writes to; the only one when left out. Every other disk must keep its bytes.
-    #[serde(default)]
-    pub installs_to: Option<String>,
-    /// Texts that a console has to show, each in one line.
-    #[serde(default)]
-    pub console_shows: Vec<String>,
+    pub needs: Vec<Need>,
     /// Where the machine's stick is made first; without it the stick is made on the host.
     #[serde(default)]
     pub workstation: Option<Workstation>,
     /// The machine.
-    pub machine: MachineDefinition,
-    /// What is done.
+    #[serde(default)]
+    pub machine: Option<MachineDefinition>,
+    /// Several machines in place of `machine`, by name. Each is switched on when its first step comes.
+    #[serde(default)]
+    pub machines: BTreeMap<String, MachineDefinition>,
+    /// What is done, in order. With several machines each is an `on`.
     pub steps: Vec<Step>,
     /// How long it may take.
     #[serde(default)]
     pub budgets: Budgets,
+    /// Alterations with which it has to fail, for `--must-fail`.
+    #[serde(default)]
+    pub must_fail: Vec<MustFail>,
     /// The folder of the file, which paths in it are relative to.
     #[serde(skip)]
-    pub folder: PathBuf,
+    folder: PathBuf,
 }
 
 /// The JSON Schema of scenario files, by which editors complete and check them.
 #[must_use]
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(Scenario);
+    let schema = schemars::schema_for!(ScenarioFile);
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     text.push('\n');
     text
 }
 
-impl Scenario {
+impl ScenarioFile {
     /// Reads a scenario file.
     ///
     /// # Errors
     /// The file cannot be read or is no scenario.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let text = fs_err::read_to_string(path)?;
+        let file = decode(&text).map_err(|error| error.to_string());
+        Self::checked(file, path)
+    }
+
+    /// Reads a scenario file and alters it by its `must_fail` number `number`, from 0; also gives what has to be said
+    /// then.
+    ///
+    /// # Errors
+    /// The file cannot be read, has no such alteration, or is no scenario with it.
+    pub fn load_altered(path: &Path, number: usize) -> Result<(Self, String), ScenarioError> {
+        let original = Self::load(path)?;
+        let text = fs_err::read_to_string(path)?;
+        let altered = || {
+            let alterations = &original.must_fail;
+            let alteration = alterations.get(number).ok_or_else(|| {
+                format!("it has {} alterations under `mustFail`", alterations.len())
+            })?;
+            let mut value = decode(&text).map_err(|error| error.to_string())?;
+            merge(&mut value, &alteration.with);
+            let file = serde_json::from_value(value)
+                .map_err(|error| format!("altered by `mustFail`: {error}"))?;
+            Ok((file, alteration.says.clone()))
+        };
+        let (file, says) = match altered() {
+            Ok((file, says)) => (Ok(file), says),
+            Err(message) => (Err(message), String::new()),
+        };
+        Ok((Self::checked(file, path)?, says))
+    }
+
+    fn checked(file: Result<Self, String>, path: &Path) -> Result<Self, ScenarioError> {
         let format = |message| ScenarioError::Format {
             path: path.to_owned(),
             message,
         };
-        let mut scenario: Self = decode(&text).map_err(|error| format(error.to_string()))?;
-        scenario.check().map_err(format)?;
+        let mut file = file.map_err(format)?;
+        file.check().map_err(format)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        scenario.folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        Ok(scenario)
+        file.folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        Ok(file)
+    }
+
+    /// The scenario as each of its machines goes through it; at least one.
+    #[must_use]
+    pub fn machines(&self) -> Vec<Scenario> {
+        let one = |name: Option<&str>, machine: &MachineDefinition, own: Vec<(usize, Step)>| {
+            let (turns, steps) = own.into_iter().unzip();
+            Scenario {
+                name: self.name.clone(),
+                on: name.map(str::to_owned),
+                workstation: self.workstation.clone(),
+                machine: machine.clone(),
+                steps,
+                turns,
+                budgets: self.budgets.clone(),
+                folder: self.folder.clone(),
+            }
+        };
+        let all = in_turn(&self.steps);
+        let of = |name: &str| {
+            let own = all
+                .iter()
+                .enumerate()
+                .filter(|(_, (on, _))| *on == Some(name));
+            own.map(|(turn, (_, step))| (turn, (*step).clone()))
+                .collect()
+        };
+        match &self.machine {
+            Some(machine) => {
+                let own = self.steps.iter().cloned().enumerate().collect();
+                vec![one(None, machine, own)]
+            }
+            None => {
+                let machines = self.machines.iter();
+                machines
+                    .map(|(name, machine)| one(Some(name), machine, of(name)))
+                    .collect()
+            }
+        }
     }
 
     fn check(&self) -> Result<(), String> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if self.name.is_empty() || !self.name.chars().all(plain) {
-            return Err(format!(
-                "`{}` is no name: lower-case letters, digits and `-`",
-                self.name
-            ));
+        check_name(&self.name)?;
+        if self.machine.is_some() == !self.machines.is_empty() {
+            return Err("a scenario has `machine`, or several in `machines`".to_owned());
         }
-        let begins = |step: &Step| {
-            matches!(
-                step,
-                Step::Install
-                    | Step::InstallUntil(_)
-                    | Step::Refuse(_)
-                    | Step::FirmwareRefuses
-                    | Step::PowerCuts(_)
-            )
-        };
-        if !self.steps.first().is_some_and(begins) {
-            return Err(
-                "the first step must be `install` or another of the installer's".to_owned(),
-            );
+        if self.machine.is_some() {
+            if let Some(step) = self.steps.iter().find(|step| matches!(step, Step::On(_))) {
+                return Err(format!("`{step}` is for several `machines`"));
+            }
+        } else {
+            self.check_several()?;
         }
-        let by_ssh = |step: &Step| {
-            matches!(
-                step,
-                Step::FirstBoot | Step::Ready | Step::Verify | Step::Reboot
-            )
-        };
-        let on_node = |step: &Step| by_ssh(step) || matches!(step, Step::NodeSays(_));
-        let unreachable = self
-            .steps
-            .iter()
-            .take_while(|step| **step != Step::ConnectNetwork)
-            .any(by_ssh);
-        if !self.machine.network.reaches_ssh() && unreachable {
-            return Err(
-                "steps on the node need a network for SSH: `connect-network` before them"
-                    .to_owned(),
-            );
-        }
-        if self.machine.network.reaches_ssh() && self.steps.contains(&Step::ConnectNetwork) {
-            return Err("`connect-network` is for a machine without a network card".to_owned());
-        }
-        if self.os_image == OsImage::Small && self.steps.iter().any(on_node) {
-            return Err("the small OS image has no node".to_owned());
-        }
-        let cuts = |step: &Step| matches!(step, Step::PowerCuts(_));
-        if self.steps.iter().any(cuts) && self.steps.len() > 1 {
-            return Err("`power-cuts` is a scenario of its own".to_owned());
-        }
-        let disks = &self.machine.disks;
-        if let Some(name) = &self.installs_to
-            && disks.iter().all(|disk| disk.name != *name)
-        {
-            return Err(format!("`installsTo` names no disk of the machine: {name}"));
-        }
-        if let Some(workstation) = &self.workstation
-            && workstation
-                .disks
-                .iter()
-                .all(|disk| disk.name != workstation.stick)
-        {
-            return Err(format!(
-                "`stick` names no disk of the workstation: {}",
-                workstation.stick
-            ));
+        for scenario in self.machines() {
+            let named = |error| match &scenario.on {
+                Some(name) => format!("machine `{name}`: {error}"),
+                None => error,
+            };
+            scenario.check().map_err(named)?;
         }
         Ok(())
     }
 
-    /// The disk that the installer may change: none when it refuses before it writes.
-    #[must_use]
-    pub fn target(&self) -> Option<&str> {
-        let writes = |step: &Step| match step {
-            Step::Refuse(refusal) => ![
-                "find-media",
-                "validate-config",
-                "verify-image",
-                "choose-disk",
-            ]
-            .contains(&refusal.step.as_str()),
-            Step::FirmwareRefuses => false,
-            step => !step.ends_cycle(),
-        };
-        if !self.steps.iter().any(writes) {
-            return None;
+    fn check_several(&self) -> Result<(), String> {
+        if self.workstation.is_some() {
+            return Err("`workstation` is for one `machine`".to_owned());
         }
-        match (&self.installs_to, self.machine.disks.as_slice()) {
-            (Some(name), _) => Some(name),
-            (None, [only]) => Some(&only.name),
-            (None, _) => None,
-        }
-    }
-
-    /// True when a disk fails or the stick is pulled.
-    #[must_use]
-    pub fn disturbs_disks(&self) -> bool {
-        self.machine.disks.iter().any(|disk| disk.fault.is_some())
-            || self.steps.contains(&Step::UnplugStick)
-    }
-
-    /// True when pods are started on the node.
-    #[must_use]
-    pub fn starts_pods(&self) -> bool {
-        self.steps.iter().any(|step| match step {
-            Step::PowerCuts(cuts) => cuts.then.contains(&Step::Ready),
-            step => *step == Step::Ready,
-        })
-    }
-
-    /// The steps of each run of the machine, with what ended the one before.
-    #[must_use]
-    pub fn cycles(&self) -> Vec<(Option<&Step>, &[Step])> {
-        let mut cycles = Vec::new();
-        let mut before = None;
-        let mut from = 0;
-        for (at, step) in self.steps.iter().enumerate() {
-            if step.ends_cycle() {
-                cycles.push((before, &self.steps[from..at]));
-                (before, from) = (Some(step), at + 1);
+        for (on, step) in in_turn(&self.steps) {
+            let Some(name) = on else {
+                return Err(format!(
+                    "`{step}` needs to say which of the `machines` it is for: put it under `on`"
+                ));
+            };
+            if !self.machines.contains_key(name) {
+                return Err(format!("`on` names no machine of the scenario: {name}"));
+            }
+            if step.ends_cycle() || matches!(step, Step::PowerCuts(_) | Step::On(_)) {
+                return Err(format!("`{step}` is for one `machine`"));
             }
         }
-        cycles.push((before, &self.steps[from..]));
-        cycles
+        let mut numbers = BTreeSet::new();
+        for (name, machine) in &self.machines {
+            check_name(name)?;
+            if let Some(number) = machine.lan
+                && !numbers.insert(number)
+            {
+                return Err(format!("two machines have the number {number} as `lan`"));
+            }
+        }
+        Ok(())
     }
+}
+
+/// Every step with the machine that does it, in order.
+fn in_turn(steps: &[Step]) -> Vec<(Option<&str>, &Step)> {
+    let mut all = Vec::new();
+    for step in steps {
+        match step {
+            Step::On(part) => {
+                let name = Some(part.machine.as_str());
+                all.extend(part.steps.iter().map(|step| (name, step)));
+            }
+            step => all.push((None, step)),
+        }
+    }
+    all
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(format!(
+            "`{name}` is no name: lower-case letters, digits and `-`"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use vm::machine::Network;
+
     use super::*;
 
-    fn load(text: &str) -> Result<Scenario, ScenarioError> {
+    fn load(text: &str) -> Result<ScenarioFile, ScenarioError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.yaml");
         fs_err::write(&path, text).unwrap();
-        Scenario::load(&path)
+        ScenarioFile::load(&path)
     }
 
     fn sample() -> String {
@@ -397,12 +280,64 @@ mod tests {
 
     #[test]
     fn the_sample_is_a_scenario() {
-        let scenario = load(&sample()).unwrap();
+        let [scenario] = load(&sample()).unwrap().machines().try_into().unwrap();
         assert_eq!(
             (scenario.name.as_str(), scenario.machine.cpus),
             ("sample", 2)
         );
         assert_eq!(scenario.machine.network, Network::Restricted);
+        assert_eq!(scenario.turns, [0, 1, 2, 3, 4]);
+    }
+
+    /// Two machines of one shape, and steps.
+    fn two(steps: &str) -> String {
+        let text = sample();
+        let (head, rest) = text.split_once("\nmachine:\n").unwrap();
+        let (machine, _) = rest.split_once("\nsteps:\n").unwrap();
+        let machine = machine.replace('\n', "\n  ").replace("sample", "x");
+        format!("{head}\nmachines:\n  b:\n  {machine}\n  a:\n  {machine}\nsteps:\n{steps}")
+    }
+
+    #[test]
+    fn several_machines_take_turns() {
+        let steps = "  - on: {machine: b, steps: [install]}\n  - on: {machine: a, steps: [install, start-disk]}\n  - on: {machine: b, steps: [start-disk]}\n";
+        let machines = load(&two(steps)).unwrap().machines();
+        let seen: Vec<_> = machines
+            .iter()
+            .map(|machine| (machine.on.as_deref().unwrap(), machine.turns.as_slice()))
+            .collect();
+        assert_eq!(seen, [("a", [1, 2].as_slice()), ("b", &[0, 3])]);
+        assert_eq!(machines[0].steps, [Step::Install, Step::StartDisk]);
+    }
+
+    #[test]
+    fn a_step_of_several_machines_says_whose_it_is() {
+        let install =
+            "  - on: {machine: b, steps: [install]}\n  - on: {machine: a, steps: [install]}\n";
+        for (steps, wanted) in [
+            ("  - reboot\n", "`reboot` needs to say which"),
+            (
+                "  - on: {machine: c, steps: [reboot]}\n",
+                "no machine of the scenario: c",
+            ),
+            (
+                "  - on: {machine: a, steps: [power-cycle]}\n",
+                "is for one `machine`",
+            ),
+            (
+                "  - on: {machine: a, steps: [serve-images]}\n",
+                "machine `a`: `serve-images` is for",
+            ),
+            (
+                "  - on: {machine: a, steps: [while: {step: reboot, actions: [{after: 1s, do: verify}]}]}\n",
+                "does not do `verify`",
+            ),
+        ] {
+            let error = load(&two(&format!("{install}{steps}"))).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
+        let error = load(&sample().replace("  - reboot", "  - on: {machine: a, steps: [reboot]}"));
+        assert!(error.unwrap_err().to_string().contains("is for several"));
     }
 
     #[test]
@@ -436,7 +371,11 @@ mod tests {
         for entry in fs_err::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|end| end == "yaml") {
-                Scenario::load(&path).unwrap();
+                let file = ScenarioFile::load(&path).unwrap();
+                for number in 0..file.must_fail.len() {
+                    let (altered, says) = ScenarioFile::load_altered(&path, number).unwrap();
+                    assert!(altered != file && !says.is_empty(), "{}", path.display());
+                }
                 count += 1;
             }
         }
@@ -450,7 +389,7 @@ mod tests {
             "  - power-cycle\n  - refuse:\n      step: find-media\n      reason: no disk\n",
         );
         let text = text.replace("  - ready\n  - verify\n  - reboot\n", "");
-        let scenario = load(&text).unwrap();
+        let scenario = load(&text).unwrap().machines().remove(0);
         let cycles = scenario.cycles();
         assert_eq!(cycles.len(), 2);
         assert_eq!(cycles[0], (None, [Step::Install].as_slice()));
@@ -467,7 +406,8 @@ mod tests {
             "  - refuse:\n      step: verify-image\n      reason: sha256\n",
             "  - firmware-refuses\n",
         ] {
-            let scenario = load(&format!("{head}{steps}{tail}")).unwrap();
+            let file = load(&format!("{head}{steps}{tail}")).unwrap();
+            let scenario = file.machines().remove(0);
             assert_eq!(scenario.target(), None);
         }
     }

@@ -56,13 +56,13 @@ impl<'a> Guard<'a> {
 
     /// The machine.
     #[must_use]
-    pub fn vm(&self) -> &RunningVm {
+    pub fn vm(&self) -> &'a RunningVm {
         self.vm
     }
 
     /// Its consoles.
     #[must_use]
-    pub fn console(&self) -> &Console {
+    pub fn console(&self) -> &'a Console {
         self.console
     }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
-use super::definition::{OsImage, Scenario};
 use super::installed;
 use super::machine::Hardware;
+use super::machine_definition::OsImage;
+use super::one_machine::Scenario;
 use super::session::Session;
 use crate::evidence::{Check, Evidence};
 use crate::node::{Facts, Probe};
@@ -37,7 +38,7 @@ const MARKS: [(&str, bool); 5] = [
 
 /// True when the scenario's node has an immutable root.
 pub(super) fn applies(scenario: &Scenario) -> bool {
-    scenario.os_image == OsImage::Immutable
+    scenario.machine.os_image == OsImage::Immutable
 }
 
 /// Keeps the root partition's digest, while the machine that was just installed is held still.

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, Scenario};
+use super::machine_definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition};
+use super::one_machine::Scenario;
 use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
 use crate::access::{Access, CREDENTIAL};
 use vm::accel::Accelerator;
 use vm::firmware::{Firmware, Kind};
 use vm::machine::{
-    Bus, Disk, DiskFormat, VmConfig, VmPlan, create_empty_disk, create_overlay, fingerprint,
+    Bus, Disk, DiskFormat, LanPort, VmConfig, VmPlan, create_empty_disk, create_overlay,
+    fingerprint,
 };
 use vm::nvram::{self, BootVariables};
 
@@ -25,6 +27,15 @@ const STICK_SERIAL: &str = "EMTS-STICK-0";
 pub(super) struct Processors {
     pub accelerator: Accelerator,
     pub count: u8,
+}
+
+/// From where the machine is reached.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reached<'a> {
+    /// The harness's way into it.
+    pub access: Option<&'a Access>,
+    /// The socket of the network that it shares with other machines.
+    pub hub: Option<&'a Path>,
 }
 
 /// The files that make up the machine between power cycles.
@@ -102,8 +113,7 @@ impl Hardware {
         })
     }
 
-    /// The machine as it is switched on, with the harness's way into it where it is to be logged in to. Its consoles'
-    /// logs go to `logs`.
+    /// The machine as it is switched on, with the ways into it that it has. Its consoles' logs go to `logs`.
     ///
     /// # Errors
     /// A file is missing.
@@ -111,12 +121,15 @@ impl Hardware {
         &self,
         scenario: &Scenario,
         processors: Processors,
-        access: Option<&Access>,
+        reached: Reached<'_>,
         logs: &Path,
         sockets: &Path,
     ) -> Result<VmPlan> {
         let mut config = VmConfig::new(
-            &format!("emts-{}", scenario.name),
+            &match &scenario.on {
+                Some(machine) => format!("emts-{}-{machine}", scenario.name),
+                None => format!("emts-{}", scenario.name),
+            },
             self.firmware.clone(),
             logs,
             sockets,
@@ -128,8 +141,14 @@ impl Hardware {
         for disk in &self.disks {
             config = config.disk(disk.clone());
         }
-        if let Some(access) = access {
+        if let Some(access) = reached.access {
             config = config.credential(CREDENTIAL, &access.lines);
+        }
+        if let (Some(number), Some(hub)) = (scenario.machine.lan, reached.hub) {
+            config = config.lan(LanPort {
+                hub: hub.to_owned(),
+                number: number.get(),
+            });
         }
         Ok(config.plan()?)
     }

@@ -8,8 +8,8 @@ use vm::machine::{Bus, Disk, DiskFormat, Mebibytes};
 
 use super::context::{Context, Cycle, MACHINE, WorkstationParts};
 use super::cycle::run_machine;
-use super::definition::Workstation;
 use super::machine::Hardware;
+use super::machine_definition::Workstation;
 use super::step::Step;
 use super::stick::{copy_sparse, run, tool};
 use super::workstation::{ROOT, ROOT_SERIAL, WORK};
@@ -36,6 +36,7 @@ pub(super) async fn make_stick(
         folder: context.evidence.path("workstation"),
         label: "workstation: ".to_owned(),
         power_cut: false,
+        turns: None,
     };
     run_machine(context, &hardware, &cycle, report).await?;
     Ok(hardware.stick)
@@ -68,7 +69,9 @@ fn make_work_disk(context: &Context<'_>, parts: &WorkstationParts, disk: &Path) 
         .file_name()
         .context("an archive has a name")?;
     fs_err::copy(&parts.installation_files, files.path().join(name))?;
-    fs_err::copy(&options.config_file, files.path().join("config-file"))?;
+    let config_file = options.config_file.as_ref();
+    let config_file = config_file.context("a stick is made with a config-file")?;
+    fs_err::copy(config_file, files.path().join("config-file"))?;
     let mut make = tool("mke2fs");
     make.args(["-q", "-t", "ext4", "-L", "work", "-d"])
         .arg(files.path())

@@ -6,6 +6,7 @@ mod check_list;
 mod collect;
 mod context;
 mod cycle;
+mod cycles;
 mod deadline;
 mod definition;
 mod failure;
@@ -13,33 +14,42 @@ mod guard;
 mod immutable;
 mod installed;
 mod installer;
+mod joining;
 mod machine;
+mod machine_definition;
 mod make_stick;
 mod moments;
+mod network;
 mod node;
 mod offline;
+mod one_machine;
 mod outcome;
 mod power_cuts;
 mod ready;
+mod registry;
 mod run;
 mod secure_boot;
 mod service;
 mod session;
+mod several;
 mod step;
 mod steps;
 mod stick;
+mod turns;
 mod user_login;
 mod verify;
 mod workstation;
 
 pub use budgets::Budgets;
 pub use context::{ListedChecks, RunOptions, WorkstationParts};
-pub use definition::{
-    Attempt, DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, Scenario,
-    ScenarioError, StickDefinition, Workstation, schema,
-};
+pub use definition::{Need, ScenarioError, ScenarioFile, schema};
 pub use failure::{Failure, Seen};
 pub use guard::Guard;
+pub use machine_definition::{
+    Attempt, DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, Role,
+    StickDefinition, Workstation,
+};
+pub use one_machine::Scenario;
 pub use run::run;
-pub use step::{PowerCuts, Refusal, Step};
+pub use step::{Delay, Disturbed, OnMachine, PowerCuts, Refusal, Step, Timed};
 pub use stick::{Damage, OnStick};

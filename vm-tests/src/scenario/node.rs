@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::session::{Session, wait_for_reset};
 use super::{collect, immutable, verify};
+
+/// How long the guest may be silent in the middle of a command.
+const SILENCE: Duration = Duration::from_secs(120);
 
 impl Session<'_> {
     /// From the reset to the end of cloud-init.
@@ -43,6 +46,24 @@ impl Session<'_> {
         self.start_workloads().await?;
         self.wait_until_ready().await?;
         self.screenshot("screen-node").await;
+        Ok(())
+    }
+
+    /// Runs a command as root on the node.
+    pub async fn run_on_node(&mut self, command: &str) -> Result<()> {
+        let ssh = self.ssh()?;
+        let doing = format!("running `{command}` on the node");
+        self.output.doing(&doing);
+        let run = ssh.run("run-on-node", command, SILENCE);
+        let budget = self.budgets().checks;
+        let answer = self.guard.race(&doing, budget, run).await?;
+        ensure!(
+            answer.status == 0,
+            "`{command}` on the node ended with {}: {}{}",
+            answer.status,
+            answer.text(),
+            String::from_utf8_lossy(&answer.stderr)
+        );
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! The steps of a scenario in which the node has no network: what it says by itself, and its connection.
+//! The step of a scenario in which the node has no network: what it says by itself.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::failure::Failure;
 use super::session::Session;
@@ -30,19 +30,6 @@ impl Session<'_> {
             actual: line,
         });
         self.screenshot("screen-offline").await;
-        Ok(())
-    }
-
-    /// Gives the machine a network, as plugging in a card does.
-    pub async fn connect_network(&self) -> Result<()> {
-        for command in self.options.scenario.machine.network.connecting() {
-            let answer = self.guard.vm().qmp.monitor(&command).await?;
-            ensure!(
-                answer.trim().is_empty(),
-                "the network cannot be connected: QEMU answers {} to `{command}`",
-                answer.trim()
-            );
-        }
         Ok(())
     }
 }

@@ -8,10 +8,10 @@ use cluster_bootstrapper::{ParseOptions, parse};
 use serde_json::Value;
 
 use super::collect;
-use super::definition::Scenario;
 use super::immutable;
 use super::installed;
 use super::machine::{FIRST_FOREIGN, Hardware};
+use super::one_machine::Scenario;
 use super::secure_boot;
 use super::step::Step;
 use super::stick::{CONFIG_PARTITION, Damage};
@@ -82,7 +82,7 @@ pub(super) fn checks(
 
 /// What the consoles have to show, in the first run of the machine.
 fn shown(scenario: &Scenario, evidence: &Evidence) -> Result<Vec<Check>> {
-    if scenario.console_shows.is_empty() {
+    if scenario.machine.console_shows.is_empty() {
         return Ok(Vec::new());
     }
     let consoles = fs_err::read_to_string(evidence.path("consoles.log"))?;
@@ -96,7 +96,7 @@ fn shown(scenario: &Scenario, evidence: &Evidence) -> Result<Vec<Check>> {
             passed: seen,
         }
     };
-    Ok(scenario.console_shows.iter().map(check).collect())
+    Ok(scenario.machine.console_shows.iter().map(check).collect())
 }
 
 /// The firmware had the foreign entries when the installer began: else it means nothing that they were kept.

@@ -18,7 +18,7 @@ use super::cycle::run_machine;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::installed;
-use super::machine::Hardware;
+use super::machine::{Hardware, Reached};
 use super::moments::{Clock, Moment, SEED, draw, draw_again, seed};
 use super::step::{PowerCuts, Step};
 use crate::evidence::{Check, Report};
@@ -123,6 +123,7 @@ impl Whole {
             folder: context.evidence.path("whole"),
             label: "uninterrupted: ".to_owned(),
             power_cut: false,
+            turns: None,
         };
         run_machine(context, &hardware, &cycle, report).await?;
         Ok(Self {
@@ -206,7 +207,13 @@ async fn cut(
     fs_err::create_dir_all(&logs)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
     let processors = context.options.processors(context.accelerator);
-    let plan = hardware.plan(scenario, processors, None, &logs, sockets.path())?;
+    let plan = hardware.plan(
+        scenario,
+        processors,
+        Reached::default(),
+        &logs,
+        sockets.path(),
+    )?;
     let console = Console::follow(&plan.serial_logs);
     let vm = RunningVm::start(plan, &logs.join("qmp.jsonl")).await?;
     let guard = Guard::new(
@@ -336,6 +343,7 @@ impl Machine<'_, '_> {
             folder: context.evidence.path("cuts").join(left.moment.label()),
             label: label.to_owned(),
             power_cut: false,
+            turns: None,
         };
         let result = run_machine(context, &hardware, &cycle, report).await;
         if context.interrupted() {

@@ -1,53 +1,126 @@
-//! One run of a scenario: the machine built, the steps done, the evidence kept
-//! whatever happens.
+//! One run of a scenario: its machines built, the steps done, the evidence kept whatever happens.
 
-use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use cluster_bootstrapper::{ParseOptions, Parsed, parse};
+use futures_util::future::join_all;
 use tokio::sync::watch;
+use vm::accel::Probed;
+use vm::machine::Hub;
 
 use super::accelerator::{Host, choose_accelerator, remember};
 use super::check_list::CheckList;
-use super::context::{Context, Cycle, ListedChecks, MACHINE, RunOptions, secrets};
-use super::cycle::run_machine;
-use super::machine::Hardware;
-use super::make_stick::make_stick;
+use super::context::{Context, ListedChecks, MACHINE, RunOptions, secrets};
+use super::cycles::run_cycles;
+use super::machine_definition::Role;
+use super::power_cuts;
 use super::step::Step;
-use super::{collect, outcome, power_cuts, secure_boot};
+use super::turns::{OtherFailed, Turns};
 use crate::access::Access;
-use crate::evidence::{Evidence, Report, StepRecord};
+use crate::evidence::{Evidence, Report};
 use crate::leases::{LeaseChoice, Leases};
 use crate::output::Output;
+use crate::ssh::Secrets;
 
-/// Runs a scenario and writes its report, which tells whether it passed.
+/// Runs a scenario on its machines, at least one, and writes its report, which tells whether it passed; one that has to
+/// fail passes when its failure says `must_fail`.
 ///
 /// # Errors
-/// The config-file is wrong, or the evidence cannot be written.
+/// A config-file is wrong, or the evidence cannot be written.
 pub async fn run(
-    options: &RunOptions,
+    machines: &[RunOptions],
+    must_fail: Option<&str>,
     output: &Output,
     interrupted: watch::Receiver<bool>,
 ) -> Result<Report> {
     let started = Instant::now();
-    let text = fs_err::read_to_string(&options.config_file)?;
-    let parsed = read_config(&text, &options.config_file)?;
-    let evidence = Evidence::create(&options.evidence, secrets(&parsed))?;
-    evidence.write_private("config-file", text.as_bytes())?;
-    let mut report = empty_report(options);
+    let first = machines.first().context("the scenario has no machine")?;
+    let configs = machines.iter().map(Config::read);
+    let configs = configs.collect::<Result<Vec<_>>>()?;
+    let hidden = secrets(configs.iter().map(|config| &config.parsed));
+    let evidence = Evidence::create(&first.evidence, hidden.clone())?;
+    let mut report = empty_report(first);
+    let mut parts = Vec::new();
+    for (options, config) in machines.iter().zip(configs) {
+        parts.push(Part::new(options, config, &evidence, &hidden)?);
+    }
     let told = (output, interrupted);
-    let result = run_all(options, &parsed, &evidence, told, &mut report).await;
-    if let Err(error) = result.and_then(|()| listed_checks(options, &mut report)) {
+    let result = run_all(&mut parts, &evidence, told, &mut report).await;
+    if let Err(error) = result.and_then(|()| listed_checks(first, &mut report)) {
         report.failure = Some(format!("{error:#}"));
     }
     report.seconds = started.elapsed().as_secs_f64();
     report.conclude();
-    if report.passed && !options.keep {
-        fs_err::remove_dir_all(evidence.path(MACHINE))?;
+    if let Some(says) = must_fail {
+        report.had_to_fail(says);
+    }
+    if report.passed && !first.keep {
+        for part in &parts {
+            fs_err::remove_dir_all(part.evidence.path(MACHINE))?;
+        }
     }
     evidence.write_report(&report)?;
     Ok(report)
+}
+
+/// A machine's config-file; that of a registry is empty.
+struct Config {
+    text: String,
+    parsed: Parsed,
+}
+
+impl Config {
+    fn read(options: &RunOptions) -> Result<Self> {
+        let Some(path) = &options.config_file else {
+            let text = String::new();
+            let parsed = parse(&text, &ParseOptions::default());
+            return Ok(Self { text, parsed });
+        };
+        let text = fs_err::read_to_string(path)?;
+        let parsed = parse(&text, &ParseOptions::default());
+        if parsed.has_errors() {
+            let all = parsed.diagnostics.iter();
+            let all: Vec<String> = all.map(|diagnostic| diagnostic.message.clone()).collect();
+            bail!(
+                "{} has errors: {}; see `cluster-bootstrapper validate --config-file`",
+                path.display(),
+                all.join("; ")
+            );
+        }
+        Ok(Self { text, parsed })
+    }
+}
+
+/// One machine of the run.
+struct Part<'a> {
+    options: &'a RunOptions,
+    parsed: Parsed,
+    evidence: Evidence,
+    /// Known once the accelerator is chosen.
+    leases: Leases,
+}
+
+impl<'a> Part<'a> {
+    /// Its evidence is that of the run, or a directory in it where there are several machines.
+    fn new(
+        options: &'a RunOptions,
+        config: Config,
+        run: &Evidence,
+        hidden: &Secrets,
+    ) -> Result<Self> {
+        let evidence = match &options.scenario.on {
+            Some(name) => Evidence::create(&run.path(name), hidden.clone())?,
+            None => run.clone(),
+        };
+        evidence.write_private("config-file", config.text.as_bytes())?;
+        Ok(Self {
+            options,
+            parsed: config.parsed,
+            evidence,
+            leases: Leases::default(),
+        })
+    }
 }
 
 /// Compares what was checked with the scenario's list, or writes that.
@@ -97,143 +170,119 @@ fn empty_report(options: &RunOptions) -> Report {
     }
 }
 
-fn read_config(text: &str, path: &Path) -> Result<Parsed> {
-    let parsed = parse(text, &ParseOptions::default());
-    if parsed.has_errors() {
-        let all: Vec<String> = parsed
-            .diagnostics
-            .iter()
-            .map(|diagnostic| diagnostic.message.clone())
-            .collect();
-        bail!(
-            "{} has errors: {}; see `cluster-bootstrapper validate --config-file`",
-            path.display(),
-            all.join("; ")
-        );
-    }
-    Ok(parsed)
-}
-
 async fn run_all(
-    options: &RunOptions,
-    parsed: &Parsed,
+    parts: &mut [Part<'_>],
     evidence: &Evidence,
     (output, interrupted): (&Output, watch::Receiver<bool>),
     report: &mut Report,
 ) -> Result<()> {
+    let nodes = parts.iter().map(|part| part.options);
+    let node = nodes
+        .into_iter()
+        .find(|options| options.scenario.machine.role == Role::Node)
+        .context("the scenario installs no machine")?;
     let probed = choose_accelerator(
         &Host {
-            scenario: &options.scenario,
-            usb: &options.usb,
-            cache: &options.cache,
+            scenario: &node.scenario,
+            usb: &node.usb,
+            cache: &node.cache,
         },
-        options.accelerator,
+        node.accelerator,
         &evidence.path("kvm-probe"),
         output,
         interrupted.clone(),
     )
     .await?;
     let accelerator = probed.chosen.accelerator;
-    let choice = LeaseChoice::or_by(options.leases, accelerator);
-    let config = parsed.config.as_ref();
-    let leases = config.map(|config| Leases::of(config, choice));
-    let leases = leases.unwrap_or_default();
-    let context = Context {
-        options,
-        parsed,
-        accelerator,
-        leases: &leases,
-        access: &Access::create(&evidence.path(MACHINE), &leases)?,
-        evidence,
-        output,
-        interrupted,
-    };
-    tell(&context, &probed.chosen.reason, report);
-    let result = match options.scenario.steps.as_slice() {
-        [Step::PowerCuts(cuts)] => power_cuts::run(&context, cuts, report).await,
-        _ => run_cycles(&context, report).await,
+    let choice = LeaseChoice::or_by(node.leases, accelerator);
+    let sockets = tempfile::tempdir().context("cannot make a directory for sockets")?;
+    let socket = sockets.path().join("lan");
+    let _hub = Hub::listen(&socket).context("cannot make the machines' network")?;
+    let mut contexts = Vec::new();
+    for part in parts {
+        let config = part.parsed.config.as_ref();
+        part.leases = config
+            .map(|config| Leases::of(config, choice))
+            .unwrap_or_default();
+        contexts.push(Context {
+            options: part.options,
+            parsed: &part.parsed,
+            accelerator,
+            leases: &part.leases,
+            access: Access::create(&part.evidence.path(MACHINE), &part.leases)?,
+            evidence: &part.evidence,
+            output,
+            interrupted: interrupted.clone(),
+            hub: &socket,
+        });
+    }
+    tell(&contexts, &probed, report);
+    let result = match contexts.as_slice() {
+        [only] => match only.options.scenario.steps.as_slice() {
+            [Step::PowerCuts(cuts)] => power_cuts::run(only, cuts, report).await,
+            _ => run_cycles(only, None, report).await,
+        },
+        several => run_several(several, report).await,
     };
     let installer_seen = report
         .steps
         .iter()
         .any(|step| step.name.contains("install/"));
     if !probed.certain && installer_seen {
-        remember(&options.cache, &probed)?;
+        remember(&node.cache, &probed)?;
     }
     result
+}
+
+/// Runs several machines at the same time, their steps one after the other.
+async fn run_several(contexts: &[Context<'_>], report: &mut Report) -> Result<()> {
+    let scenarios = contexts.iter().map(|context| &context.options.scenario);
+    let turns = Turns::new(scenarios.map(|scenario| scenario.steps.len()).sum());
+    let machines = contexts.iter().map(async |context| {
+        let mut part = empty_report(context.options);
+        let result = run_cycles(context, Some(&turns), &mut part).await;
+        if result.is_err() {
+            turns.fail(context.name());
+        }
+        (context.name(), part, result)
+    });
+    let mut failure = None;
+    for (name, part, result) in join_all(machines).await {
+        report.absorb(name, part);
+        if let Err(error) = result {
+            // Those that ended because of another one have nothing to say.
+            let first = failure.is_none() || !error.is::<OtherFailed>();
+            failure = if first { Some(error) } else { failure };
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 /// Says on the terminal and in the report how the machine will be executed.
-fn tell(context: &Context<'_>, reason: &str, report: &mut Report) {
-    let accelerator = context.accelerator;
-    let (cpus, wanted) = (
-        context.options.processors(accelerator).count,
-        context.options.scenario.machine.cpus,
-    );
-    let mut reason = reason.to_owned();
-    if cpus < wanted {
-        reason += &format!("; {cpus} of {wanted} processors: QEMU is older than 8.1");
-    }
+fn tell(contexts: &[Context<'_>], probed: &Probed, report: &mut Report) {
+    let accelerator = probed.chosen.accelerator;
     let name = accelerator.name();
-    context
-        .output
-        .line(&format!("accelerator {name} ({reason})"));
-    if let Some(note) = context.leases.note() {
-        context.output.line(&note);
-        report.notes.push(note);
+    let mut reason = probed.chosen.reason.clone();
+    let fewer = contexts.iter().find_map(|context| {
+        let count = context.options.processors(accelerator).count;
+        let wanted = context.options.scenario.machine.cpus;
+        (count < wanted).then_some((count, wanted))
+    });
+    if let Some((count, wanted)) = fewer {
+        reason += &format!("; {count} of {wanted} processors: QEMU is older than 8.1");
+    }
+    for context in &contexts[..1] {
+        context
+            .output
+            .line(&format!("accelerator {name} ({reason})"));
+    }
+    for context in contexts {
+        if let Some(note) = context.leases.note() {
+            let note = format!("{}{note}", context.label());
+            context.output.line(&note);
+            report.notes.push(note);
+        }
     }
     report.accelerator = name.to_owned();
     report.accelerator_reason = reason;
-}
-
-/// Runs the machine from power-on to power-off, as often as the scenario says.
-async fn run_cycles(context: &Context<'_>, report: &mut Report) -> Result<()> {
-    let (options, evidence) = (context.options, context.evidence);
-    let scenario = &options.scenario;
-    let usb = match &scenario.workstation {
-        Some(workstation) => make_stick(context, workstation, report).await?,
-        None => options.usb.clone(),
-    };
-    let hardware = Hardware::build(
-        &scenario.machine,
-        &usb,
-        &evidence.path(MACHINE),
-        &scenario.folder,
-    )?;
-    if scenario.machine.secure_boot {
-        let check = secure_boot::signature(&options.usb, scenario.signed)?;
-        report.checks.push(check);
-    }
-    let mut result = Ok(());
-    let cycles = scenario.cycles();
-    for (number, (begun_by, steps)) in cycles.iter().enumerate() {
-        if *begun_by == Some(&Step::PowerCycleToStick) {
-            hardware.put_new_stick_first(&usb)?;
-        }
-        let cycle = Cycle {
-            steps,
-            folder: match number {
-                0 => evidence.folder().to_owned(),
-                _ => evidence.path(&format!("cycle-{}", number + 1)),
-            },
-            label: String::new(),
-            power_cut: number + 1 < cycles.len(),
-        };
-        result = run_machine(context, &hardware, &cycle, report).await;
-        if result.is_err() {
-            let later = cycles[number + 1..].iter().flat_map(|(_, steps)| *steps);
-            let later = later.map(|step| StepRecord::not_run(step.name().to_owned()));
-            report.steps.extend(later);
-            break;
-        }
-    }
-    collect::stick_logs(&hardware.stick, evidence);
-    outcome::checks(
-        scenario,
-        &hardware,
-        evidence,
-        result.is_ok(),
-        &mut report.checks,
-    )?;
-    result
 }

@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::guard::Guard;
 use super::machine::Hardware;
 use super::service::Service;
+use super::turns::OwnTurns;
 use crate::access::Access;
 use crate::drop_ins;
 use crate::evidence::{Check, Evidence, Installation, Outcome, StepRecord};
@@ -71,6 +72,12 @@ pub(super) struct Session<'a> {
     folder: PathBuf,
     /// What its steps' names begin with.
     pub label: String,
+    /// When its steps are to be done, where the scenario has several machines.
+    pub turns: Option<OwnTurns<'a>>,
+    /// How many of its steps were begun.
+    pub begun: usize,
+    /// When the step that goes on was begun.
+    pub since: Option<Instant>,
     /// How many boot entries the firmware had started before the last reset.
     pub boots: usize,
     ssh_log: SshLog,
@@ -79,12 +86,12 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub fn new(
-        context: &Context<'a>,
+        context: &'a Context<'a>,
         hardware: &'a Hardware,
         vm: &'a RunningVm,
         console: &'a Console,
         logs: (SshLog, KubeLog),
-        cycle: &Cycle<'_>,
+        cycle: &Cycle<'a>,
     ) -> Self {
         let (ssh_log, kube_log) = logs;
         let config = context.parsed.config.as_ref();
@@ -112,9 +119,12 @@ impl<'a> Session<'a> {
             data: config.map(drop_ins::data_folder).unwrap_or_default(),
             is_node: false,
             accounts: Vec::new(),
-            access: context.access,
+            access: &context.access,
             folder: cycle.folder.clone(),
             label: cycle.label.clone(),
+            turns: cycle.turns,
+            begun: 0,
+            since: None,
             boots: 0,
             ssh_log,
             events: vm.qmp.events(),

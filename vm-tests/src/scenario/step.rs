@@ -1,9 +1,12 @@
 //! What a scenario does, step by step.
 
 use std::fmt;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::budgets::duration;
 
 /// How the installer has to refuse.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -35,6 +38,49 @@ pub struct PowerCuts {
     pub then: Vec<Step>,
 }
 
+/// Steps of one machine of several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnMachine {
+    /// The machine's name.
+    pub machine: String,
+    /// What it does.
+    pub steps: Vec<Step>,
+}
+
+/// A step, and what is done meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disturbed {
+    /// The step. It must not end before all of `actions` is done.
+    pub step: Box<Step>,
+    /// What is done meanwhile, in order.
+    pub actions: Vec<Timed>,
+}
+
+/// What is done to the network while a step goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timed {
+    /// How long after the step's begin, such as `30s`.
+    #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
+    pub after: Duration,
+    /// `unplug-network`, `plug-network` or `slow-network`.
+    #[serde(rename = "do")]
+    pub action: Step,
+}
+
+/// How much slower a network is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Delay(
+    /// How long a frame waits at most, such as `300ms`; `0s` for none.
+    #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
+    pub Duration,
+);
+
 /// What is done, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +106,24 @@ pub enum Step {
     NodeSays(String),
     /// A machine without a network card gets one.
     ConnectNetwork,
+    /// Every network cable of the machine is pulled: its cards have no carrier.
+    UnplugNetwork,
+    /// Every network cable of the machine is plugged in again.
+    PlugNetwork,
+    /// Frames from and to the machine wait for up to this time; `0s` ends that.
+    SlowNetwork(Delay),
+    /// A step, and what is done to the network meanwhile.
+    While(Disturbed),
+    /// A pod of this image becomes ready on the node, which has to pull it.
+    RunImage(String),
+    /// The cluster gets a ready node of this name.
+    NodeJoins(String),
+    /// The registry has the image of the harness's pods and answers.
+    ServeImages,
+    /// Steps of one of several machines.
+    On(OnMachine),
+    /// A command is run on the node as root, for what a node may not be and `mustFail` makes of it.
+    RunOnNode(String),
     /// The node is rebooted and must come back as the same node.
     Reboot,
     /// Whatever the firmware starts: the installed disk, or the stick, which then installs it and it is
@@ -93,6 +157,15 @@ impl Step {
             Self::Verify => "verify",
             Self::NodeSays(_) => "node-says",
             Self::ConnectNetwork => "connect-network",
+            Self::UnplugNetwork => "unplug-network",
+            Self::PlugNetwork => "plug-network",
+            Self::SlowNetwork(_) => "slow-network",
+            Self::While(disturbed) => disturbed.step.name(),
+            Self::RunImage(_) => "run-image",
+            Self::NodeJoins(_) => "node-joins",
+            Self::ServeImages => "serve-images",
+            Self::On(_) => "on",
+            Self::RunOnNode(_) => "run-on-node",
             Self::Reboot => "reboot",
             Self::Recover => "recover",
             Self::UnplugStick => "unplug-stick",
@@ -100,6 +173,24 @@ impl Step {
             Self::PowerCycleToStick => "power-cycle-to-stick",
             Self::PowerCuts(_) => "power-cuts",
             Self::MakeStick => "make-stick",
+        }
+    }
+
+    /// True for what is done to the network from outside, at once.
+    #[must_use]
+    pub fn is_of_the_network(&self) -> bool {
+        matches!(
+            self,
+            Self::UnplugNetwork | Self::PlugNetwork | Self::SlowNetwork(_)
+        )
+    }
+
+    /// The step itself, whatever is done meanwhile.
+    #[must_use]
+    pub fn undisturbed(&self) -> &Self {
+        match self {
+            Self::While(disturbed) => &disturbed.step,
+            step => step,
         }
     }
 
@@ -115,6 +206,15 @@ impl fmt::Display for Step {
         match self {
             Self::InstallUntil(step) => write!(f, "install until {step}"),
             Self::Refuse(refusal) => write!(f, "refuse in {}", refusal.step),
+            Self::While(disturbed) => {
+                write!(f, "{} while", disturbed.step)?;
+                disturbed
+                    .actions
+                    .iter()
+                    .try_for_each(|timed| write!(f, " {}", timed.action))
+            }
+            Self::RunImage(image) => write!(f, "run-image {image}"),
+            Self::NodeJoins(node) => write!(f, "node-joins {node}"),
             _ => f.write_str(self.name()),
         }
     }

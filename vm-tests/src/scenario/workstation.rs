@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::context::secrets;
-use super::definition::{Attempt, Workstation};
+use super::machine_definition::{Attempt, Workstation};
 use super::session::Session;
 use super::stick::place_of;
 use crate::evidence::Check;
@@ -124,7 +123,7 @@ async fn try_one(
     session
         .checks
         .extend(judge(attempt, answer.0.status, &text));
-    let shown = secrets(session.parsed).mask(&text) != text;
+    let shown = session.evidence.mask(&text) != text;
     session.checks.push(Check {
         key: "usbPrepare/secrets".into(),
         check: format!("{}: no output has a password", attempt.name),

@@ -9,12 +9,12 @@ use pipeline::build::StageRun;
 use pipeline::cancel::Ended;
 use pipeline::choice::{Layout, Options};
 use pipeline::signing;
-use pipeline::stages::{bundle, small_image, workload, workstation};
+use pipeline::stages::{bundle, registry, small_image, workload, workstation};
 use pipeline::store::Store;
 use pipeline::{cache, group, progress};
 
 use crate::cargo;
-use crate::commands::scenarios::{self, OsImage, Scenario};
+use crate::commands::scenarios::{self, Machine, OsImage, Scenario};
 use crate::commands::side_by_side::{self, Prepared};
 use crate::host::qemu;
 use crate::host::{self, Go};
@@ -47,6 +47,9 @@ pub struct Arguments {
     /// compared with its list
     #[arg(long, conflicts_with_all = ["config_file", "os_image"])]
     bless: bool,
+    /// Run the scenarios altered as their `mustFail` says: each has to fail then, so that none passes whatever happens
+    #[arg(long, conflicts_with_all = ["config_file", "os_image", "bless"])]
+    must_fail: bool,
     /// Keep the VM's disks in the evidence directory
     #[arg(long)]
     keep: bool,
@@ -88,9 +91,21 @@ impl Arguments {
 /// Builds what is not in the store, then hands each scenario over to `vm-tests`.
 pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     let (root, cancel) = (project.root, project.cancel);
-    let scenarios = scenarios::select(root, &arguments.scenario)?;
+    let mut scenarios = scenarios::select(root, &arguments.scenario)?;
+    if arguments.must_fail {
+        let altered = scenarios.iter().map(Scenario::alterations);
+        let altered = altered.collect::<Result<Vec<_>>>()?;
+        scenarios = altered.into_iter().flatten().collect();
+        ensure!(
+            !scenarios.is_empty(),
+            "none of the scenarios {} says with what it must fail (`mustFail`)",
+            arguments.scenario
+        );
+    }
     for scenario in &scenarios {
-        config_file(root, arguments, scenario)?;
+        for (_, machine) in scenario.nodes() {
+            config_file(root, arguments, scenario, machine)?;
+        }
     }
     arguments.parts.check()?;
     let store = Store::of_user()?;
@@ -109,6 +124,14 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
         profile::select(project, &store, &arguments.parts, Network::Allowed)?
     };
     selection.announce();
+    let (scenarios, not_run): (Vec<_>, Vec<_>) = scenarios
+        .into_iter()
+        .partition(|scenario| scenario.not_run(selection.builds_double()).is_none());
+    for scenario in &not_run {
+        let why = scenario.not_run(selection.builds_double());
+        println!("not run: {}: {}", scenario.name, why.unwrap_or_default());
+    }
+    ensure!(!scenarios.is_empty(), "no scenario was run");
     host::ensure(Go::when(selection.builds_double()), cancel)?;
     let jobs = arguments.jobs.map_or_else(jobs_by_default, usize::from);
     println!("{}", planned(root, &scenarios, jobs));
@@ -116,14 +139,18 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     let failed = side_by_side::run(&scenarios, jobs, cancel, |scenario| {
         prepare_run(project, arguments, &selection, &harness, &built, scenario)
     })?;
-    if scenarios.len() > 1 {
+    if scenarios.len() + not_run.len() > 1 {
         println!(
-            "{} scenarios: {} passed, {} failed{}{}",
-            scenarios.len(),
+            "{} scenarios: {} passed, {} failed{}{}{}",
+            scenarios.len() + not_run.len(),
             scenarios.len() - failed.len(),
             failed.len(),
             if failed.is_empty() { "" } else { ": " },
-            failed.join(", ")
+            failed.join(", "),
+            match not_run.len() {
+                0 => String::new(),
+                count => format!(", {count} not run"),
+            },
         );
     }
     Ok(if failed.is_empty() {
@@ -164,15 +191,26 @@ fn harness_and_stages(
 ) -> Result<(PathBuf, Vec<StageRun>)> {
     let build = || -> Result<Vec<StageRun>> {
         let key = tempfile::tempdir()?;
-        let (needs, mut runs) = Needs::of(project, arguments, selection, scenario, key.path())?;
-        let without_stick = |stage: &&'static str| if *stage == "usb" { "bundle" } else { *stage };
-        let wanted: Vec<&str> = needs.stages.iter().map(without_stick).collect();
-        let outputs = project.produce(&needs.options, &wanted)?;
-        runs.extend(outputs.runs);
-        Ok(runs)
+        let mut all = Vec::new();
+        for (_, machine) in scenario.nodes() {
+            let (needs, runs) = Needs::of(
+                project,
+                arguments,
+                selection,
+                (scenario, machine),
+                key.path(),
+            )?;
+            let without_stick =
+                |stage: &&'static str| if *stage == "usb" { "bundle" } else { *stage };
+            let wanted: Vec<&str> = needs.stages.iter().map(without_stick).collect();
+            let outputs = project.produce(&needs.options, &wanted)?;
+            all.extend(runs);
+            all.extend(outputs.runs);
+        }
+        Ok(all)
     };
     // What is signed by a key of this run is made once, with the stick.
-    if scenario.signed {
+    if scenario.nodes().any(|(_, machine)| machine.signed) {
         return Ok((build_harness(project)?, Vec::new()));
     }
     std::thread::scope(|scope| {
@@ -181,8 +219,11 @@ fn harness_and_stages(
         let stages = scope.spawn(|| build().inspect_err(|_| both.request()));
         // A config-file that cannot be used is reported as soon as the harness can read it.
         let harness = build_harness(project).and_then(|harness| {
-            let copy = tempfile::NamedTempFile::new()?;
-            copy_config_file(project, arguments, &harness, scenario, copy.path())?;
+            for (_, machine) in scenario.nodes() {
+                let copy = tempfile::NamedTempFile::new()?;
+                let file = config_file(project.root, arguments, scenario, machine)?;
+                copy_config_file(project, &harness, &file, copy.path())?;
+            }
             Ok(harness)
         });
         let harness = harness.inspect_err(|_| both.request());
@@ -208,35 +249,43 @@ impl Needs {
         project: Project<'_>,
         arguments: &Arguments,
         selection: &Selection,
-        scenario: &Scenario,
+        (scenario, machine): (&Scenario, &Machine),
         key: &Path,
     ) -> Result<(Self, Vec<StageRun>)> {
         let mut options = selection.options(&arguments.parts, None)?;
-        if scenario.signed {
+        if machine.signed {
             options.signing = Some(signing::test_key(key)?);
         }
         let mut runs = Vec::new();
-        if scenario.os_image == OsImage::Small && options.os_image.is_none() {
+        if machine.os_image == OsImage::Small && options.os_image.is_none() {
             let outputs = project.produce(&options, &["small-image"])?;
             options.os_image = Some(outputs.directory("small-image")?.join(small_image::IMAGE));
             runs = outputs.runs;
         }
-        if scenario.os_image == OsImage::Immutable {
+        if machine.os_image == OsImage::Immutable {
             options.layout = Layout::Immutable;
         }
         let mut stages = vec!["usb", "node-image"];
         if scenario.workstation.is_some() {
             stages.push("workstation");
         }
-        if scenario.os_image != OsImage::Small {
+        if scenario.has_registry() {
+            stages.push(registry::STAGE.name);
+        }
+        if scenario.runs_pods() {
             stages.push(workload::STAGE.name);
         }
         Ok((Self { options, stages }, runs))
     }
 }
 
-/// The user's config-file, or the scenario's.
-fn config_file(root: &Path, arguments: &Arguments, scenario: &Scenario) -> Result<PathBuf> {
+/// The user's config-file, or the one of the scenario's machine.
+fn config_file(
+    root: &Path,
+    arguments: &Arguments,
+    scenario: &Scenario,
+    machine: &Machine,
+) -> Result<PathBuf> {
     Ok(match &arguments.config_file {
         Some(path) => {
             let is_file = path.is_file();
@@ -245,13 +294,19 @@ fn config_file(root: &Path, arguments: &Arguments, scenario: &Scenario) -> Resul
                 "--config-file {}: there is no such file",
                 path.display()
             );
+            let several = scenario.nodes().count() > 1;
+            ensure!(
+                !several,
+                "--config-file: the scenario {} installs several machines, each with its own",
+                scenario.name
+            );
             fs_err::canonicalize(path)?
         }
-        None => scenario.config_file(root),
+        None => scenario.config_file(root, machine),
     })
 }
 
-/// Builds the scenario's stick; the command that runs it.
+/// Builds the scenario's sticks; the command that runs it.
 fn prepare_run(
     project: Project<'_>,
     arguments: &Arguments,
@@ -261,13 +316,36 @@ fn prepare_run(
     scenario: &Scenario,
 ) -> Result<Prepared> {
     let files = tempfile::tempdir()?;
-    let config_file = files.path().join("config-file");
-    copy_config_file(project, arguments, harness, scenario, &config_file)?;
     let key = tempfile::tempdir()?;
-    let (mut needs, mut runs) = Needs::of(project, arguments, selection, scenario, key.path())?;
-    needs.options.config_file = Some(config_file.clone());
-    let outputs = project.produce(&needs.options, &needs.stages)?;
-    runs.extend(outputs.runs.iter().cloned());
+    let mut command = Command::new(harness);
+    command.arg("run").arg("--scenario").arg(&scenario.path);
+    let mut runs: Vec<StageRun> = Vec::new();
+    let mut made = None;
+    for (name, machine) in scenario.nodes() {
+        let copy = files
+            .path()
+            .join(format!("config-file{}", name.unwrap_or_default()));
+        let file = config_file(project.root, arguments, scenario, machine)?;
+        copy_config_file(project, harness, &file, &copy)?;
+        let (mut needs, before) = Needs::of(
+            project,
+            arguments,
+            selection,
+            (scenario, machine),
+            key.path(),
+        )?;
+        needs.options.config_file = Some(copy.clone());
+        let outputs = project.produce(&needs.options, &needs.stages)?;
+        runs.extend(before);
+        runs.extend(outputs.runs.iter().cloned());
+        let usb = outputs.directory("usb")?.join("usb.img");
+        match name {
+            None => command.arg("--config-file").arg(copy).arg("--usb").arg(usb),
+            Some(name) => command.args(["--machine", name]).arg(copy).arg(usb),
+        };
+        made = Some(outputs);
+    }
+    let outputs = made.context("the scenario installs no machine")?;
     // What this command has built beside the harness is in the store by now.
     for run in &mut runs {
         let earlier = built
@@ -278,15 +356,7 @@ fn prepare_run(
     let stages = files.path().join("stages.json");
     fs_err::write(&stages, serde_json::to_vec(&runs)?)?;
 
-    let mut command = Command::new(harness);
     command
-        .arg("run")
-        .arg("--scenario")
-        .arg(&scenario.path)
-        .arg("--config-file")
-        .arg(config_file)
-        .arg("--usb")
-        .arg(outputs.directory("usb")?.join("usb.img"))
         .arg("--evidence")
         .arg(project.root.join(scenarios::EVIDENCE))
         .arg("--cache")
@@ -306,7 +376,13 @@ fn prepare_run(
             .arg("--installation-files")
             .arg(bundle::user_archive(outputs.directory("bundle")?)?);
     }
-    if scenario.os_image != OsImage::Small {
+    if scenario.has_registry() {
+        let directory = outputs.directory(registry::STAGE.name)?;
+        command
+            .arg("--registry")
+            .arg(directory.join(registry::IMAGE));
+    }
+    if scenario.runs_pods() {
         command.arg("--workload").arg(
             outputs
                 .directory(workload::STAGE.name)?
@@ -319,8 +395,10 @@ fn prepare_run(
     if let Some(leases) = &arguments.leases {
         command.args(["--leases", leases]);
     }
+    if let Some(number) = scenario.altered {
+        command.args(["--must-fail", &number.to_string()]);
     // With a config-file or an OS image of somebody's own other things are checked.
-    if arguments.config_file.is_none() && arguments.parts.os_image.is_none() {
+    } else if arguments.config_file.is_none() && arguments.parts.os_image.is_none() {
         let list = format!("configs/scenarios/checks/{}.txt", scenario.name);
         command.arg("--checks").arg(project.root.join(list));
         if arguments.bless {
@@ -340,20 +418,10 @@ fn build_harness(project: Project<'_>) -> Result<PathBuf> {
     cargo::build_program(root, cancel, "test harness", "vm-tests", &arguments)
 }
 
-/// Has the harness check the scenario's config-file and copy it to `copy`, with passwords where it has placeholders.
-fn copy_config_file(
-    project: Project<'_>,
-    arguments: &Arguments,
-    harness: &Path,
-    scenario: &Scenario,
-    copy: &Path,
-) -> Result<()> {
+/// Has the harness check a config-file and copy it to `copy`, with passwords where it has placeholders.
+fn copy_config_file(project: Project<'_>, harness: &Path, file: &Path, copy: &Path) -> Result<()> {
     let mut command = Command::new(harness);
-    command
-        .arg("config-file")
-        .arg(config_file(project.root, arguments, scenario)?)
-        .arg("--out")
-        .arg(copy);
+    command.arg("config-file").arg(file).arg("--out").arg(copy);
     group::output(&mut command, project.cancel).context("preparing the config-file")?;
     Ok(())
 }

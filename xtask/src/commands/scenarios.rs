@@ -1,10 +1,13 @@
 //! The scenarios of `configs/scenarios/`: found by name, pattern or set.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use diagnostics::decode::merge;
 use diagnostics::text::closest;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What the builder has to know of a scenario; the harness reads all of it.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,20 +21,41 @@ pub struct Scenario {
     /// The sets that it belongs to, such as `quick`.
     #[serde(default)]
     sets: Vec<String>,
-    /// The config-file, relative to the scenario file.
+    /// What it needs that not every stick has.
     #[serde(default)]
-    config_file: Option<PathBuf>,
-    /// What is installed.
-    #[serde(default)]
-    pub os_image: OsImage,
-    /// Boot files are signed with the test key.
-    #[serde(default)]
-    pub signed: bool,
+    needs: Vec<Need>,
     /// There is one where the scenario makes its stick by itself.
     #[serde(default)]
     pub workstation: Option<serde::de::IgnoredAny>,
-    machine: Machine,
+    #[serde(default)]
+    machine: Option<Machine>,
+    /// Several machines in place of one, by name.
+    #[serde(default)]
+    machines: BTreeMap<String, Machine>,
+    /// Alterations with which it has to fail.
+    #[serde(default)]
+    must_fail: Vec<Alteration>,
+    /// The number of the alteration that this one has.
+    #[serde(skip)]
+    pub altered: Option<usize>,
 }
+
+/// What of a scenario is altered.
+#[derive(Debug, Clone, Deserialize)]
+struct Alteration {
+    with: Value,
+}
+
+/// What a scenario needs that not every stick has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Need {
+    /// K3s itself.
+    K3s,
+}
+
+/// What QEMU needs beside a machine's memory, MiB.
+const OVERHEAD: u64 = 512;
 
 /// Where the evidence of runs is, below the checkout.
 pub const EVIDENCE: &str = "target/e2e";
@@ -46,9 +70,33 @@ struct Run {
 
 /// What the builder has to know of a scenario's machine.
 #[derive(Debug, Clone, Deserialize)]
-struct Machine {
+#[serde(rename_all = "camelCase")]
+pub struct Machine {
+    /// What it is there for.
+    #[serde(default)]
+    pub role: Role,
+    /// The config-file, relative to the scenario file.
+    #[serde(default)]
+    config_file: Option<PathBuf>,
+    /// What is installed.
+    #[serde(default)]
+    pub os_image: OsImage,
+    /// Boot files are signed with the test key.
+    #[serde(default)]
+    pub signed: bool,
     #[serde(default = "four_gibibytes", rename = "memoryMiB")]
     memory: u64,
+}
+
+/// What a machine is there for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It is installed from a stick.
+    #[default]
+    Node,
+    /// It runs a container registry, from the stage `registry`.
+    Registry,
 }
 
 fn four_gibibytes() -> u64 {
@@ -69,22 +117,74 @@ pub enum OsImage {
 }
 
 impl Scenario {
-    /// Its config-file; the sample when it names none.
-    pub fn config_file(&self, root: &Path) -> PathBuf {
-        match (&self.config_file, self.path.parent()) {
+    /// Its variants that have to fail.
+    ///
+    /// # Errors
+    /// Its file, altered, is no scenario.
+    pub fn alterations(&self) -> Result<Vec<Self>> {
+        let text = fs_err::read_to_string(&self.path)?;
+        let all = self.must_fail.iter().enumerate();
+        all.map(|(number, alteration)| {
+            let mut value: Value = serde_saphyr::from_str(&text)?;
+            merge(&mut value, &alteration.with);
+            let altered: Self = serde_json::from_value(value).with_context(|| {
+                let path = self.path.display();
+                format!("{path}, altered by `mustFail` number {number}, is no scenario")
+            })?;
+            Ok(Self {
+                name: format!("{} (must fail, {})", altered.name, number + 1),
+                path: self.path.clone(),
+                altered: Some(number),
+                ..altered
+            })
+        })
+        .collect()
+    }
+
+    /// Its machines that are installed, with their names where there are several.
+    pub fn nodes(&self) -> impl Iterator<Item = (Option<&str>, &Machine)> {
+        let several = self.machines.iter();
+        let several = several.map(|(name, machine)| (Some(name.as_str()), machine));
+        let all = self.machine.iter().map(|machine| (None, machine));
+        all.chain(several)
+            .filter(|(_, machine)| machine.role == Role::Node)
+    }
+
+    /// True when one of its machines is a registry.
+    pub fn has_registry(&self) -> bool {
+        let mut machines = self.machines.values();
+        machines.any(|machine| machine.role == Role::Registry)
+    }
+
+    /// True when a machine is installed with more than the small image, and so may run pods.
+    pub fn runs_pods(&self) -> bool {
+        self.nodes()
+            .any(|(_, machine)| machine.os_image != OsImage::Small)
+    }
+
+    /// A machine's config-file; the sample when it names none.
+    pub fn config_file(&self, root: &Path, machine: &Machine) -> PathBuf {
+        match (&machine.config_file, self.path.parent()) {
             (Some(file), Some(directory)) => directory.join(file),
             _ => root.join("configs/config-file.yaml"),
         }
     }
 
+    /// Why it cannot be run on sticks that have K3s' test double, if so; none if it can.
+    pub fn not_run(&self, double: bool) -> Option<&'static str> {
+        let why = "it needs K3s itself, and this stick has refk3s, its test double";
+        (double && self.needs.contains(&Need::K3s)).then_some(why)
+    }
+
     /// About how many seconds it takes once all is built: as the last time on this machine that it passed, else as
     /// emulated machines on two processors do.
     pub fn usual_seconds(&self, root: &Path) -> f64 {
+        let machine = |(_, machine): (_, &Machine)| match machine.os_image {
+            OsImage::Small => 90.0,
+            OsImage::Reference | OsImage::Immutable => 300.0,
+        };
         self.last_run(&root.join(EVIDENCE))
-            .unwrap_or(match self.os_image {
-                OsImage::Small => 90.0,
-                OsImage::Reference | OsImage::Immutable => 300.0,
-            })
+            .unwrap_or_else(|| self.nodes().map(machine).sum())
     }
 
     /// How long the last run took that passed.
@@ -102,9 +202,10 @@ impl Scenario {
         })
     }
 
-    /// The memory of its machine in MiB.
+    /// The memory of all its machines in MiB, with what QEMU needs beside each.
     pub fn memory(&self) -> u64 {
-        self.machine.memory
+        let machines = self.machine.iter().chain(self.machines.values());
+        machines.map(|machine| machine.memory + OVERHEAD).sum()
     }
 
     fn matches(&self, wanted: &str) -> bool {
@@ -231,11 +332,11 @@ mod tests {
     #[test]
     fn the_sample_is_found_and_a_mistyped_name_gets_a_suggestion() -> Result<()> {
         let found = select(&checkout(), "sample")?;
-        assert_eq!(found[0].os_image, OsImage::Reference);
+        assert!(found[0].runs_pods());
         for (word, advice) in [
             ("smaple", "did you mean `sample`?"),
             ("quik", "did you mean `quick`?"),
-            ("x", "there are config-largest, "),
+            ("x", "there are agent-joins, "),
         ] {
             let error =
                 select(&checkout(), &format!("sample,{word}")).expect_err("no such scenario");

@@ -11,8 +11,6 @@ use tempfile::TempDir;
 
 use crate::commands::scenarios::Scenario;
 
-/// What QEMU needs beside the machine's memory, MiB.
-const OVERHEAD: u64 = 512;
 /// What the host keeps for itself, MiB.
 const KEPT: u64 = 1024;
 
@@ -120,8 +118,8 @@ impl Running<'_> {
 
 /// Whether there is room for one more machine; always for a single one.
 fn fits<'a>(next: &Scenario, running: impl Iterator<Item = &'a Scenario>, room: u64) -> bool {
-    let taken: u64 = running.map(|scenario| scenario.memory() + OVERHEAD).sum();
-    taken == 0 || taken + next.memory() + OVERHEAD <= room
+    let taken: u64 = running.map(Scenario::memory).sum();
+    taken == 0 || taken + next.memory() <= room
 }
 
 /// The memory that is available, MiB (`MemAvailable` of proc_meminfo(5)).

@@ -4,12 +4,14 @@ mod assemble;
 pub mod boot_files;
 pub mod bundle;
 pub mod debian;
+mod debian_machine;
 mod decoder;
 pub mod hookos;
 pub mod k3s;
 pub mod node_image;
 mod program_image;
 pub mod reference_images;
+pub mod registry;
 pub mod small_image;
 mod static_binary;
 mod test_double;
@@ -39,6 +41,7 @@ pub const ALL: &[Stage] = &[
     bundle::STAGE,
     usb::STAGE,
     workstation::STAGE,
+    registry::STAGE,
     static_binary::TEST_WORKLOAD,
     workload::STAGE,
 ];
@@ -51,6 +54,7 @@ pub const LOCKS: &[(&str, &str)] = &[
     (reference_images::STAGE.name, reference_images::LOCK),
     (node_image::ROOT_STAGE.name, node_image::ROOT_LOCK),
     (workstation::STAGE.name, workstation::LOCK),
+    (registry::STAGE.name, registry::LOCK),
 ];
 
 /// The stage called `name`.
@@ -124,8 +128,8 @@ mod tests {
             image.contains(&"bootstrapper") && !image.contains(&"node-image"),
             "{image:?}"
         );
-        // All but what only scenarios need: an image, the workstation, the workload's program and image.
-        assert_eq!(required(&["usb"], &options).len(), ALL.len() - 4);
+        // All but what only scenarios need: an image, two machines, the workload's program and image.
+        assert_eq!(required(&["usb"], &options).len(), ALL.len() - 5);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! QEMU's block node of a disk, as one option of `-blockdev`.
 
-use std::path::Path;
-
 use super::config::{Disk, DiskFault};
+use crate::shell::escape;
 
 /// The disk's block node: the format over the file, between them what notes or disturbs requests.
 pub(super) fn block_node(disk: &Disk) -> String {
@@ -41,11 +40,6 @@ pub(super) fn block_node(disk: &Disk) -> String {
         ",{below}.driver=file,{below}.filename={}",
         escape(&disk.file)
     )
-}
-
-/// A path inside a QEMU option list, where a comma is written twice.
-pub(super) fn escape(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use arch::ARCH;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::network::Network;
+use super::network::{LanPort, Network};
 use crate::firmware::Firmware;
 
 /// An accelerator of QEMU.
@@ -143,6 +143,7 @@ pub struct VmConfig {
     pub(crate) firmware: Firmware,
     pub(crate) disks: Vec<Disk>,
     pub(crate) network: Network,
+    pub(crate) lan: Option<LanPort>,
     pub(crate) logs: PathBuf,
     pub(crate) sockets: PathBuf,
     pub(crate) qemu: PathBuf,
@@ -163,6 +164,7 @@ impl VmConfig {
             firmware,
             disks: Vec::new(),
             network: Network::Restricted,
+            lan: None,
             logs: logs.to_owned(),
             sockets: sockets.to_owned(),
             qemu: PathBuf::from(ARCH.qemu),
@@ -202,6 +204,13 @@ impl VmConfig {
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
+        self
+    }
+
+    /// Adds a card on the network that the machine shares with others.
+    #[must_use]
+    pub fn lan(mut self, port: LanPort) -> Self {
+        self.lan = Some(port);
         self
     }
 

@@ -1,7 +1,12 @@
-//! The machine's network: what its card reaches from power-on, and what connects it later.
+//! The machine's networks: what its cards reach from power-on, what connects and disturbs them later.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::shell::escape;
 
 /// What the machine's network card reaches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -12,12 +17,27 @@ pub enum Network {
     Restricted,
     /// The host's network behind address translation.
     Open,
+    /// A card with a link, on a network on which nobody answers. Another one can be plugged in while the machine runs.
+    Silent,
     /// No network card. One can be plugged in while the machine runs.
     None,
 }
 
+/// The machine's place on the network that it shares with other machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanPort {
+    /// The socket of the [`Hub`](super::Hub).
+    pub hub: PathBuf,
+    /// The machine's number there, by which its MAC addresses differ from those of the others.
+    pub number: u8,
+}
+
 /// QEMU's name of the network that the card is on.
 const NETWORK: &str = "net0";
+/// QEMU's name of the network that machines share.
+const LAN: &str = "lan0";
+/// QEMU's name of the network on which nobody answers.
+const SILENT: &str = "silent0";
 /// QEMU's name of the port that takes a card while the machine runs: the root bus takes none.
 const PORT: &str = "card-port";
 
@@ -28,30 +48,71 @@ impl Network {
         matches!(self, Self::Restricted | Self::Open)
     }
 
-    /// Options of QEMU's command line with their values.
-    pub(super) fn arguments(self) -> Vec<(&'static str, String)> {
-        let network = match self {
-            Self::None => {
-                let port = format!("pcie-root-port,id={PORT},chassis=1");
-                return vec![("-device", port)];
-            }
-            Self::Restricted => user(NETWORK, "on"),
-            Self::Open => user(NETWORK, "off"),
+    /// Options of QEMU's command line with their values, for this card and the one on the network of the machines.
+    pub(super) fn arguments(self, lan: Option<&LanPort>) -> Vec<(&'static str, String)> {
+        let number = lan.map_or(0, |port| port.number);
+        let mut all = match self {
+            Self::Restricted => cable(user("on"), card(NETWORK, number)),
+            Self::Open => cable(user("off"), card(NETWORK, number)),
+            Self::None => Vec::new(),
+            // A hub of QEMU's own with nothing else on it.
+            Self::Silent => cable(format!("hubport,id={SILENT},hubid=0"), card(SILENT, number)),
         };
-        vec![("-netdev", network), ("-device", card())]
+        if !self.reaches_ssh() {
+            all.push(("-device", format!("pcie-root-port,id={PORT},chassis=1")));
+        }
+        if let Some(port) = lan {
+            all.extend(cable(stream(&port.hub), card(LAN, number)));
+        }
+        all
     }
 
     /// What connects a running machine that has no network to a restricted one: commands of QEMU's monitor, in order.
     /// None when it has one.
     #[must_use]
     pub fn connecting(self) -> Vec<String> {
-        match self {
-            Self::None => vec![
-                format!("netdev_add {}", user(NETWORK, "on")),
-                format!("device_add {},bus={PORT}", card()),
-            ],
-            Self::Restricted | Self::Open => Vec::new(),
+        if self.reaches_ssh() {
+            return Vec::new();
         }
+        vec![
+            format!("netdev_add {}", user("on")),
+            format!("device_add {},bus={PORT}", card(NETWORK, 0)),
+        ]
+    }
+
+    /// QEMU's names of the networks that the machine's cables lead to.
+    fn cables(self, lan: bool) -> impl Iterator<Item = &'static str> {
+        let own = match self {
+            Self::Restricted | Self::Open => Some(NETWORK),
+            Self::Silent => Some(SILENT),
+            Self::None => None,
+        };
+        own.into_iter().chain(lan.then_some(LAN))
+    }
+
+    /// What pulls every cable of a running machine, or plugs it in again: commands of QEMU's monitor. The guest sees
+    /// that a card has no carrier.
+    pub(super) fn linking(self, lan: bool, plugged: bool) -> Vec<String> {
+        let state = if plugged { "on" } else { "off" };
+        let cables = self.cables(lan);
+        cables
+            .map(|cable| format!("set_link {cable} {state}"))
+            .collect()
+    }
+
+    /// What holds every frame of a running machine back for up to `delay`, or what ends that: commands of QEMU's
+    /// monitor.
+    pub(super) fn delaying(self, lan: bool, delay: Option<Duration>) -> Vec<String> {
+        let cables = self.cables(lan);
+        cables
+            .map(|cable| match delay {
+                Some(delay) => format!(
+                    "object_add filter-buffer,id=slow-{cable},netdev={cable},interval={}",
+                    delay.as_micros()
+                ),
+                None => format!("object_del slow-{cable}"),
+            })
+            .collect()
     }
 }
 
@@ -74,13 +135,30 @@ pub(super) fn forwarded(text: &str, port: u16) -> Option<u16> {
 
 /// The network that QEMU makes, with SSH of the guest forwarded. Port 0: QEMU binds a free port itself, so no port is
 /// chosen and lost before it is bound.
-fn user(id: &str, restrict: &str) -> String {
-    format!("user,id={id},restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22")
+fn user(restrict: &str) -> String {
+    format!("user,id={NETWORK},restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22")
 }
 
-/// Without an option ROM: the firmware's own driver is enough, and iPXE writes to the consoles.
-fn card() -> String {
-    format!("virtio-net-pci,netdev={NETWORK},romfile=")
+/// The network that machines share.
+fn stream(hub: &Path) -> String {
+    let path = escape(hub);
+    format!("stream,id={LAN},server=off,addr.type=unix,addr.path={path}")
+}
+
+fn cable(network: String, card: String) -> Vec<(&'static str, String)> {
+    vec![("-netdev", network), ("-device", card)]
+}
+
+/// Without an option ROM: the firmware's own driver is enough, and iPXE writes to the consoles. The addresses are of
+/// the block that QEMU takes its own from; on the network of the machines they differ.
+fn card(network: &str, number: u8) -> String {
+    let kind = if network == LAN { "e0:00" } else { "12:34" };
+    let last = if network == LAN {
+        number
+    } else {
+        0x56 + number
+    };
+    format!("virtio-net-pci,netdev={network},mac=52:54:00:{kind}:{last:02x},romfile=")
 }
 
 #[cfg(test)]
@@ -89,12 +167,20 @@ mod tests {
 
     #[test]
     fn a_card_that_is_plugged_in_goes_into_the_port_that_the_machine_has() {
-        let port = &Network::None.arguments()[0];
-        assert!(port.1.starts_with("pcie-root-port,id=card-port,"));
-        let commands = Network::None.connecting();
-        assert!(commands[0].contains("restrict=on,hostfwd"), "{commands:?}");
-        assert!(commands[1].ends_with("bus=card-port"), "{commands:?}");
-        assert!(!Network::None.reaches_ssh());
+        for network in [Network::None, Network::Silent] {
+            let arguments = network.arguments(None);
+            assert!(
+                arguments
+                    .last()
+                    .unwrap()
+                    .1
+                    .starts_with("pcie-root-port,id=card-port,")
+            );
+            let commands = network.connecting();
+            assert!(commands[0].contains("restrict=on,hostfwd"), "{commands:?}");
+            assert!(commands[1].ends_with("bus=card-port"), "{commands:?}");
+            assert!(!network.reaches_ssh());
+        }
     }
 
     #[test]
@@ -110,5 +196,43 @@ mod tests {
         for network in [Network::Restricted, Network::Open] {
             assert!(network.connecting().is_empty() && network.reaches_ssh());
         }
+    }
+
+    #[test]
+    fn machines_on_one_network_have_addresses_of_their_own() {
+        let port = |number| LanPort {
+            hub: "/run/a,b/lan".into(),
+            number,
+        };
+        let cards = |number| {
+            let all = Network::Restricted.arguments(Some(&port(number)));
+            all.into_iter()
+                .filter(|(option, _)| *option == "-device")
+                .map(|(_, card)| card)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(cards(1).len(), 2);
+        assert!(cards(1)[1].contains("netdev=lan0,mac=52:54:00:e0:00:01,"));
+        for card in cards(1) {
+            assert!(!cards(2).contains(&card), "{card}");
+        }
+        let network = &Network::None.arguments(Some(&port(1)))[1].1;
+        assert!(network.ends_with("addr.path=/run/a,,b/lan"), "{network}");
+    }
+
+    #[test]
+    fn every_cable_is_pulled_and_slowed() {
+        let restricted = Network::Restricted;
+        assert_eq!(restricted.linking(false, false), ["set_link net0 off"]);
+        assert_eq!(
+            restricted.linking(true, true),
+            ["set_link net0 on", "set_link lan0 on"]
+        );
+        let slow = restricted.delaying(false, Some(Duration::from_millis(300)));
+        assert_eq!(
+            slow,
+            ["object_add filter-buffer,id=slow-net0,netdev=net0,interval=300000"]
+        );
+        assert_eq!(Network::None.delaying(true, None), ["object_del slow-lan0"]);
     }
 }

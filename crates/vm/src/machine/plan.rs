@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use super::block_node::{block_node, escape};
+use super::block_node::block_node;
 use super::config::{Accelerator, Bus, Disk, VmConfig};
-use crate::shell::quote;
+use super::network::Network;
+use crate::shell::{escape, quote};
 
 /// The longest name of a Unix socket, in bytes (`sun_path` without its NUL).
 const SOCKET_NAME_LIMIT: usize = 107;
@@ -63,8 +64,10 @@ pub struct VmPlan {
     pub serial_logs: Vec<SerialLog>,
     /// QEMU's own messages.
     pub qemu_log: PathBuf,
-    /// True when SSH of the guest is forwarded from the host, from power-on.
-    pub forwards_ssh: bool,
+    /// What its own card reaches.
+    pub network: Network,
+    /// True when it has a card on a network with other machines.
+    pub on_lan: bool,
 }
 
 impl VmConfig {
@@ -91,7 +94,7 @@ impl VmConfig {
         for disk in &self.disks {
             push_disk(&mut args, disk);
         }
-        for (option, value) in self.network.arguments() {
+        for (option, value) in self.network.arguments(self.lan.as_ref()) {
             args.pair(option, value);
         }
         push_consoles(&mut args, &serial_logs);
@@ -121,7 +124,8 @@ impl VmConfig {
             gdb_socket,
             serial_logs,
             qemu_log: self.logs.join("qemu.log"),
-            forwards_ssh: self.network.reaches_ssh(),
+            network: self.network,
+            on_lan: self.lan.is_some(),
         })
     }
 
@@ -284,7 +288,7 @@ impl Args {
 mod tests {
     use super::*;
     use crate::firmware::{Firmware, Kind};
-    use crate::machine::{DiskFormat, Mebibytes, Network};
+    use crate::machine::{DiskFormat, Mebibytes};
 
     fn config(folder: &Path) -> VmConfig {
         let code = folder.join("code.fd");
@@ -368,7 +372,7 @@ mod tests {
                 .contains(&"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22".to_owned())
         );
         let plan = config(folder.path()).network(Network::None).plan().unwrap();
-        assert!(!plan.args.contains(&"-netdev".to_owned()) && !plan.forwards_ssh);
+        assert!(!plan.args.contains(&"-netdev".to_owned()) && !plan.network.reaches_ssh());
     }
 
     #[test]

@@ -63,6 +63,14 @@ pub enum MachineError {
         /// QEMU's answer.
         said: String,
     },
+    /// The monitor refuses a command.
+    #[error("QEMU answers `{said}` to `{command}`")]
+    Refused {
+        /// The command.
+        command: String,
+        /// QEMU's answer.
+        said: String,
+    },
     /// Processes were left.
     #[error(
         "processes of the machine `{0}` survive its end; look for {qemu} in the process list",
@@ -163,6 +171,48 @@ impl RunningVm {
         let said = self.qmp.monitor("info usernet").await?;
         let said = format!("{}{said}", refusal.trim());
         network::forwarded(&said, guest).ok_or(MachineError::NoPort { guest, said })
+    }
+
+    /// Connects a machine without a network to a restricted one, as plugging in a card does.
+    ///
+    /// # Errors
+    /// QEMU refuses, or does not answer.
+    pub async fn connect_network(&self) -> Result<(), MachineError> {
+        self.disturb(&self.plan.network.connecting()).await
+    }
+
+    /// Pulls every network cable, or plugs it in again: the guest sees that its cards have no carrier.
+    ///
+    /// # Errors
+    /// QEMU refuses, or does not answer.
+    pub async fn link(&self, plugged: bool) -> Result<(), MachineError> {
+        let plan = &self.plan;
+        self.disturb(&plan.network.linking(plan.on_lan, plugged))
+            .await
+    }
+
+    /// Holds every frame from and to the machine back for up to `delay`; none ends that.
+    ///
+    /// # Errors
+    /// QEMU refuses, or does not answer.
+    pub async fn delay(&self, delay: Option<Duration>) -> Result<(), MachineError> {
+        let plan = &self.plan;
+        self.disturb(&plan.network.delaying(plan.on_lan, delay))
+            .await
+    }
+
+    /// Runs commands of the monitor that print nothing when they succeed.
+    async fn disturb(&self, commands: &[String]) -> Result<(), MachineError> {
+        for command in commands {
+            let said = self.qmp.monitor(command).await?;
+            if !said.trim().is_empty() {
+                return Err(MachineError::Refused {
+                    command: command.clone(),
+                    said: said.trim().to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Makes an emulated machine start again as fast as it did the first time; to be called at each reset.

@@ -47,7 +47,11 @@ impl Recipe for NodeRoot {
 
     fn inputs(request: &Request<'_>) -> Result<Inputs> {
         Ok(Inputs {
-            packages: Packages::of(request, SOURCE, LOCK),
+            packages: Packages {
+                list: request.source(&format!("{SOURCE}/packages.txt")),
+                dpkg_settings: request.source(&format!("{SOURCE}/dpkg.conf")),
+                versions: Wanted::of(request, LOCK),
+            },
             suite: SUITE.to_owned(),
         })
     }
@@ -60,20 +64,12 @@ impl Recipe for NodeRoot {
 /// The files that say which packages are collected.
 #[derive(Serialize, Deserialize)]
 pub struct Packages {
-    list: Source,
-    dpkg_settings: Source,
-    versions: Wanted,
-}
-
-impl Packages {
-    /// Those of a directory of the checkout, in the versions of a lock file.
-    pub fn of(request: &Request<'_>, directory: &str, lock: &str) -> Self {
-        Self {
-            list: request.source(&format!("{directory}/packages.txt")),
-            dpkg_settings: request.source(&format!("{directory}/dpkg.conf")),
-            versions: Wanted::of(request, lock),
-        }
-    }
+    /// Their names, one a line.
+    pub list: Source,
+    /// dpkg's options while they are unpacked.
+    pub dpkg_settings: Source,
+    /// The versions that are wanted.
+    pub versions: Wanted,
 }
 
 /// Makes `archive` of the listed packages, and says in the output which they are.
