@@ -34,6 +34,29 @@ pub enum Command {
     },
     /// Print the JSON Schema of scenario files, configs/scenario.schema.json
     Schema,
+    /// Boot a kernel and see on its console what PID 1 does in which order
+    BootOrder {
+        /// The kernel.
+        #[arg(long)]
+        kernel: PathBuf,
+        /// Its initial file system.
+        #[arg(long)]
+        initrd: PathBuf,
+        /// The machines to start and what their consoles have to show, as hookos/tests/boot-order.lines.yaml
+        #[arg(long)]
+        expected: PathBuf,
+        /// Processors of the emulated machines; more than one needs QEMU 8.1 or later.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+        cpus: u8,
+    },
+    /// Print how many seconds an EFI executable takes from the firmware's hand-over to the installer's first step
+    BootTime {
+        /// The EFI executable.
+        efi: PathBuf,
+        /// Processors of the emulated machine; more than one needs QEMU 8.1 or later.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+        cpus: u8,
+    },
     /// Run a scenario and write its report
     Run(Box<RunArgs>),
 }

@@ -2,6 +2,7 @@
 //! would get, and verifies that every key of its config-file took effect.
 
 pub mod access;
+pub mod boot;
 pub mod cli;
 pub mod config_file;
 pub mod drop_ins;

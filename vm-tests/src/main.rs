@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use vm_tests::boot::{check_order, seconds_to_installer};
 use vm_tests::cli::{Cli, Command, RunArgs};
 use vm_tests::config_file;
 use vm_tests::evidence::{StageRecord, new_run_folder};
@@ -39,6 +40,20 @@ fn start(cli: Cli) -> Result<ExitCode> {
             print!("{}", scenario::schema());
             Ok(ExitCode::SUCCESS)
         }
+        Command::BootOrder {
+            kernel,
+            initrd,
+            expected,
+            cpus,
+        } => block_on(async move {
+            let seen = check_order(&kernel, &initrd, &expected, cpus).await?;
+            println!("{seen}");
+            Ok(ExitCode::SUCCESS)
+        }),
+        Command::BootTime { efi, cpus } => block_on(async move {
+            println!("{:.3}", seconds_to_installer(&efi, cpus).await?);
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Run(args) => block_on(run_scenario(*args)),
     }
 }

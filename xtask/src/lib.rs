@@ -8,6 +8,7 @@ mod carry;
 mod catalogue;
 mod commands;
 mod fetcher;
+mod harness;
 mod hookos_parts;
 mod host;
 mod k3s_directory;

@@ -71,6 +71,14 @@ pub fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// The compiler of the cargo that started this program: the one that builds with it. rustup's `rustc`, which the name alone
+/// would find, first looks which toolchain is meant.
+pub fn rustc() -> OsString {
+    let beside = std::env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
+    let beside = beside.filter(|rustc| rustc.is_file());
+    beside.map_or_else(|| "rustc".into(), Into::into)
+}
+
 /// A command that is ended with this process, however that ends. It has the program, arguments, directory and variables of
 /// `command`.
 pub fn tied(command: &Command) -> Command {

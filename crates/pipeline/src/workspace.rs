@@ -165,7 +165,7 @@ impl Workspace {
 }
 
 fn rustc_version(root: &Path) -> Result<String> {
-    let mut command = Command::new("rustc");
+    let mut command = Command::new(process::rustc());
     let output = command.arg("--version").current_dir(root).output();
     let output = output.context("asking rustc for its version")?;
     ensure!(

@@ -16,6 +16,48 @@ pub struct Firmware {
     pub kind: Kind,
 }
 
+/// A kernel that QEMU itself loads and starts, without a firmware's boot entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// The kernel's file.
+    pub image: PathBuf,
+    /// Its initial file system.
+    pub initrd: PathBuf,
+    /// Its command line.
+    pub arguments: String,
+}
+
+/// What a machine is started by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Its firmware, from a disk.
+    Firmware(Firmware),
+    /// QEMU's loader.
+    Kernel(Kernel),
+}
+
+impl From<Firmware> for Start {
+    fn from(firmware: Firmware) -> Self {
+        Self::Firmware(firmware)
+    }
+}
+
+impl From<Kernel> for Start {
+    fn from(kernel: Kernel) -> Self {
+        Self::Kernel(kernel)
+    }
+}
+
+impl Start {
+    /// QEMU's part of it.
+    pub fn machine(&self) -> &'static Machine {
+        match self {
+            Self::Firmware(firmware) => firmware.kind.machine(),
+            Self::Kernel(_) => Kind::Plain.machine(),
+        }
+    }
+}
+
 /// A kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

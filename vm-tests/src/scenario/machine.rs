@@ -286,14 +286,10 @@ fn lvm_label() -> [u8; 512] {
     label[20..24].copy_from_slice(&32u32.to_le_bytes()); // where the volume's header begins
     label[24..32].copy_from_slice(b"LVM2 001");
     label[32..64].copy_from_slice(b"0123456789abcdefghijklmnopqrstuv"); // its UUID
-    let mut crc = 0xf597_a6cf_u32;
-    for byte in &label[20..] {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
-        }
-    }
-    label[16..20].copy_from_slice(&crc.to_le_bytes());
+    // LVM inverts neither the first value nor the last one.
+    let mut crc = crc32fast::Hasher::new_with_initial(!0xf597_a6cf);
+    crc.update(&label[20..]);
+    label[16..20].copy_from_slice(&(!crc.finalize()).to_le_bytes());
     label
 }
 
@@ -362,5 +358,16 @@ fn fill(file: &Path, content: DiskContent) -> Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lvm_label;
+
+    #[test]
+    fn a_label_of_lvm_has_the_checksum_that_lvm_computes() {
+        // By the loop of `calc_crc` in LVM2's lib/misc/crc.c.
+        assert_eq!(lvm_label()[16..20], 0x3de7_a8a5_u32.to_le_bytes());
     }
 }

@@ -1,7 +1,7 @@
 //! The scenario's stick: a copy of the image that was built, and what is done to it before it is plugged in.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -225,26 +225,15 @@ pub(super) fn place_of(image: &Path, name: &str) -> Result<Place> {
         .with_context(|| format!("{} has no partition {name}", image.display()))
 }
 
-/// A partition by its name, in the first 34 sectors of 512 bytes of a GPT disk: entries of 128 bytes from
-/// sector 2 on, first sector at 32, last at 40, name in UTF-16 at 56 (UEFI specification, 5.3).
+/// A partition by its name, in the first 34 sectors of 512 bytes of a GPT disk.
 pub(super) fn find_partition(bytes: &[u8], name: &str) -> Option<Place> {
-    if bytes.get(512..520)? != b"EFI PART" {
-        return None;
-    }
-    let wanted: Vec<u8> = name
-        .encode_utf16()
-        .chain([0])
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    let (number, entry) = bytes
-        .get(1024..)?
-        .chunks_exact(128)
-        .enumerate()
-        .find(|(_, entry)| entry[56..].starts_with(&wanted))?;
-    let word = |at: usize| Some(u64::from_le_bytes(entry.get(at..at + 8)?.try_into().ok()?));
-    let (first, last) = (word(32)?, word(40)?);
+    let table = gpt::GptConfig::new().writable(false);
+    let table = table.open_from_device(Cursor::new(bytes.to_vec())).ok()?;
+    let mut partitions = table.partitions().iter();
+    let (number, partition) = partitions.find(|(_, partition)| partition.name == name)?;
+    let (first, last) = (partition.first_lba, partition.last_lba);
     Some(Place {
-        number: number + 1,
+        number: usize::try_from(*number).ok()?,
         start: first * SECTOR,
         length: (last.checked_sub(first)? + 1) * SECTOR,
     })

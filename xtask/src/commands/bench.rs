@@ -1,6 +1,5 @@
 //! `cargo xtask bench`: measures what the project promises in figures, and compares.
 
-mod boot;
 mod bootstrapper;
 mod fetch;
 mod hookos;

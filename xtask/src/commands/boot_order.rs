@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use pipeline::cache;
 use pipeline::choice::Options;
 
+use crate::harness;
 use crate::host::qemu;
 use crate::project::Project;
 
@@ -28,8 +29,16 @@ pub fn prepare(project: Project<'_>) -> Result<Command> {
     let kernel = report
         .kernel
         .context("boot-order.yaml has no kernel section")?;
-    let mut command = Command::new(tests.join("boot-order.sh"));
+    let mut command = Command::new(harness::build(project)?);
     let cpus = qemu::emulated_processors()?;
-    command.arg(kernel).arg(report.initrd).arg(cpus.to_string());
+    command
+        .arg("boot-order")
+        .arg("--kernel")
+        .arg(kernel)
+        .arg("--initrd")
+        .arg(report.initrd)
+        .arg("--expected")
+        .arg(tests.join("boot-order.lines.yaml"))
+        .args(["--cpus", &cpus.to_string()]);
     Ok(command)
 }

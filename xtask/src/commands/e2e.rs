@@ -13,9 +13,9 @@ use pipeline::stages::{bundle, registry, small_image, workload, workstation};
 use pipeline::store::Store;
 use pipeline::{cache, group, progress};
 
-use crate::cargo;
 use crate::commands::scenarios::{self, Machine, OsImage, Scenario};
 use crate::commands::side_by_side::{self, Prepared};
+use crate::harness;
 use crate::host::qemu;
 use crate::host::{self, Go};
 use crate::parts::Parts;
@@ -211,14 +211,14 @@ fn harness_and_stages(
     };
     // What is signed by a key of this run is made once, with the stick.
     if scenario.nodes().any(|(_, machine)| machine.signed) {
-        return Ok((build_harness(project)?, Vec::new()));
+        return Ok((harness::build(project)?, Vec::new()));
     }
     std::thread::scope(|scope| {
         // The one that fails first ends the other.
         let both = project.cancel;
         let stages = scope.spawn(|| build().inspect_err(|_| both.request()));
         // A config-file that cannot be used is reported as soon as the harness can read it.
-        let harness = build_harness(project).and_then(|harness| {
+        let harness = harness::build(project).and_then(|harness| {
             for (_, machine) in scenario.nodes() {
                 let copy = tempfile::NamedTempFile::new()?;
                 let file = config_file(project.root, arguments, scenario, machine)?;
@@ -409,13 +409,6 @@ fn prepare_run(
         command.arg("--keep");
     }
     Ok(Prepared { command, files })
-}
-
-/// The harness is a program of its own: unlike this one it needs a system library.
-fn build_harness(project: Project<'_>) -> Result<PathBuf> {
-    let (root, cancel) = (project.root, project.cancel);
-    let arguments = ["--package", "vm-tests"];
-    cargo::build_program(root, cancel, "test harness", "vm-tests", &arguments)
 }
 
 /// Has the harness check a config-file and copy it to `copy`, with passwords where it has placeholders.

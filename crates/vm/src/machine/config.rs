@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::{LanPort, Network};
-use crate::firmware::Firmware;
+use crate::firmware::Start;
 
 /// An accelerator of QEMU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +140,9 @@ pub struct VmConfig {
     pub(crate) accelerator: Accelerator,
     pub(crate) cpus: u8,
     pub(crate) memory: Mebibytes,
-    pub(crate) firmware: Firmware,
+    pub(crate) start: Start,
+    pub(crate) ends_at_reset: bool,
+    pub(crate) domain: Option<String>,
     pub(crate) disks: Vec<Disk>,
     pub(crate) network: Network,
     pub(crate) lan: Option<LanPort>,
@@ -155,13 +157,15 @@ impl VmConfig {
     /// `logs`, its control socket to `sockets` (a short path: the kernel takes
     /// at most 107 bytes for a socket's name).
     #[must_use]
-    pub fn new(name: &str, firmware: Firmware, logs: &Path, sockets: &Path) -> Self {
+    pub fn new(name: &str, start: impl Into<Start>, logs: &Path, sockets: &Path) -> Self {
         Self {
             name: name.to_owned(),
             accelerator: Accelerator::Tcg,
             cpus: 2,
             memory: Mebibytes(4096),
-            firmware,
+            start: start.into(),
+            ends_at_reset: false,
+            domain: None,
             disks: Vec::new(),
             network: Network::Restricted,
             lan: None,
@@ -211,6 +215,20 @@ impl VmConfig {
     #[must_use]
     pub fn lan(mut self, port: LanPort) -> Self {
         self.lan = Some(port);
+        self
+    }
+
+    /// Ends the machine where its guest resets it.
+    #[must_use]
+    pub fn ends_at_reset(mut self) -> Self {
+        self.ends_at_reset = true;
+        self
+    }
+
+    /// Gives the guest's network this domain name by DHCP.
+    #[must_use]
+    pub fn domain(mut self, name: &str) -> Self {
+        self.domain = Some(name.to_owned());
         self
     }
 

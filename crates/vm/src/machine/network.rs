@@ -48,12 +48,17 @@ impl Network {
         matches!(self, Self::Restricted | Self::Open)
     }
 
-    /// Options of QEMU's command line with their values, for this card and the one on the network of the machines.
-    pub(super) fn arguments(self, lan: Option<&LanPort>) -> Vec<(&'static str, String)> {
+    /// Options of QEMU's command line with their values, for this card and the one on the network of the machines. By
+    /// DHCP the guest is told `domain`.
+    pub(super) fn arguments(
+        self,
+        lan: Option<&LanPort>,
+        domain: Option<&str>,
+    ) -> Vec<(&'static str, String)> {
         let number = lan.map_or(0, |port| port.number);
         let mut all = match self {
-            Self::Restricted => cable(user("on"), card(NETWORK, number)),
-            Self::Open => cable(user("off"), card(NETWORK, number)),
+            Self::Restricted => cable(user("on", domain), card(NETWORK, number)),
+            Self::Open => cable(user("off", domain), card(NETWORK, number)),
             Self::None => Vec::new(),
             // A hub of QEMU's own with nothing else on it.
             Self::Silent => cable(format!("hubport,id={SILENT},hubid=0"), card(SILENT, number)),
@@ -75,7 +80,7 @@ impl Network {
             return Vec::new();
         }
         vec![
-            format!("netdev_add {}", user("on")),
+            format!("netdev_add {}", user("on", None)),
             format!("device_add {},bus={PORT}", card(NETWORK, 0)),
         ]
     }
@@ -135,8 +140,9 @@ pub(super) fn forwarded(text: &str, port: u16) -> Option<u16> {
 
 /// The network that QEMU makes, with SSH of the guest forwarded. Port 0: QEMU binds a free port itself, so no port is
 /// chosen and lost before it is bound.
-fn user(restrict: &str) -> String {
-    format!("user,id={NETWORK},restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22")
+fn user(restrict: &str, domain: Option<&str>) -> String {
+    let domain = domain.map_or_else(String::new, |name| format!(",domainname={name}"));
+    format!("user,id={NETWORK},restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22{domain}")
 }
 
 /// The network that machines share.
@@ -168,7 +174,7 @@ mod tests {
     #[test]
     fn a_card_that_is_plugged_in_goes_into_the_port_that_the_machine_has() {
         for network in [Network::None, Network::Silent] {
-            let arguments = network.arguments(None);
+            let arguments = network.arguments(None, None);
             assert!(
                 arguments
                     .last()
@@ -205,7 +211,7 @@ mod tests {
             number,
         };
         let cards = |number| {
-            let all = Network::Restricted.arguments(Some(&port(number)));
+            let all = Network::Restricted.arguments(Some(&port(number)), None);
             all.into_iter()
                 .filter(|(option, _)| *option == "-device")
                 .map(|(_, card)| card)
@@ -216,7 +222,7 @@ mod tests {
         for card in cards(1) {
             assert!(!cards(2).contains(&card), "{card}");
         }
-        let network = &Network::None.arguments(Some(&port(1)))[1].1;
+        let network = &Network::None.arguments(Some(&port(1)), None)[1].1;
         assert!(network.ends_with("addr.path=/run/a,,b/lan"), "{network}");
     }
 

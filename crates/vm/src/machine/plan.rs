@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::block_node::block_node;
 use super::config::{Accelerator, Bus, Disk, VmConfig};
 use super::network::Network;
+use crate::firmware::Start;
 use crate::shell::{escape, quote};
 
 /// The longest name of a Unix socket, in bytes (`sun_path` without its NUL).
@@ -90,11 +91,14 @@ impl VmConfig {
             .into();
         let mut args = Args::default();
         self.push_base(&mut args);
-        self.push_firmware(&mut args);
+        self.push_start(&mut args);
         for disk in &self.disks {
             push_disk(&mut args, disk);
         }
-        for (option, value) in self.network.arguments(self.lan.as_ref()) {
+        for (option, value) in self
+            .network
+            .arguments(self.lan.as_ref(), self.domain.as_deref())
+        {
             args.pair(option, value);
         }
         push_consoles(&mut args, &serial_logs);
@@ -135,17 +139,26 @@ impl VmConfig {
             path: path.to_owned(),
             advice,
         };
+        let files = match &self.start {
+            Start::Firmware(firmware) => [
+                ("the firmware's code", &firmware.code),
+                ("the firmware's variable file", &firmware.vars),
+            ],
+            Start::Kernel(kernel) => [
+                ("the kernel", &kernel.image),
+                ("the initial file system", &kernel.initrd),
+            ],
+        };
         let package = ARCH.firmware_package.debian;
-        for (what, path) in [
-            ("the firmware's code", &self.firmware.code),
-            ("the firmware's variable file", &self.firmware.vars),
-        ] {
+        let advice = match &self.start {
+            Start::Firmware(_) => {
+                format!("install the package {package} (`cargo xtask setup` does)")
+            }
+            Start::Kernel(_) => "build it first (`cargo xtask build hookos` does)".to_owned(),
+        };
+        for (what, path) in files {
             if !path.is_file() {
-                return Err(missing(
-                    what,
-                    path,
-                    format!("install the package {package} (`cargo xtask setup` does)"),
-                ));
+                return Err(missing(what, path, advice));
             }
         }
         for (at, disk) in self.disks.iter().enumerate() {
@@ -168,7 +181,10 @@ impl VmConfig {
             args.flag(flag);
         }
         args.pair("-name", &self.name);
-        args.pair("-machine", self.firmware.kind.machine().kind);
+        args.pair("-machine", self.start.machine().kind);
+        if self.ends_at_reset {
+            args.flag("-no-reboot");
+        }
         let (accel, cpu) = match self.accelerator {
             Accelerator::Kvm => ("kvm", "host"),
             Accelerator::Tcg => ("tcg,thread=multi", "max"),
@@ -191,24 +207,27 @@ impl VmConfig {
         }
     }
 
-    fn push_firmware(&self, args: &mut Args) {
-        for setting in self.firmware.kind.machine().globals {
+    fn push_start(&self, args: &mut Args) {
+        for setting in self.start.machine().globals {
             args.pair("-global", *setting);
         }
-        args.pair(
-            "-drive",
-            format!(
-                "if=pflash,unit=0,format=raw,readonly=on,file={}",
-                escape(&self.firmware.code)
-            ),
-        );
-        args.pair(
-            "-drive",
-            format!(
-                "if=pflash,unit=1,format=raw,file={}",
-                escape(&self.firmware.vars)
-            ),
-        );
+        match &self.start {
+            Start::Kernel(kernel) => {
+                args.pair("-kernel", kernel.image.to_string_lossy());
+                args.pair("-initrd", kernel.initrd.to_string_lossy());
+                args.pair("-append", &kernel.arguments);
+            }
+            Start::Firmware(firmware) => {
+                let files = [("0,readonly=on", &firmware.code), ("1", &firmware.vars)];
+                for (unit, file) in files {
+                    let file = escape(file);
+                    args.pair(
+                        "-drive",
+                        format!("if=pflash,unit={unit},format=raw,file={file}"),
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -287,7 +306,7 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firmware::{Firmware, Kind};
+    use crate::firmware::{Firmware, Kernel, Kind};
     use crate::machine::{DiskFormat, Mebibytes};
 
     fn config(folder: &Path) -> VmConfig {
@@ -381,7 +400,10 @@ mod tests {
         let mut config = config(folder.path());
         let line = config.plan().unwrap().args.join(" ");
         assert!(!line.contains("smm") && !line.contains("-global"), "{line}");
-        config.firmware.kind = Kind::SecureBoot;
+        let Start::Firmware(firmware) = &mut config.start else {
+            panic!("it has a firmware");
+        };
+        firmware.kind = Kind::SecureBoot;
         let line = config.plan().unwrap().args.join(" ");
         assert!(
             line.contains("-machine q35,smm=on")
@@ -426,6 +448,32 @@ mod tests {
         let wanted =
             "-smbios type=11,value=io.systemd.credential.binary:tmpfiles.extra=ZCAvYSwgYgo=";
         assert!(line.contains(wanted), "{line}");
+    }
+
+    #[test]
+    fn a_kernel_is_loaded_without_a_firmware_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let [image, initrd] = ["kernel", "initrd"].map(|name| folder.path().join(name));
+        fs_err::write(&image, "").unwrap();
+        let kernel = Kernel {
+            image,
+            initrd: initrd.clone(),
+            arguments: "console=ttyS0 panic=-1".into(),
+        };
+        let config = VmConfig::new("test", kernel, folder.path(), folder.path())
+            .ends_at_reset()
+            .domain("boot.test");
+        let error = config.plan().unwrap_err().to_string();
+        assert!(error.contains("the initial file system"), "{error}");
+        fs_err::write(&initrd, "").unwrap();
+        let line = config.plan().unwrap().args.join(" ");
+        assert!(
+            line.contains("-append console=ttyS0 panic=-1")
+                && line.contains("-no-reboot")
+                && line.contains(",domainname=boot.test")
+                && !line.contains("pflash"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -14,10 +14,12 @@ use pipeline::cache;
 use pipeline::choice::Options;
 use pipeline::linuxkit::LinuxKit;
 use pipeline::stages;
-use pipeline::{process, progress};
+use pipeline::{group, process, progress};
 
 use super::measure::{self, Run};
-use super::{Figure, Unit, boot};
+use super::{Figure, Unit};
+use crate::harness;
+use crate::host::qemu;
 use crate::project::Project;
 
 /// Limits as the project promises them.
@@ -68,7 +70,7 @@ pub fn run(of: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
         let stage = stages::hookos::STAGE.name;
         let outputs = of.produce(&Options::default(), &[stage])?;
         let efi = outputs.directory(stage)?.join("hookos.efi");
-        return Ok(vec![boots(arguments.runs, &efi, directory.path())?]);
+        return Ok(vec![boots(of, arguments.runs, &efi)?]);
     }
     let linuxkit = LinuxKit::find(
         arguments.linuxkit.as_deref(),
@@ -81,6 +83,7 @@ pub fn run(of: Project<'_>, arguments: &Arguments) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for set in [project(of, directory.path())?, synthetic(directory.path())?] {
         let bench = Bench {
+            of,
             set,
             directory: directory.path(),
             runs: arguments.runs,
@@ -189,6 +192,7 @@ impl Read for &mut RandomText {
 }
 
 struct Bench<'a> {
+    of: Project<'a>,
     set: Set,
     directory: &'a Path,
     runs: u32,
@@ -217,7 +221,7 @@ impl Bench<'_> {
             let target = INITRD_BYTES / MIB;
             figures.push(Figure::new("initrd", Unit::Mebibytes, target, size));
             let efi = self.out().join("hookos.efi");
-            figures.push(boots(self.runs, &efi, self.directory)?);
+            figures.push(boots(self.of, self.runs, &efi)?);
         }
         tell(&format!("{name}: cold"), &cold);
         if let Some(linuxkit) = linuxkit {
@@ -284,9 +288,18 @@ impl Bench<'_> {
     }
 }
 
-fn boots(runs: u32, efi: &Path, directory: &Path) -> Result<Figure> {
-    let runs = (0..runs.min(3)).map(|_| boot::seconds(efi, directory));
-    let seconds = runs.collect::<Result<_>>()?;
+fn boots(of: Project<'_>, runs: u32, efi: &Path) -> Result<Figure> {
+    let harness = harness::build(of)?;
+    let cpus = qemu::emulated_processors()?.to_string();
+    let boot = |_| -> Result<f64> {
+        let mut command = Command::new(&harness);
+        command.arg("boot-time").arg(efi).args(["--cpus", &cpus]);
+        let printed = group::output(&mut command, of.cancel)?;
+        let printed = printed.trim();
+        let number = printed.parse();
+        number.with_context(|| format!("vm-tests boot-time printed `{printed}`"))
+    };
+    let seconds = (0..runs.min(3)).map(boot).collect::<Result<_>>()?;
     let name = "boot, firmware to os-installer (TCG, 2 cores)";
     Ok(Figure::new(name, Unit::Seconds, BOOT_SECONDS, seconds))
 }

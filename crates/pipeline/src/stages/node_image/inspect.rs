@@ -3,8 +3,11 @@
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use arch::ARCH;
+use gpt::GptConfig;
+use gpt::partition::Partition;
+use gpt::partition_types;
 
 use super::super::decoder::Decoder;
 use super::manifest::{self, Description};
@@ -13,8 +16,6 @@ use super::manifest::{self, Description};
 const SECTOR: usize = 512;
 /// Bytes to look at: protective MBR, GPT header, 128 entries of 128 bytes.
 const HEAD: usize = 34 * SECTOR;
-/// GPT type of an EFI system partition.
-const ESP_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 /// GPT name by which the installer finds the partition that it configures where none has the type of a root file system.
 const ROOT_NAME: &str = "rootfs";
 
@@ -64,78 +65,42 @@ fn open(image: &Path) -> Result<(Decoder, Vec<u8>)> {
 
 /// What the installer relies on: a GPT with an ESP and a root partition, told by its type or its name.
 fn check_partitions(head: &[u8]) -> Result<()> {
-    let header = &head[SECTOR..2 * SECTOR];
-    if &header[..8] != b"EFI PART" {
+    let table = GptConfig::new().writable(false);
+    // The second table is at the end of the image, which is not read yet.
+    let Ok(table) = table.open_from_device(Cursor::new(head.to_vec())) else {
         bail!(
             "it is not a raw disk image with a GPT in sectors of {SECTOR} bytes, plain or compressed by zstd, gzip \
              or xz"
         );
-    }
-    let partitions = entries(head)?;
-    if !partitions.iter().any(|(kind, _)| kind == ESP_TYPE) {
+    };
+    let kind = |partition: &Partition| partition.part_type_guid.guid.to_string().to_uppercase();
+    let partitions: Vec<&Partition> = table.partitions().values().collect();
+    if !partitions
+        .iter()
+        .any(|partition| partition.part_type_guid == partition_types::EFI)
+    {
         bail!("its partition table has no EFI system partition");
     }
-    let is_root = |(kind, name): &(String, String)| kind == ARCH.root_type || name == ROOT_NAME;
+    let is_root =
+        |partition: &&Partition| kind(partition) == ARCH.root_type || partition.name == ROOT_NAME;
     if !partitions.iter().any(is_root) {
-        let seen: Vec<_> = partitions
-            .iter()
-            .map(|(_, name)| format!("{name:?}"))
-            .collect();
+        let names = partitions.iter();
+        let names: Vec<_> = names.map(|one| format!("{:?}", one.name)).collect();
         bail!(
             "no partition has the type of a root file system ({}) or is called {ROOT_NAME:?}; the partitions are \
              called {}",
             ARCH.root_type,
-            seen.join(", ")
+            names.join(", ")
         );
     }
     Ok(())
 }
 
-/// Type and name of each partition in the table's first 128 entries.
-fn entries(head: &[u8]) -> Result<Vec<(String, String)>> {
-    let number = |at: usize| {
-        u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
-    };
-    // UEFI specification, "GPT Header": first LBA, number and size of the entries.
-    let (start, count, size) = (
-        number(SECTOR + 72),
-        number(SECTOR + 80),
-        number(SECTOR + 84),
-    );
-    ensure!(
-        start == 2 && size == 128,
-        "its partition table is at sector {start} with entries of {size} bytes; 2 and 128 are supported"
-    );
-    Ok((0..count.min(128))
-        .map(|index| &head[2 * SECTOR + index * size..][..size])
-        .filter(|entry| entry[..16] != [0; 16])
-        .map(|entry| {
-            let name: Vec<u16> = entry[56..]
-                .chunks_exact(2)
-                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-                .collect();
-            (
-                guid(&entry[..16]),
-                String::from_utf16_lossy(&name)
-                    .trim_end_matches('\0')
-                    .to_owned(),
-            )
-        })
-        .collect())
-}
-
-/// A GUID as it is written; in a table the first three of its numbers have their lowest byte first.
-fn guid(stored: &[u8]) -> String {
-    let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-    let hex = order.iter().map(|at| format!("{:02X}", stored[*at]));
-    let hex: String = hex.collect();
-    let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
-    groups.map(|group| &hex[group]).join("-")
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+
+    use anyhow::ensure;
 
     use super::*;
 
