@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use super::{Report, to_html, to_junit};
+use super::{ConsoleLine, Report, to_html, to_junit};
 use crate::ssh::Secrets;
 
 /// Why evidence could not be kept.
@@ -20,6 +20,9 @@ pub enum EvidenceError {
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] std::io::Error),
+    /// The page could not be made.
+    #[error("the report cannot be written as a page: {0}")]
+    Page(#[from] minijinja::Error),
     /// The report could not be encoded.
     #[error("the report cannot be encoded")]
     Encode(#[from] serde_json::Error),
@@ -57,6 +60,8 @@ pub fn new_run_folder(parent: &Path, scenario: &str) -> std::io::Result<PathBuf>
 /// The folder. What goes in as text loses its secrets first.
 #[derive(Debug, Clone)]
 pub struct Evidence {
+    /// The directory of the run.
+    run: PathBuf,
     folder: PathBuf,
     secrets: Secrets,
 }
@@ -68,10 +73,32 @@ impl Evidence {
     /// It cannot be made.
     pub fn create(folder: &Path, secrets: Secrets) -> Result<Self, EvidenceError> {
         fs_err::create_dir_all(folder)?;
+        let folder = fs_err::canonicalize(folder)?;
         Ok(Self {
-            folder: fs_err::canonicalize(folder)?,
+            run: folder.clone(),
+            folder,
             secrets,
         })
+    }
+
+    /// Makes a folder in it, for one machine of several.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn part(&self, name: &str) -> Result<Self, EvidenceError> {
+        let folder = self.folder.join(name);
+        fs_err::create_dir_all(&folder)?;
+        Ok(Self {
+            folder,
+            ..self.clone()
+        })
+    }
+
+    /// A file's path relative to the directory of the run.
+    #[must_use]
+    pub fn name_in_run(&self, path: &Path) -> String {
+        let name = path.strip_prefix(&self.run).unwrap_or(path);
+        name.to_string_lossy().into_owned()
     }
 
     /// The folder's path.
@@ -148,8 +175,25 @@ impl Evidence {
         text.push('\n');
         fs_err::write(self.path("report.json"), text)?;
         fs_err::write(self.path("junit.xml"), to_junit(&report)?)?;
-        fs_err::write(self.path("report.html"), to_html(&report, &self.files()?))?;
-        Ok(())
+        let page = to_html(&report, &self.console_lines(&report), &self.files()?)?;
+        Ok(fs_err::write(self.path("report.html"), page)?)
+    }
+
+    /// The lines of all consoles in the order of their times. A log that is not there has none.
+    fn console_lines(&self, report: &Report) -> Vec<ConsoleLine> {
+        let mut lines = Vec::new();
+        for log in &report.consoles {
+            let bytes = fs_err::read(self.path(&log.file)).unwrap_or_default();
+            let text = self.mask(&String::from_utf8_lossy(&bytes));
+            lines.extend(text.lines().filter_map(|line| {
+                let (seconds, line) = line.trim_start().split_once(' ')?;
+                let seconds: f64 = seconds.parse().ok()?;
+                let line = format!("{}{line}", log.label);
+                Some(ConsoleLine(log.started + seconds, line))
+            }));
+        }
+        lines.sort_by(|a, b| a.0.total_cmp(&b.0));
+        lines
     }
 
     fn without_secrets(&self, report: &Report) -> Report {

@@ -2,11 +2,13 @@
 //! the firmware's variables and the guest's own logs.
 
 mod folder;
-mod html;
 mod junit;
+mod page;
 mod report;
 
 pub use folder::{Evidence, EvidenceError, new_run_folder};
-pub use html::to_html;
 pub use junit::to_junit;
-pub use report::{Check, Installation, Outcome, Report, StageRecord, StepRecord};
+pub use page::{ConsoleLine, to_html, write_index};
+pub use report::{
+    Check, ConsoleLog, Installation, Outcome, Report, Screenshot, StageRecord, StepRecord,
+};

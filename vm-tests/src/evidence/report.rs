@@ -45,6 +45,9 @@ impl Outcome {
 pub struct StepRecord {
     /// Its name.
     pub name: String,
+    /// When it began, in seconds from the run's begin.
+    #[serde(default)]
+    pub started: f64,
     /// How long it took.
     pub seconds: f64,
     /// How it ended.
@@ -57,6 +60,7 @@ impl StepRecord {
     pub fn not_run(name: String) -> Self {
         Self {
             name,
+            started: 0.0,
             seconds: 0.0,
             outcome: Outcome::NotRun,
         }
@@ -76,6 +80,26 @@ pub struct Check {
     pub actual: String,
     /// Whether they agree.
     pub passed: bool,
+}
+
+/// A picture of a machine's screen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Screenshot {
+    /// The file, relative to the run's directory.
+    pub file: String,
+    /// When it was taken, in seconds from the run's begin.
+    pub at: f64,
+}
+
+/// The consoles of one run of a machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConsoleLog {
+    /// The file with their lines behind seconds, relative to the run's directory.
+    pub file: String,
+    /// The machine's name, where there are several, with `: `.
+    pub label: String,
+    /// When its seconds begin, in seconds from the run's begin.
+    pub started: f64,
 }
 
 /// What an installation cost.
@@ -119,6 +143,12 @@ pub struct Report {
     pub steps: Vec<StepRecord>,
     /// The checks.
     pub checks: Vec<Check>,
+    /// Pictures of the machines' screens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub screenshots: Vec<Screenshot>,
+    /// The consoles of the machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consoles: Vec<ConsoleLog>,
     /// What the last installation cost, when one was complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
@@ -166,6 +196,8 @@ impl Report {
                 key: format!("{machine}:{}", check.key),
                 ..check
             }));
+        self.screenshots.extend(part.screenshots);
+        self.consoles.extend(part.consoles);
         self.warnings.extend(part.warnings.into_iter().map(named));
         self.notes.extend(part.notes.into_iter().map(named));
         self.failed_step = self.failed_step.take().or(part.failed_step);
@@ -178,6 +210,23 @@ impl Report {
     /// The checks that do not hold.
     pub fn failed_checks(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| !check.passed)
+    }
+
+    /// Why it did not pass, in a line; none when it did.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        let of_run = self.failure.as_ref().map(|failure| {
+            let first = failure.lines().next().unwrap_or_default();
+            match &self.failed_step {
+                Some(step) => format!("{step}: {first}"),
+                None => first.to_owned(),
+            }
+        });
+        let failed: Vec<&str> = self
+            .failed_checks()
+            .map(|check| check.key.as_str())
+            .collect();
+        of_run.or_else(|| (!failed.is_empty()).then(|| format!("failed: {}", failed.join(", "))))
     }
 
     /// How many steps the run did not get to.
@@ -267,10 +316,13 @@ pub(super) mod tests {
             }],
             steps: vec![StepRecord {
                 name: "install".into(),
+                started: 0.0,
                 seconds: 10.0,
                 outcome: Outcome::Passed,
             }],
             checks: vec![check("/kubernetes", true), check("/operatingSystem", false)],
+            screenshots: Vec::new(),
+            consoles: Vec::new(),
             installation: None,
             failed_step: None,
             failure: None,

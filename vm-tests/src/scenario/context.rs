@@ -1,7 +1,7 @@
 //! What a run was asked for, and what all its parts share.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use cluster_bootstrapper::Parsed;
@@ -102,6 +102,8 @@ pub(super) struct Context<'a> {
     pub evidence: &'a Evidence,
     pub output: &'a Output,
     pub interrupted: watch::Receiver<bool>,
+    /// When the run began.
+    pub begun: Instant,
     /// The socket of the network that the scenario's machines share.
     pub hub: &'a Path,
 }

@@ -13,7 +13,7 @@ use super::service;
 use super::session::Session;
 use super::step::Step;
 use super::steps;
-use crate::evidence::{Check, Report};
+use crate::evidence::{Check, ConsoleLog, Report};
 use crate::kube::KubeLog;
 use crate::ssh::SshLog;
 
@@ -45,7 +45,13 @@ pub(super) async fn run_machine(
     )?;
     let script = cycle.folder.join("qemu.sh");
     context.evidence.write_script(&script, &plan.to_script())?;
-    let timeline = fs_err::File::create(cycle.folder.join("consoles.log"))?;
+    let consoles = cycle.folder.join("consoles.log");
+    let timeline = fs_err::File::create(&consoles)?;
+    report.consoles.push(ConsoleLog {
+        file: context.evidence.name_in_run(&consoles),
+        label: context.label(),
+        started: context.begun.elapsed().as_secs_f64(),
+    });
     let console = Console::follow_into(&plan.serial_logs, timeline);
     let vm = RunningVm::start(plan, &cycle.folder.join("qmp.jsonl")).await?;
     let ssh_log = SshLog::new(
@@ -87,6 +93,7 @@ pub(super) async fn run_machine(
     report.failed_step = session.failed_step.take().or(report.failed_step.take());
     report.installation = session.installation.or(report.installation);
     report.steps.append(&mut session.steps);
+    report.screenshots.append(&mut session.screenshots);
     report.checks.append(&mut session.checks);
     drop(session);
     let stopped = if cycle.power_cut {

@@ -62,8 +62,10 @@ impl Session<'_> {
                 state.markers.clone(),
             )
         });
+        // The last marker came just now.
+        let now = self.now();
         for step in installer_steps(&markers) {
-            self.record(&step.name, step.seconds, step.outcome);
+            self.record_from(&step.name, now + step.started, step.seconds, step.outcome);
         }
         if !complete {
             return Err(self
@@ -253,7 +255,7 @@ async fn follow_markers(console: &Console, output: &Output) -> Result<(), Failur
     }
 }
 
-/// The installer's steps with their times by its own clock.
+/// The installer's steps with their times by its own clock, from its last marker on: before that they are negative.
 fn installer_steps(markers: &[Marker]) -> Vec<StepRecord> {
     let time = |step: &str, state| {
         markers
@@ -264,12 +266,15 @@ fn installer_steps(markers: &[Marker]) -> Vec<StepRecord> {
     let begun = markers
         .iter()
         .filter(|marker| marker.state == MarkerState::Begin);
+    let last = markers.last().and_then(|marker| marker.t.parse().ok());
+    let last: f64 = last.unwrap_or_default();
     begun
         .filter_map(|marker| {
-            let seconds = time(&marker.step, MarkerState::Done)? - marker.t.parse::<f64>().ok()?;
+            let started = marker.t.parse::<f64>().ok()?;
             Some(StepRecord {
                 name: format!("install/{}", marker.step),
-                seconds,
+                started: started - last,
+                seconds: time(&marker.step, MarkerState::Done)? - started,
                 outcome: Outcome::Passed,
             })
         })
@@ -294,6 +299,7 @@ mod tests {
             installer_steps(&markers),
             [StepRecord {
                 name: "install/find-media".into(),
+                started: -2.0,
                 seconds: 2.0,
                 outcome: Outcome::Passed,
             }]

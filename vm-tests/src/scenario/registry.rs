@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::session::Session;
@@ -16,6 +16,8 @@ const SILENCE: Duration = Duration::from_secs(180);
 const ARCHIVE: &str = "/run/emts-test-workload.tar";
 /// Gives the image of the archive to the registry, as soon as that answers. The machine's image has the program.
 const PUBLISH: &str = "/usr/local/lib/emts/publish.sh";
+/// How that ends while the registry does not answer (EX_TEMPFAIL).
+const NOT_YET: i32 = 75;
 /// The pod that runs what was pulled.
 const POD: &str = "emts-pulled";
 
@@ -27,14 +29,19 @@ impl Session<'_> {
         let archive = archive.context("the registry needs an image: give it with --workload")?;
         let bytes = fs_err::read(archive)?;
         let ssh = self.ssh()?;
-        let publish = async {
-            ssh.put("image", ARCHIVE, bytes, SILENCE).await?;
+        let put = ssh.put("image", ARCHIVE, bytes, SILENCE);
+        let doing = "bringing an image to the registry";
+        self.guard.race(doing, self.budgets().checks, put).await?;
+        let publish = self.ask_until(async || {
             let command = format!("{PUBLISH} {ARCHIVE}");
             let answer = ssh.run("publish", &command, SILENCE).await?;
             let said = String::from_utf8_lossy(&answer.stderr);
-            ensure!(answer.status == 0, "{}{}", answer.text(), said.trim());
-            Ok(())
-        };
+            match answer.status {
+                0 => Ok(Ok(())),
+                NOT_YET => Ok(Err(said.trim().to_owned())),
+                _ => bail!("{}", said.trim()),
+            }
+        });
         let doing = "giving an image to the registry";
         self.output.doing(doing);
         self.guard

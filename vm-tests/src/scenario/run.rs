@@ -18,10 +18,9 @@ use super::power_cuts;
 use super::step::Step;
 use super::turns::{OtherFailed, Turns};
 use crate::access::Access;
-use crate::evidence::{Evidence, Report};
+use crate::evidence::{Evidence, Report, write_index};
 use crate::leases::{LeaseChoice, Leases};
 use crate::output::Output;
-use crate::ssh::Secrets;
 
 /// Runs a scenario on its machines, at least one, and writes its report, which tells whether it passed; one that has to
 /// fail passes when its failure says `must_fail`.
@@ -39,14 +38,14 @@ pub async fn run(
     let configs = machines.iter().map(Config::read);
     let configs = configs.collect::<Result<Vec<_>>>()?;
     let hidden = secrets(configs.iter().map(|config| &config.parsed));
-    let evidence = Evidence::create(&first.evidence, hidden.clone())?;
+    let evidence = Evidence::create(&first.evidence, hidden)?;
     let mut report = empty_report(first);
     let mut parts = Vec::new();
     for (options, config) in machines.iter().zip(configs) {
-        parts.push(Part::new(options, config, &evidence, &hidden)?);
+        parts.push(Part::new(options, config, &evidence)?);
     }
     let told = (output, interrupted);
-    let result = run_all(&mut parts, &evidence, told, &mut report).await;
+    let result = run_all(&mut parts, &evidence, started, told, &mut report).await;
     if let Err(error) = result.and_then(|()| listed_checks(first, &mut report)) {
         report.failure = Some(format!("{error:#}"));
     }
@@ -61,6 +60,9 @@ pub async fn run(
         }
     }
     evidence.write_report(&report)?;
+    if let Some(all) = first.evidence.parent() {
+        write_index(all)?;
+    }
     Ok(report)
 }
 
@@ -103,14 +105,9 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Its evidence is that of the run, or a directory in it where there are several machines.
-    fn new(
-        options: &'a RunOptions,
-        config: Config,
-        run: &Evidence,
-        hidden: &Secrets,
-    ) -> Result<Self> {
+    fn new(options: &'a RunOptions, config: Config, run: &Evidence) -> Result<Self> {
         let evidence = match &options.scenario.on {
-            Some(name) => Evidence::create(&run.path(name), hidden.clone())?,
+            Some(name) => run.part(name)?,
             None => run.clone(),
         };
         evidence.write_private("config-file", config.text.as_bytes())?;
@@ -162,6 +159,8 @@ fn empty_report(options: &RunOptions) -> Report {
         stages: options.stages.clone(),
         steps: Vec::new(),
         checks: Vec::new(),
+        screenshots: Vec::new(),
+        consoles: Vec::new(),
         installation: None,
         failed_step: None,
         failure: None,
@@ -173,6 +172,7 @@ fn empty_report(options: &RunOptions) -> Report {
 async fn run_all(
     parts: &mut [Part<'_>],
     evidence: &Evidence,
+    begun: Instant,
     (output, interrupted): (&Output, watch::Receiver<bool>),
     report: &mut Report,
 ) -> Result<()> {
@@ -213,6 +213,7 @@ async fn run_all(
             evidence: &part.evidence,
             output,
             interrupted: interrupted.clone(),
+            begun,
             hub: &socket,
         });
     }

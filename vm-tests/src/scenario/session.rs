@@ -20,7 +20,7 @@ use super::service::Service;
 use super::turns::OwnTurns;
 use crate::access::Access;
 use crate::drop_ins;
-use crate::evidence::{Check, Evidence, Installation, Outcome, StepRecord};
+use crate::evidence::{Check, Evidence, Installation, Outcome, Screenshot, StepRecord};
 use crate::kube::{Boot, Client, KubeLog};
 use crate::leases::Leases;
 use crate::node::{Account, Facts, Probe, gather};
@@ -50,6 +50,7 @@ pub(super) struct Session<'a> {
     /// The login in the guest, when there is one.
     pub ssh: Option<Ssh>,
     pub steps: Vec<StepRecord>,
+    pub screenshots: Vec<Screenshot>,
     /// The step that did not end well.
     pub failed_step: Option<String>,
     pub checks: Vec<Check>,
@@ -68,6 +69,7 @@ pub(super) struct Session<'a> {
     /// What the journals that were kept say of K3s, a boot each.
     pub accounts: Vec<Account>,
     pub access: &'a Access,
+    run_begun: Instant,
     /// Where this run's files go.
     folder: PathBuf,
     /// What its steps' names begin with.
@@ -109,6 +111,8 @@ impl<'a> Session<'a> {
             output: context.output,
             ssh: None,
             steps: Vec::new(),
+            screenshots: Vec::new(),
+            run_begun: context.begun,
             failed_step: None,
             checks: Vec::new(),
             installation: None,
@@ -141,13 +145,29 @@ impl<'a> Session<'a> {
         &self.options.scenario.budgets
     }
 
+    /// Records a step that has ended now.
     pub fn record(&mut self, name: &str, seconds: f64, outcome: Outcome) {
-        let name = format!("{}{name}", self.label);
+        let started = self.now() - seconds;
+        self.record_from(name, started, seconds, outcome);
+    }
+
+    /// Records a step that began at `started`, in seconds from the run's begin.
+    pub fn record_from(&mut self, name: &str, started: f64, seconds: f64, outcome: Outcome) {
         self.steps.push(StepRecord {
-            name,
+            name: format!("{}{name}", self.label),
+            started: if outcome == Outcome::NotRun {
+                0.0
+            } else {
+                started
+            },
             seconds,
             outcome,
         });
+    }
+
+    /// The seconds from the run's begin.
+    pub fn now(&self) -> f64 {
+        self.run_begun.elapsed().as_secs_f64()
     }
 
     /// Who looks at k3s.service.
@@ -237,10 +257,15 @@ impl<'a> Session<'a> {
             .await?)
     }
 
-    pub async fn screenshot(&self, name: &str) {
+    pub async fn screenshot(&mut self, name: &str) {
         let path = self.folder.join(format!("{name}.png"));
-        if let Err(error) = self.guard.vm().qmp.screenshot(&path).await {
-            self.output.line(&format!("no screenshot {name}: {error}"));
+        let at = self.now();
+        match self.guard.vm().qmp.screenshot(&path).await {
+            Ok(()) => self.screenshots.push(Screenshot {
+                file: self.evidence.name_in_run(&path),
+                at,
+            }),
+            Err(error) => self.output.line(&format!("no screenshot {name}: {error}")),
         }
     }
 

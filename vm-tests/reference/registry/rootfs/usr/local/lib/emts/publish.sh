@@ -7,7 +7,7 @@ directory=/etc/docker/registry
 reference=registry.emts.test:5000/emts/pulled:1
 
 if skopeo copy --quiet --dest-cert-dir "$directory/clients" --dest-authfile "$directory/clients/auth.json" \
-    "docker-archive:$1" "docker://$reference"; then
+    "oci-archive:$1" "docker://$reference"; then
     exit 0
 fi
 if systemctl is-failed --quiet docker-registry.service; then
