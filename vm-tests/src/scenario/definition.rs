@@ -182,7 +182,7 @@ impl ScenarioFile {
 
     fn check(&self) -> Result<(), String> {
         check_name(&self.name)?;
-        if self.machine.is_some() == !self.machines.is_empty() {
+        if self.machine.is_some() != self.machines.is_empty() {
             return Err("a scenario has `machine`, or several in `machines`".to_owned());
         }
         if self.machine.is_some() {
