@@ -1,14 +1,16 @@
 //! The machine from power-on to power-off: it is started, the steps are done, and what they found is kept.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use vm::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
-use vm::machine::RunningVm;
+use vm::machine::{RunningVm, VmPlan};
 
 use super::collect;
 use super::context::{Context, Cycle};
 use super::machine::{Hardware, Reached};
+use super::one_machine::Scenario;
 use super::service;
 use super::session::Session;
 use super::step::Step;
@@ -24,27 +26,14 @@ pub(super) async fn run_machine(
     cycle: &Cycle<'_>,
     report: &mut Report,
 ) -> Result<()> {
-    let options = context.options;
     if let Some(own) = cycle.turns {
         // It is switched on when its first step comes.
-        context
-            .uninterrupted(own.turns.wait(own.places[0]))
-            .await??;
+        let turn = own.turns.wait(own.places[0]);
+        context.uninterrupted(turn).await??;
     }
     fs_err::create_dir_all(&cycle.folder)?;
     let sockets = tempfile::tempdir().context("cannot make a folder for sockets")?;
-    let plan = hardware.plan(
-        &options.scenario,
-        options.processors(context.accelerator),
-        Reached {
-            access: Some(&context.access),
-            hub: Some(context.hub),
-        },
-        &cycle.folder,
-        sockets.path(),
-    )?;
-    let script = cycle.folder.join("qemu.sh");
-    context.evidence.write_script(&script, &plan.to_script())?;
+    let plan = plan(context, hardware, cycle, sockets.path())?;
     let consoles = cycle.folder.join("consoles.log");
     let timeline = fs_err::File::create(&consoles)?;
     report.consoles.push(ConsoleLog {
@@ -54,67 +43,102 @@ pub(super) async fn run_machine(
     });
     let console = Console::follow_into(&plan.serial_logs, timeline);
     let vm = RunningVm::start(plan, &cycle.folder.join("qmp.jsonl")).await?;
-    let ssh_log = SshLog::new(
-        &cycle.folder.join("ssh.jsonl"),
-        context.evidence.secrets().clone(),
-    )?;
+    let secrets = context.evidence.secrets().clone();
+    let ssh_log = SshLog::new(&cycle.folder.join("ssh.jsonl"), secrets)?;
     let kube_log = KubeLog::new(&cycle.folder.join("api.jsonl"))?;
     let logs = (ssh_log, kube_log);
     let mut session = Session::new(context, hardware, &vm, &console, logs, cycle);
-    let limit = options.timeout.unwrap_or(Duration::MAX);
-    let result = match tokio::time::timeout(limit, steps::run(&mut session, cycle.steps)).await {
-        Ok(result) => result,
-        Err(_) => Err(session
-            .guard
-            .failure(
-                "running the scenario",
-                format!("not done within {}", humantime::format_duration(limit)),
-            )
-            .into()),
-    };
-    if result.is_err() {
-        steps::conclude(&mut session, cycle.steps);
-        if let Some(own) = cycle.turns {
-            own.turns.fail(context.name());
-        }
-    }
-    collect::at_the_end(&mut session, result.is_err()).await;
-    report.warnings.extend(session.guard.overruns());
-    let accounts = match session.has_kubernetes() {
-        true => session.accounts.as_slice(),
-        false => &[],
-    };
-    let (check, warnings) = service::told(accounts, session.leases);
-    session.checks.extend(check);
-    report.warnings.extend(warnings);
-    if !session.k3s.is_empty() {
-        report.k3s = std::mem::take(&mut session.k3s);
-    }
-    report.failed_step = session.failed_step.take().or(report.failed_step.take());
-    report.installation = session.installation.or(report.installation);
-    report.steps.append(&mut session.steps);
-    report.screenshots.append(&mut session.screenshots);
-    report.checks.append(&mut session.checks);
-    drop(session);
+    let result = do_steps(context, &mut session, cycle).await;
+    found(session, report);
     let stopped = if cycle.power_cut {
         vm.kill().await
     } else {
         vm.stop().await
     };
     console.caught_up().await;
-    let mut badness = console.look(|state| state.badness.clone());
-    // The kernel has to complain about a disk that was made to fail, and about a stick that was pulled.
-    if options.scenario.disturbs_disks() {
-        badness.retain(|badness| ![DISK_ERROR, FILE_SYSTEM_ERROR].contains(&badness.name));
-    }
-    if options.scenario.steps.contains(&Step::FirmwareRefuses) {
-        badness.retain(|badness| badness.name != NOTHING_TO_START);
-    }
-    let (check, warnings) = trouble(badness);
+    let badness = console.look(|state| state.badness.clone());
+    let (check, warnings) = trouble(unexpected(badness, &context.options.scenario));
     report.checks.push(check);
     report.warnings.extend(warnings);
     result?;
     Ok(stopped?)
+}
+
+/// The machine as it is switched on, also kept as a script.
+fn plan(
+    context: &Context<'_>,
+    hardware: &Hardware,
+    cycle: &Cycle<'_>,
+    sockets: &Path,
+) -> Result<VmPlan> {
+    let options = context.options;
+    let reached = Reached {
+        access: Some(&context.access),
+        hub: Some(context.hub),
+    };
+    let processors = options.processors(context.accelerator);
+    let scenario = &options.scenario;
+    let plan = hardware.plan(scenario, processors, reached, &cycle.folder, sockets)?;
+    let script = cycle.folder.join("qemu.sh");
+    context.evidence.write_script(&script, &plan.to_script())?;
+    Ok(plan)
+}
+
+/// Does the steps within the time of the whole run, and keeps what can be had from the machine then.
+async fn do_steps(
+    context: &Context<'_>,
+    session: &mut Session<'_>,
+    cycle: &Cycle<'_>,
+) -> Result<()> {
+    let limit = context.options.timeout.unwrap_or(Duration::MAX);
+    let result = match tokio::time::timeout(limit, steps::run(session, cycle.steps)).await {
+        Ok(result) => result,
+        Err(_) => {
+            let limit = humantime::format_duration(limit);
+            let cause = format!("not done within {limit}");
+            Err(session.guard.failure("running the scenario", cause).into())
+        }
+    };
+    if result.is_err() {
+        steps::conclude(session, cycle.steps);
+        if let Some(own) = cycle.turns {
+            own.turns.fail(context.name());
+        }
+    }
+    collect::at_the_end(session, result.is_err()).await;
+    result
+}
+
+/// Takes what a session has found into the report.
+fn found(session: Session<'_>, report: &mut Report) {
+    report.warnings.extend(session.guard.overruns());
+    let accounts = match session.has_kubernetes() {
+        true => session.accounts.as_slice(),
+        false => &[],
+    };
+    let (check, warnings) = service::told(accounts, session.leases);
+    report.warnings.extend(warnings);
+    report.steps.extend(session.steps);
+    report.screenshots.extend(session.screenshots);
+    report.checks.extend(session.checks);
+    report.checks.extend(check);
+    if !session.k3s.is_empty() {
+        report.k3s = session.k3s;
+    }
+    report.failed_step = session.failed_step.or(report.failed_step.take());
+    report.installation = session.installation.or(report.installation);
+}
+
+/// Trouble on the consoles, but for what the scenario leads to: the kernel has to complain about a disk that was made to
+/// fail, and about a stick that was pulled.
+fn unexpected(mut badness: Vec<Badness>, scenario: &Scenario) -> Vec<Badness> {
+    if scenario.disturbs_disks() {
+        badness.retain(|badness| ![DISK_ERROR, FILE_SYSTEM_ERROR].contains(&badness.name));
+    }
+    if scenario.steps.contains(&Step::FirmwareRefuses) {
+        badness.retain(|badness| badness.name != NOTHING_TO_START);
+    }
+    badness
 }
 
 /// Trouble on the consoles: a check of its own, and warnings.

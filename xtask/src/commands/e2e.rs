@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use pipeline::build::StageRun;
+use pipeline::build::{Outputs, StageRun};
 use pipeline::cancel::Ended;
 use pipeline::choice::{Layout, Options};
 use pipeline::signing;
@@ -327,17 +327,16 @@ fn prepare_run(
             .join(format!("config-file{}", name.unwrap_or_default()));
         let file = config_file(project.root, arguments, scenario, machine)?;
         copy_config_file(project, harness, &file, &copy)?;
-        let (mut needs, before) = Needs::of(
-            project,
-            arguments,
-            selection,
-            (scenario, machine),
-            key.path(),
-        )?;
+        let of = (scenario, machine);
+        let (mut needs, before) = Needs::of(project, arguments, selection, of, key.path())?;
         needs.options.config_file = Some(copy.clone());
         let outputs = project.produce(&needs.options, &needs.stages)?;
-        runs.extend(before);
-        runs.extend(outputs.runs.iter().cloned());
+        // Machines have most stages in common.
+        for run in before.iter().chain(&outputs.runs) {
+            if !run.cached || runs.iter().all(|known| known.name != run.name) {
+                runs.push(run.clone());
+            }
+        }
         let usb = outputs.directory("usb")?.join("usb.img");
         match name {
             None => command.arg("--config-file").arg(copy).arg("--usb").arg(usb),
@@ -355,20 +354,14 @@ fn prepare_run(
     }
     let stages = files.path().join("stages.json");
     fs_err::write(&stages, serde_json::to_vec(&runs)?)?;
+    command.arg("--stages").arg(stages);
+    add_outputs(&mut command, scenario, &outputs)?;
+    add_options(&mut command, project.root, arguments, selection, scenario)?;
+    Ok(Prepared { command, files })
+}
 
-    command
-        .arg("--evidence")
-        .arg(project.root.join(scenarios::EVIDENCE))
-        .arg("--cache")
-        .arg(cache::directory()?)
-        .arg("--stages")
-        .arg(stages)
-        .args(["--profile", &selection.name]);
-    for replaced in &selection.replaced {
-        command.args(["--replaced", replaced]);
-    }
-    let cpus = qemu::emulated_processors()?;
-    command.args(["--emulated-cpus", &cpus.to_string()]);
+/// What was built that the scenario needs besides its sticks.
+fn add_outputs(command: &mut Command, scenario: &Scenario, outputs: &Outputs) -> Result<()> {
     if scenario.workstation.is_some() {
         command
             .arg("--workstation")
@@ -378,17 +371,36 @@ fn prepare_run(
     }
     if scenario.has_registry() {
         let directory = outputs.directory(registry::STAGE.name)?;
-        command
-            .arg("--registry")
-            .arg(directory.join(registry::IMAGE));
+        let disk = directory.join(registry::IMAGE);
+        command.arg("--registry").arg(disk);
     }
     if scenario.runs_pods() {
-        command.arg("--workload").arg(
-            outputs
-                .directory(workload::STAGE.name)?
-                .join(workload::ARCHIVE),
-        );
+        let directory = outputs.directory(workload::STAGE.name)?;
+        let archive = directory.join(workload::ARCHIVE);
+        command.arg("--workload").arg(archive);
     }
+    Ok(())
+}
+
+/// How the scenario is run.
+fn add_options(
+    command: &mut Command,
+    root: &Path,
+    arguments: &Arguments,
+    selection: &Selection,
+    scenario: &Scenario,
+) -> Result<()> {
+    command
+        .arg("--evidence")
+        .arg(root.join(scenarios::EVIDENCE))
+        .arg("--cache")
+        .arg(cache::directory()?)
+        .args(["--profile", &selection.name]);
+    for replaced in &selection.replaced {
+        command.args(["--replaced", replaced]);
+    }
+    let cpus = qemu::emulated_processors()?;
+    command.args(["--emulated-cpus", &cpus.to_string()]);
     if let Some(accel) = &arguments.accel {
         command.args(["--accel", accel]);
     }
@@ -400,7 +412,7 @@ fn prepare_run(
     // With a config-file or an OS image of somebody's own other things are checked.
     } else if arguments.config_file.is_none() && arguments.parts.os_image.is_none() {
         let list = format!("configs/scenarios/checks/{}.txt", scenario.name);
-        command.arg("--checks").arg(project.root.join(list));
+        command.arg("--checks").arg(root.join(list));
         if arguments.bless {
             command.arg("--bless");
         }
@@ -408,7 +420,7 @@ fn prepare_run(
     if arguments.keep {
         command.arg("--keep");
     }
-    Ok(Prepared { command, files })
+    Ok(())
 }
 
 /// Has the harness check a config-file and copy it to `copy`, with passwords where it has placeholders.
