@@ -336,6 +336,8 @@ mod tests {
             let error = load(&two(&format!("{install}{steps}"))).unwrap_err();
             assert!(error.to_string().contains(wanted), "{error}");
         }
+        let error = load(&sample().replace("\nmachine:\n", "\nmachine:\n  lan: 100\n"));
+        assert!(error.unwrap_err().to_string().contains("from 1 to 99"));
         let error = load(&sample().replace("  - reboot", "  - on: {machine: a, steps: [reboot]}"));
         assert!(error.unwrap_err().to_string().contains("is for several"));
     }

@@ -135,7 +135,7 @@ pub struct MachineDefinition {
     /// It has another card, on a network that it shares with the scenario's other machines and with nobody else. This is
     /// its number there, the last byte of the card's MAC address, 52:54:00:e0:00:NN.
     #[serde(default)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 99))]
     pub lan: Option<NonZeroU8>,
     /// Its disks besides the stick.
     #[serde(default)]

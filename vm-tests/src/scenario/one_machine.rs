@@ -1,11 +1,15 @@
 //! A scenario as one of its machines goes through it.
 
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::budgets::Budgets;
 use super::machine_definition::{MachineDefinition, OsImage, Role, Workstation};
 use super::step::{Step, Timed};
+
+/// The greatest number on the machines' network: MAC addresses are made of it.
+const LAST_ON_LAN: NonZeroU8 = NonZeroU8::new(99).expect("it is not zero");
 
 /// What one machine of a scenario is and does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,9 @@ pub struct Scenario {
 impl Scenario {
     /// Whether the steps fit together and to the machine; what is wrong.
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.machine.lan.is_some_and(|number| number > LAST_ON_LAN) {
+            return Err(format!("`lan` is a number from 1 to {LAST_ON_LAN}"));
+        }
         if self.machine.role == Role::Registry {
             return self.check_registry();
         }

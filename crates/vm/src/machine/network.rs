@@ -17,8 +17,6 @@ pub enum Network {
     Restricted,
     /// The host's network behind address translation.
     Open,
-    /// A card with a link, on a network on which nobody answers. Another one can be plugged in while the machine runs.
-    Silent,
     /// No network card. One can be plugged in while the machine runs.
     None,
 }
@@ -36,8 +34,6 @@ pub struct LanPort {
 const NETWORK: &str = "net0";
 /// QEMU's name of the network that machines share.
 const LAN: &str = "lan0";
-/// QEMU's name of the network on which nobody answers.
-const SILENT: &str = "silent0";
 /// QEMU's name of the port that takes a card while the machine runs: the root bus takes none.
 const PORT: &str = "card-port";
 
@@ -60,8 +56,6 @@ impl Network {
             Self::Restricted => cable(user("on", domain), card(NETWORK, number)),
             Self::Open => cable(user("off", domain), card(NETWORK, number)),
             Self::None => Vec::new(),
-            // A hub of QEMU's own with nothing else on it.
-            Self::Silent => cable(format!("hubport,id={SILENT},hubid=0"), card(SILENT, number)),
         };
         if !self.reaches_ssh() {
             all.push(("-device", format!("pcie-root-port,id={PORT},chassis=1")));
@@ -89,7 +83,6 @@ impl Network {
     fn cables(self, lan: bool) -> impl Iterator<Item = &'static str> {
         let own = match self {
             Self::Restricted | Self::Open => Some(NETWORK),
-            Self::Silent => Some(SILENT),
             Self::None => None,
         };
         own.into_iter().chain(lan.then_some(LAN))
@@ -173,20 +166,12 @@ mod tests {
 
     #[test]
     fn a_card_that_is_plugged_in_goes_into_the_port_that_the_machine_has() {
-        for network in [Network::None, Network::Silent] {
-            let arguments = network.arguments(None, None);
-            assert!(
-                arguments
-                    .last()
-                    .unwrap()
-                    .1
-                    .starts_with("pcie-root-port,id=card-port,")
-            );
-            let commands = network.connecting();
-            assert!(commands[0].contains("restrict=on,hostfwd"), "{commands:?}");
-            assert!(commands[1].ends_with("bus=card-port"), "{commands:?}");
-            assert!(!network.reaches_ssh());
-        }
+        let port = &Network::None.arguments(None, None)[0];
+        assert!(port.1.starts_with("pcie-root-port,id=card-port,"));
+        let commands = Network::None.connecting();
+        assert!(commands[0].contains("restrict=on,hostfwd"), "{commands:?}");
+        assert!(commands[1].ends_with("bus=card-port"), "{commands:?}");
+        assert!(!Network::None.reaches_ssh());
     }
 
     #[test]
