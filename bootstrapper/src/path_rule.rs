@@ -116,6 +116,9 @@ mod tests {
         assert!(BELOW.covers("/etc/rancher/emts/a/b"));
         assert!(!BELOW.covers("/etc/rancher/emts"));
         assert!(!BELOW.covers("/etc/rancher/emtsx/a"));
+        let drop_ins = PathRule::new("/etc/*.d/**");
+        assert!(drop_ins.covers("/etc/a.d/b"));
+        assert!(!drop_ins.covers("/etc/a.d"));
     }
 
     #[test]

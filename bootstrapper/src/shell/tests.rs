@@ -19,6 +19,7 @@ fn whole_programs_are_taken() {
         "for i in 1 2; do echo $i; done\nfor i\ndo a; done\nfor i do a; done",
         "case $x in\n(a|b) c ;;\n*) d\nesac\ncase a in esac\ncase a in a) ;; esac",
         "{ a; b; } && (c; d) || ! e | f &",
+        "((a); b)",
         "f() { a; }\ng ()\n( b )\nh() if a; then b; fi",
         "cat <<A <<-'B' > f\n$(echo a) `b` ${c:-d}\nA\n$( \" '\n\tB\necho",
         "echo 'a\nb' \"c\n$(echo \")\" 'd)' # e)\n)\" f",

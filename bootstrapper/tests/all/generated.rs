@@ -91,6 +91,19 @@ fn every_leaf_has_a_description() {
 }
 
 #[test]
+fn a_leaf_without_effect_is_not_among_those_with_effect() {
+    let (all, with_effect) = (schema::schema_leaves(), schema::leaves_with_effect());
+    let is_in = |leaf: &str, leaves: &[String]| leaves.iter().any(|found| found == leaf);
+    for (leaf, effect) in [
+        ("/operatingSystem/hostname", true),
+        ("/kubernetes/metadata", false),
+    ] {
+        assert!(is_in(leaf, &all), "{all:?}");
+        assert_eq!(is_in(leaf, &with_effect), effect, "{with_effect:?}");
+    }
+}
+
+#[test]
 fn leaves_are_the_keys_with_a_value_of_their_own() {
     let (k3s, rke2) = (
         schema::schema_leaves(),

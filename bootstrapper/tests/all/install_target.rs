@@ -81,6 +81,15 @@ fn install_with(mount: &Path, root: &Path, written: &str, booted: &str) -> Outpu
         .expect("unshare")
 }
 
+/// The same with a `mount` that fails, as in a container that may not mount.
+fn install_without_mounts(root: &Path, written: &str, booted: &str) -> Output {
+    let broken = tempfile::tempdir().expect("temporary directory");
+    let mount = broken.path().join("mount");
+    fs::write(&mount, "#!/bin/sh\nexit 1\n").expect("written");
+    fs::set_permissions(&mount, fs::Permissions::from_mode(0o755)).expect("mode");
+    install_with(&mount, root, written, booted)
+}
+
 const SUDOERS: &str =
     "{path: /etc/sudoers.d/site, content: \"user ALL=(ALL) NOPASSWD /usr/bin/X\\n\"}";
 const SSHD: &str =
@@ -170,6 +179,16 @@ fn a_drop_in_that_does_not_load_is_told() {
 }
 
 #[test]
+fn nothing_is_asked_about_a_drop_in_of_a_unit_that_comes_later() {
+    let Some(tree) = target(&["/usr/bin/systemd-analyze"]) else {
+        return;
+    };
+    let later = DROP_IN.replace("ssh.service", "later.service");
+    let said = stderr(&install(tree.path(), &later, ""));
+    assert!(!said.contains("later.service"), "{said}");
+}
+
+#[test]
 fn sound_files_and_those_whose_programs_come_later_are_installed() {
     let Some(tree) = target(&[
         "/usr/sbin/visudo",
@@ -191,18 +210,22 @@ fn without_a_namespace_the_bare_tree_is_asked() {
     let Some(tree) = target(&["/usr/sbin/visudo"]) else {
         return;
     };
-    // A `mount` that fails stands for a container that may not mount.
-    let broken = tempfile::tempdir().expect("temporary directory");
-    let mount = broken.path().join("mount");
-    fs::write(&mount, "#!/bin/sh\nexit 1\n").expect("written");
-    fs::set_permissions(&mount, fs::Permissions::from_mode(0o755)).expect("mode");
-    let output = install_with(&mount, tree.path(), SUDOERS, "");
+    let output = install_without_mounts(tree.path(), SUDOERS, "");
     is_refused(
         &output,
         "operatingSystem.writeFiles[0]",
         "visudo",
         "syntax error",
     );
+}
+
+#[test]
+fn without_a_namespace_nothing_is_asked_about_files_of_the_first_boot() {
+    let Some(tree) = target(&["/usr/sbin/visudo"]) else {
+        return;
+    };
+    let output = install_without_mounts(tree.path(), "", SUDOERS);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
 #[test]

@@ -136,6 +136,18 @@ fn one_invalid_entry_of_no_proxy_costs_that_entry() {
 }
 
 #[test]
+fn that_two_lists_of_no_proxy_became_one_is_told() {
+    let told = |old: &str| {
+        let migrated = migrate(&format!("http_proxy=http://proxy:911\n{old}\n")).expect("migrated");
+        let mut remarks = migrated.remarks.iter();
+        remarks.any(|remark| remark.message.contains("those of both"))
+    };
+    assert!(told("no_proxy=a.example\nNO_PROXY=b.example"));
+    assert!(!told("no_proxy=a.example\nNO_PROXY=a.example"));
+    assert!(!told("NO_PROXY=a.example"));
+}
+
+#[test]
 fn the_upper_case_proxy_stands_in_for_an_invalid_lower_case_one() {
     let migrated =
         migrate("http_proxy=ftp://x y\nHTTP_PROXY=http://proxy:911\n").expect("migrated");

@@ -57,6 +57,8 @@ mistakes! {
     a_key_in_other_case: os("  «HostName: a\n") => "unknown-key", "did you mean `hostname`?";
     a_key_of_another_tool: os("  «locale: en_US.UTF-8\n") => "unknown-key", "known keys here";
     a_mistyped_key_that_is_required: format!("{TOP}  «user: []\n{BOTTOM}{SPEC}") => "unknown-key", "known keys here";
+    a_mistyped_key_that_its_mapping_needs: os("").replace("username", "«usernam") => "unknown-key", "did you mean `username`?";
+    a_mistyped_key_whose_mapping_lacks_another: os("  writeFiles: [{«conten: a}]\n") => "unknown-key", "did you mean `content`?";
     a_mistyped_kind_key: format!("{TOP}{}{SPEC}        files: []\n", BOTTOM.replace("kind", "«Kind")) => "unknown-key", "`kind`";
     a_mistyped_section: format!("{TOP}{}{SPEC}        files: []\n", BOTTOM.replace("kubernetes", "«kubernets")) => "unknown-key", "`kubernetes`";
     a_key_of_the_node_beside_it: format!("{TOP}{BOTTOM}  «hostname: a\n{SPEC}        files: []\n") => "misplaced-key", "`operatingSystem`";
@@ -103,6 +105,12 @@ fn valid(parsed: &Parsed) {
 fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
     let text = format!("\u{feff}{}", os("")).replace('\n', "\r\n");
     valid(&parse_bytes(text.into_bytes(), &Default::default()));
+}
+
+#[test]
+fn a_comment_behind_an_apostrophe_is_fine() {
+    let file = "  writeFiles:\n  - path: /etc/a\n    content: it's # a comment\n";
+    valid(&read(&os(file)));
 }
 
 #[test]

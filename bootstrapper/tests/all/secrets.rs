@@ -117,6 +117,12 @@ fn of_a_registrys_credential_the_keys_and_the_host_are_shown() {
 }
 
 #[test]
+fn of_an_unknown_argument_all_up_to_its_sign_is_shown() {
+    let shown = rendered(&with("", "{agentConfig: {kubeletArgs: [max-pod=hunter2]}}"));
+    assert!(shown.contains("kubeletArgs: [max-pod=(hidden)]"), "{shown}");
+}
+
+#[test]
 fn a_secret_does_not_come_back_at_the_cut_of_a_long_line() {
     let far = " ".repeat(300);
     for os in [

@@ -97,3 +97,14 @@ pub fn shown(place: &[String]) -> String {
         false => format!("under `{}`", place.join(".").replace(".[]", "[]")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::steps;
+
+    #[test]
+    fn an_index_is_any_element() {
+        assert_eq!(steps("/users/12/uid"), ["users", "[]", "uid"]);
+        assert_eq!(steps("/a1//b"), ["a1", "", "b"]);
+    }
+}

@@ -58,3 +58,20 @@ fn a_setting_of_a_drop_in_can_name_one() {
         [(Severity::Warning, "argument-file")]
     );
 }
+
+#[test]
+fn of_a_configuration_without_a_version_that_is_told() {
+    let found = k3s(
+        "files: [{path: /var/lib/rancher/k3s/agent/etc/kubelet.conf.d/a.conf, content: 'kind: KubeletConfiguration'}]",
+    );
+    assert_eq!(
+        codes(&found),
+        [(Severity::Warning, "configuration-file")],
+        "{found:#?}"
+    );
+    let message = &found[0].message;
+    assert!(
+        message.contains("and that has no `apiVersion`"),
+        "{message}"
+    );
+}

@@ -56,16 +56,21 @@ fn underscores_dashes_and_signs_are_read_as_k3s_and_kubernetes_read_them() {
 }
 
 #[test]
-fn a_flag_that_another_version_may_have_gets_a_warning_there() {
-    let text = format!(
-        "operatingSystem:\n{USER}{}  spec: {{template: {{spec: {{agentConfig: {{kubeletArgs: [max-pod=200]}}}}}}}}\n",
-        crate::support::K3S
-    );
-    let options = ParseOptions {
-        k3s_version: Some("v1.34.1+k3s1".to_owned()),
-    };
-    let found = parse(&text, &options).diagnostics;
-    assert_eq!(codes(&found), [(Severity::Warning, "unknown-argument")]);
+fn what_another_version_may_have_gets_a_warning_there() {
+    for (argument, code) in [
+        ("max-pod=200", "unknown-argument"),
+        ("cpu-manager-policy=other", "argument-value"),
+    ] {
+        let text = format!(
+            "operatingSystem:\n{USER}{}  spec: {{template: {{spec: {{agentConfig: {{kubeletArgs: [{argument}]}}}}}}}}\n",
+            crate::support::K3S
+        );
+        let options = ParseOptions {
+            k3s_version: Some("v1.34.1+k3s1".to_owned()),
+        };
+        let found = parse(&text, &options).diagnostics;
+        assert_eq!(codes(&found), [(Severity::Warning, code)]);
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn each_type_has_values_that_it_does_not_take() {
         "kube-reserved=cpu=half",
         "system-reserved=memory=-1Gi",
         "reserved-cpus=0;1",
+        "reserved-cpus=0-b",
+        "reserved-cpus=a-1",
     ] {
         let found = kubelet(&format!("'{arg}'"));
         assert_eq!(

@@ -256,3 +256,188 @@ fn closes_nothing(at: usize, sign: char) -> Suspect {
     );
     suspect.repair(at..at + 1, "")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Lines;
+    use super::*;
+
+    fn lines(text: &str) -> Vec<Line<'_>> {
+        Lines::up_to(text, text.len()).list
+    }
+
+    fn shown(text: &str, suspect: Option<Suspect>) -> Vec<String> {
+        suspect.map_or(vec![], |suspect| suspect.shown(text))
+    }
+
+    #[test]
+    fn lines_far_above_are_not_doubted() {
+        let text = "a\nb\nc\n\nd\n# e\nf\ng";
+        let doubted: Vec<usize> = (0..8)
+            .filter(|at| !suspects(&lines(text), *at).is_empty())
+            .collect();
+        assert_eq!(doubted, [1, 2, 4, 6, 7]);
+    }
+
+    #[test]
+    fn a_line_behind_a_block_is_tried_as_its_text() {
+        for (text, at, expected) in [
+            (
+                "a:\n- b: |\n   c\n\n- d\n e\nf",
+                4,
+                &[
+                    "a:\n- b: |\n   c\n\n«- d»\n e\nf",
+                    "a:\n- b: |\n   c\n\n    - d\n e\nf",
+                    "a:\n- b: |\n   c\n\n    - d\n     e\nf",
+                ][..],
+            ),
+            ("a: |\n  b", 1, &[]),
+            ("a: |\nb: 1\nc", 2, &[]),
+        ] {
+            assert_eq!(shown(text, block_text(&lines(text), at)), expected);
+        }
+    }
+
+    #[test]
+    fn the_first_line_of_a_blocks_text_is_surer() {
+        let rank = |text: &str, at| block_text(&lines(text), at).map(|found| found.rank);
+        assert_eq!(rank("a: |\n\nb", 2), Some(3));
+        assert_eq!(rank("a: |\n  b\nc", 2), Some(7));
+    }
+
+    #[test]
+    fn a_text_that_is_not_deep_enough_names_the_line_of_its_key() {
+        let found = block_text(&lines("a:\n- b: |\nc"), 2).expect("found");
+        assert!(found.message.ends_with("starts in line 2"));
+        assert!(found.help.ends_with("at least 4 spaces"));
+    }
+
+    #[test]
+    fn indentations_of_lines_above_are_tried_the_nearest_first() {
+        for (text, at, expected) in [
+            ("a:\n    - b: 1\n   c", 2, &[4, 6, 0][..]),
+            ("a:\n  b:\n   c", 2, &[2, 4, 0]),
+            ("a:\n # b\n  c\n d", 3, &[2, 0]),
+        ] {
+            assert_eq!(widths(&lines(text), at), expected, "{text}");
+        }
+        let text: String = (1..=12).map(|width| format!("{:width$}a\n", "")).collect();
+        assert_eq!(widths(&lines(&text), 12), [5, 6, 7, 8, 9, 10, 11, 12]);
+    }
+
+    #[test]
+    fn a_line_is_moved_to_each_indentation() {
+        let text = "a:\n   b: 1\n  c: 2\n   d\n\ne";
+        let found: Vec<_> = indentation(&lines(text), 2).collect();
+        let made: Vec<String> = found.iter().flat_map(|found| found.shown(text)).collect();
+        assert_eq!(
+            made,
+            [
+                "a:\n   b: 1\n  «c: 2»\n   d\n\ne",
+                "a:\n   b: 1\n   c: 2\n    d\n\ne",
+                "a:\n   b: 1\n  «c: 2»\n   d\n\ne",
+                "a:\n   b: 1\nc: 2\n d\n\ne",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_below_a_line_is_deeper() {
+        let text = "a:\n  b:\n    c\n\n   d\n  e\n";
+        let line = &lines(text)[1];
+        assert_eq!(&text[with_following(line, true)], "  b:\n    c\n\n   d");
+        assert_eq!(&text[with_following(line, false)], "  b:");
+        let last = &lines(text)[5];
+        assert_eq!(&text[with_following(last, true)], "  e");
+    }
+
+    #[test]
+    fn a_dash_is_tried_before_a_line_and_below_the_last_one() {
+        for (text, at, expected) in [
+            (
+                "a:\n- b\n  c\nd",
+                2,
+                &["a:\n- b\n  «c»\nd", "a:\n- b\n  - c\nd", "a:\n- b\n- c\nd"][..],
+            ),
+            ("a:\n  b", 1, &["a:\n  «b»", "a:\n  - b"]),
+            ("a:\n- b", 1, &[]),
+            ("a:\n-b", 1, &[]),
+        ] {
+            assert_eq!(shown(text, dash_missing(&lines(text), at)), expected);
+        }
+    }
+
+    #[test]
+    fn a_dash_beside_an_element_is_surer() {
+        for (text, rank) in [
+            ("a:\n  b\n\n  - c", 6),
+            ("a:\n  b\n- c", 9),
+            ("a:\n  b\n  c\n  - d", 9),
+            ("a:\n  b", 9),
+        ] {
+            let found = dash_missing(&lines(text), 1).map(|found| found.rank);
+            assert_eq!(found, Some(rank), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_element_among_keys_is_tried_without_its_dash() {
+        let text = "a: 1\n  - b: 2";
+        let [first, second] = &lines(text)[..] else {
+            panic!("two lines");
+        };
+        assert!(dash_too_many(first).is_none());
+        assert_eq!(
+            shown(text, dash_too_many(second)),
+            ["a: 1\n  «-» b: 2", "a: 1\n    b: 2"]
+        );
+    }
+
+    #[test]
+    fn a_comma_is_tried_at_the_end_of_an_entry() {
+        let text = "{\n  a: 1 \n b: 2";
+        assert_eq!(
+            shown(text, comma(&lines(text), 2)),
+            ["{\n  «a: 1» \n b: 2", "{\n  a: 1, \n b: 2"]
+        );
+        assert!(comma(&lines(text), 0).is_none());
+        for end in [',', '{', '[', ':'] {
+            assert!(comma(&lines(&format!("a{end}\nb")), 1).is_none(), "{end}");
+        }
+    }
+
+    #[test]
+    fn the_bracket_that_closes_a_text_is_not_in_quotes() {
+        for (text, at) in [
+            ("[a]", Some(2)),
+            ("[{a}, [b]] c]", Some(9)),
+            ("['a]', \"]\"]", Some(10)),
+            ("[\u{e4}]", Some(3)),
+            ("['a]", None),
+            ("[[a]", None),
+        ] {
+            assert_eq!(closing_bracket(text), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn brackets_are_closed_where_they_are_open_and_removed_where_not() {
+        for (text, expected) in [
+            (
+                " {\"a\": [1, 2}",
+                &[" {\"a\": «[»1, 2}", " {\"a\": [1, 2]}"][..],
+            ),
+            (
+                "[\"\u{e4}\", {]",
+                &["[\"\u{e4}\", «{»]", "[\"\u{e4}\", {}]"],
+            ),
+            ("{\"a\": 1}} ", &["{\"a\": 1}«}» ", "{\"a\": 1} "]),
+            ("[{\"]\": 1 ", &["[«{»\"]\": 1 ", "[{\"]\": 1 }]"]),
+            ("[1]", &[]),
+            ("a: [", &[]),
+            (" ", &[]),
+        ] {
+            assert_eq!(shown(text, brackets(text)), expected);
+        }
+    }
+}

@@ -58,6 +58,19 @@ impl Suspect {
     }
 }
 
+#[cfg(test)]
+impl Suspect {
+    /// A text with the suspect marked in it, and what its repairs make of the text.
+    fn shown(&self, text: &str) -> Vec<String> {
+        let (start, end) = (self.span.start, self.span.end);
+        let marked = format!("\u{ab}{}\u{bb}", &text[start..end]);
+        let changes = std::iter::once((&self.span, &marked));
+        let changes = changes.chain(self.repairs.iter().map(|(range, new)| (range, new)));
+        let made = changes.map(|(range, new)| [&text[..range.start], new, &text[range.end..]]);
+        made.map(|parts| parts.concat()).collect()
+    }
+}
+
 /// What keeps a text from being YAML.
 pub fn of(source: &str, error: &ScanError) -> LoadError {
     let at = offset_of(source, error);

@@ -380,8 +380,85 @@ fn no_colon(line: &Line<'_>) -> Option<Suspect> {
 
 #[cfg(test)]
 mod tests {
-    use super::of_key;
+    use super::{behind_quote, of_key, suspects};
     use crate::yaml::cause::line::Line;
+
+    /// What is suspected of a line in the midst of others: each marked in it, and what its repairs make of the line.
+    fn shown(line: &str) -> String {
+        let text = format!("k: v\n{line}\nz: 1");
+        let found = suspects(&Line::new(&text, 5..5 + line.len()));
+        let shown: Vec<String> = found.iter().flat_map(|found| found.shown(&text)).collect();
+        let lines = shown.iter().map(|text| &text[5..text.len() - 5]);
+        lines.collect::<Vec<_>>().join(" / ")
+    }
+
+    #[test]
+    fn what_may_be_mistyped_is_marked_and_repaired() {
+        for (line, expected) in [
+            ("a: \"b", "a: «\"»b / a: \"b\" / a: x"),
+            ("- a: 'b' c # d", "- a: 'b«'» c # d / - a: x"),
+            ("a: \"b\" # c", ""),
+            ("a: \"b\",", "a: \"b«\"», / a: x"),
+            (
+                " \t- a: b",
+                " «»\t- a: b /    - a: b /      - a: b /          - a: b / - a: b",
+            ),
+            (
+                "a:\u{a0}b\u{3000}c",
+                "a:«\u{a0}»b\u{3000}c / a: b c / a«:»\u{a0}b\u{3000}c / a: \u{a0}b\u{3000}c",
+            ),
+            ("- \u{2022} a", "- «\u{2022}» a / - - a"),
+            ("  a\u{ff1a}b: c", "  a«\u{ff1a}»b: c /   a: b: c"),
+            (
+                "a: \u{201c}b\u{201d} c",
+                "a: «\u{201c}»b\u{201d} c / a: \"b\" c / a: x",
+            ),
+            ("- a: \"\\d\\\" b\"", "- a: \"«\\d»\\\" b\" / - a: x"),
+            ("a: \"b\\\"c\\w\"", "a: \"b\\\"c«\\w»\" / a: x"),
+            ("a: ,b", "a: «,»b / a: x"),
+            ("a: }b", "a: «}»b / a: x"),
+            ("a: *b", "a: «*»b / a: x"),
+            ("a: - b", "a: «-» b / a: x"),
+            ("a: -b", ""),
+            ("a: | b", "a: «|» b / a: x / a: |"),
+            ("a: |", ""),
+            ("- > b", "- «>» b / - x / - >"),
+            (" -a", " «-»a /  - a"),
+            ("--a", ""),
+            ("-", ""),
+            (" a:b", " a«:»b /  a: b"),
+            ("a:", ""),
+            (":a", ""),
+            ("'a':'b'", "'a«'»:'b' / x / 'a'«:»'b' / 'a': 'b'"),
+            (" http://a/b", " «http://a/b» /  x: y"),
+            ("a: [b", "a: «[»b / a: x"),
+            ("[b", ""),
+            ("  [b", "  «[»b /   x"),
+            ("a: {b} c", "a: «{»b} c / a: x"),
+            ("a: b: c", "a: b«:» c / a: x"),
+            ("a: b:", "a: b«:» / a: x"),
+            ("a=b", "a«=»b / a: x"),
+            (" a; b", " a«;» b /  a: x"),
+            ("=a", ""),
+            ("a: b=c", ""),
+            ("a b", "«a» b / a: b / a: x"),
+            ("  a.b_c-d", "  «a.b_c-d» /   a.b_c-d: /   a.b_c-d: x"),
+            ("a(b)", ""),
+            ("- -a b", "- «-»a b / - - a b"),
+            ("a\tb", "«a»\tb / a:\tb / a: x"),
+            ("äb c", "«äb» c / äb: c / äb: x"),
+        ] {
+            assert_eq!(shown(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_comment_behind_a_quote_is_no_text() {
+        let found = |text: &str| behind_quote(&Line::new(text, 0..text.len())).is_some();
+        assert!(found("a: \"b\" c"));
+        assert!(!found("a: \"b\" # c"));
+        assert!(!found("a: \"b\""));
+    }
 
     #[test]
     fn a_missing_colon_is_told_where_a_value_follows() {
