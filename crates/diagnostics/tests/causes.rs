@@ -32,7 +32,7 @@ causes! {
     a_colon_is_missing: "a: 1\n«b»\nc: 2\n" => "no colon";
     a_colon_is_missing_before_a_value: "a: 1\n«b» 2\nc: 3\n" => "no colon";
     a_colon_is_missing_before_a_level: "a: 1\n«b»\n  c: 2\n" => "no colon";
-    a_text_with_a_bracket_lacks_no_colon: "a: 1\n«»b(c)\nd: 2\n" => "not valid YAML";
+    a_text_with_a_bracket_lacks_no_colon: "a: 1\n«»b(c)\nd: 2\n" => "not valid YAML: simple key expected";
     a_colon_is_missing_in_a_list_element: "a:\n- b: 1\n  «c» 2\n  d: 3\n" => "no colon";
     a_space_is_missing_behind_a_colon: "a: 1\nb«:»2\nc: 3\n" => "no space behind the colon";
     a_space_is_missing_before_a_quote: "a: 1\nb«:»\"2\"\nc: 3\n" => "no space behind the colon";
@@ -55,6 +55,7 @@ causes! {
     a_tab_indents_in_a_block: "a: |\n  b\n«»\tc\nd: 1\n" => "a tab";
     a_tab_indents_behind_a_space_in_a_block: "a: |\n  b\n «»\tc\nd: 1\n" => "a tab";
     a_no_break_space_indents: "a:\n  b: 1\n«\u{a0}»\u{a0}c: 2\n  d: 3\n" => "no-break space";
+    an_odd_space_follows_a_colon: "a:\n- b:«\u{3000}»1\n  c: 2\n" => "an odd space";
     a_no_break_space_follows_a_colon: "a:\n- b:«\u{a0}»1\n  c: 2\n" => "no-break space";
     a_dash_is_typographic: "a:\n- b: 1\n«\u{2013}» c: 2\n  d: 3\n" => "typographic dash";
     a_bullet_stands_for_a_dash: "a:\n- b: 1\n«\u{2022}» c: 2\n  d: 3\n" => "typographic dash";
@@ -70,8 +71,8 @@ causes! {
     a_pipe_begins_a_command: "a:\n- «|» tee b\n- c\n" => "several lines";
     a_greater_than_begins_a_command: "a:\n- «>» /b\n- c\n" => "several lines";
     a_bracket_begins_a_command: "a:\n- «[» -f /b ] && c\n- d\n" => "more text follows";
-    a_brace_is_open: "a: «{»b\nc: 1\nd: 2\n" => "not closed";
-    a_bracket_is_open: "a: «[»b, c\nd: 1\ne: 2\n" => "not closed";
+    a_brace_is_open: "a: «{»b\nc: 1\nd: 2\n" => "{ starts a mapping, which is not closed";
+    a_bracket_is_open: "a: «[»b, c\nd: 1\ne: 2\n" => "[ starts a list, which is not closed";
     a_bracket_is_open_over_lines: "{\"a\": «[»1,\n\"b\": 2}\n" => "";
     a_bracket_is_closed_by_another: "{\"a\": «[»1, 2}\n" => "not closed before the next";
     a_closing_bracket_begins_a_text: "a: «]»b\nc: 1\n" => "cannot start with ]";
@@ -79,6 +80,7 @@ causes! {
     a_bracket_closes_nothing: "{\n\"a\": {\"b\": 1}}«}»\n" => "closes none";
     a_block_is_not_indented_behind_an_empty_line: "a:\n  b: |\n    c\n\n  «- d»\n  f: 1\n" => "not indented deeper";
     a_line_is_too_deep: "a: 1\n  «b: 2»\nc: 3\n" => "indented by 2";
+    a_line_is_too_deep_above_another_slip: "a: 1\n  «b: 2»\nc: 3\nd: e: f\n" => "indented by 2";
     a_line_is_not_deep_enough: "a:\n  - b: 1\n   «c: 2»\n  - d: 3\n" => "indented by 3";
     a_line_comes_too_far_out: "a:\n    b: 1\n  «c: 2»\n" => "indented by 2";
     a_block_is_not_indented: "a:\n  b: |\n  «c d»\n  e: 1\n" => "not indented deeper";
@@ -98,8 +100,11 @@ fn a_level_is_moved_to_where_it_fits() {
 }
 
 #[test]
-fn what_to_do_about_a_bracket_depends_on_where_it_ends() {
+fn what_to_do_depends_on_what_stands_behind_an_end() {
     for (text, wanted) in [
+        ("\"a\": \"b\",\n\"c\": \"d\"\n", "remove the comma"),
+        ("a: \"b\" c\n", "write \\\" for a quote"),
+        ("a: 'b' c\n", "write '' for a quote"),
         ("a: [b: c: d]\n", "part its entries"),
         ("a: [b] c\n", "close the bracket"),
         ("a: [b\nc: 1\n", "close the bracket"),
@@ -111,7 +116,7 @@ fn what_to_do_about_a_bracket_depends_on_where_it_ends() {
 
 #[test]
 fn a_large_text_with_an_error_at_its_end_is_read_only_a_few_times() {
-    let text = "a: |\n".to_owned() + &"  b\n".repeat(200_000) + "c: \"d\n";
+    let text = "a: |\n".to_owned() + &"  b\n".repeat(270_000) + "c: \"d\n";
     let error = load(&text).expect_err("accepted");
     assert!(error.message.contains("quote"), "{error:?}");
 }

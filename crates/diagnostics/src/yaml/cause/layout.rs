@@ -307,9 +307,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_deep_enough_names_the_line_of_its_key() {
-        let found = block_text(&lines("a:\n- b: |\nc"), 2).expect("found");
+        let found = block_text(&lines("a:\n- - b: |\nc"), 2).expect("found");
         assert!(found.message.ends_with("starts in line 2"));
-        assert!(found.help.ends_with("at least 4 spaces"));
+        assert!(found.help.ends_with("at least 6 spaces"));
     }
 
     #[test]
@@ -318,6 +318,7 @@ mod tests {
             ("a:\n    - b: 1\n   c", 2, &[4, 6, 0][..]),
             ("a:\n  b:\n   c", 2, &[2, 4, 0]),
             ("a:\n # b\n  c\n d", 3, &[2, 0]),
+            ("a:\nb", 1, &[2]),
         ] {
             assert_eq!(widths(&lines(text), at), expected, "{text}");
         }

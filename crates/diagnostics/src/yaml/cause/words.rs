@@ -385,10 +385,10 @@ mod tests {
 
     /// What is suspected of a line in the midst of others: each marked in it, and what its repairs make of the line.
     fn shown(line: &str) -> String {
-        let text = format!("k: v\n{line}\nz: 1");
-        let found = suspects(&Line::new(&text, 5..5 + line.len()));
+        let text = format!(" k: v\n\n{line}\nz: 1");
+        let found = suspects(&Line::new(&text, 7..7 + line.len()));
         let shown: Vec<String> = found.iter().flat_map(|found| found.shown(&text)).collect();
-        let lines = shown.iter().map(|text| &text[5..text.len() - 5]);
+        let lines = shown.iter().map(|text| &text[7..text.len() - 5]);
         lines.collect::<Vec<_>>().join(" / ")
     }
 
@@ -401,12 +401,14 @@ mod tests {
             ("a: \"b\",", "a: \"b«\"», / a: x"),
             (
                 " \t- a: b",
-                " «»\t- a: b /    - a: b /      - a: b /          - a: b / - a: b",
+                " «»\t- a: b /    - a: b /      - a: b /          - a: b /  - a: b",
             ),
             (
                 "a:\u{a0}b\u{3000}c",
                 "a:«\u{a0}»b\u{3000}c / a: b c / a«:»\u{a0}b\u{3000}c / a: \u{a0}b\u{3000}c",
             ),
+            ("a \u{200b}b: c", "a «\u{200b}»b: c / a  b: c"),
+            ("a \u{feff}b: c", "a «\u{feff}»b: c / a  b: c"),
             ("- \u{2022} a", "- «\u{2022}» a / - - a"),
             ("  a\u{ff1a}b: c", "  a«\u{ff1a}»b: c /   a: b: c"),
             (
@@ -418,6 +420,8 @@ mod tests {
             ("a: ,b", "a: «,»b / a: x"),
             ("a: }b", "a: «}»b / a: x"),
             ("a: *b", "a: «*»b / a: x"),
+            ("a: &b", "a: «&»b / a: x"),
+            ("a: !b", "a: «!»b / a: x"),
             ("a: - b", "a: «-» b / a: x"),
             ("a: -b", ""),
             ("a: | b", "a: «|» b / a: x / a: |"),
@@ -442,6 +446,7 @@ mod tests {
             ("=a", ""),
             ("a: b=c", ""),
             ("a b", "«a» b / a: b / a: x"),
+            ("a b: c", ""),
             ("  a.b_c-d", "  «a.b_c-d» /   a.b_c-d: /   a.b_c-d: x"),
             ("a(b)", ""),
             ("- -a b", "- «-»a b / - - a b"),
