@@ -1,11 +1,13 @@
 #!/bin/sh
 # K3s does not start without a default route of the cluster's address family. Where the network has none (an air-gapped
-# site), this adds one that any real route beats: on the interface that has an address, so that the node keeps its
-# address, else on a dummy.
+# site), this adds one that any real route beats: on the interface that has the node's address, so that K3s takes it, else
+# on the first that has one, else on a dummy.
 set -eu
 
 # 4, 6, or any: then a route of either family will do, and without one IPv4 gets it.
 family=@FAMILY@
+# The node's own address, if the configuration has one.
+node_ip=@NODE_IP@
 metric=20000
 
 if [ "$family" = any ]; then
@@ -20,11 +22,12 @@ else
     dummy=2001:db8:ffff::2/127 gateway=2001:db8:ffff::3
 fi
 
-first_interface() {
+# Interfaces with their addresses, one a line.
+interfaces() {
     ip "-$family" -o address show up scope global | while read -r _ name _ cidr _; do
         case $name in
             cni* | docker* | dummy* | flannel* | kube-* | veth*) ;;
-            *) echo "$name ${cidr%%/*}" && break ;;
+            *) echo "$name ${cidr%%/*}" ;;
         esac
     done
 }
@@ -32,7 +35,8 @@ first_interface() {
 if [ -n "$(ip "-$family" route show default)" ]; then
     exit 0
 fi
-found=$(first_interface)
+found=$(interfaces | grep -m 1 " $node_ip\$" || true)
+[ -n "$found" ] || found=$(interfaces | head -n 1)
 if [ -n "$found" ]; then
     echo "no default route: adding one on ${found% *}"
     ip "-$family" route replace default dev "${found% *}" src "${found#* }" metric "$metric"

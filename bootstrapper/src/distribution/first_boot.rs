@@ -11,6 +11,7 @@ use crate::values::Command;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 
 const DEFAULT_ROUTE: &str = include_str!("default-route.sh");
 /// The unit gets the node's environment (the proxy), and a default route before it starts.
@@ -129,8 +130,8 @@ struct Installed<'a> {
     name: &'static str,
     /// Its systemd unit.
     unit: &'static str,
-    /// The address family of which the node needs a default route: `4`, `6` or `any`.
-    family: &'static str,
+    /// The default route that the node needs.
+    route: Route,
     /// Path and text of the distribution's own settings.
     settings: (&'static str, String),
     /// File name and text of the script that installs it; `@DIGEST@` in it stands for the digest of settings and files.
@@ -197,7 +198,7 @@ impl<'a> Installed<'a> {
         Self {
             name: facts.name,
             unit: facts.unit,
-            family: family(distribution, os),
+            route: Route::of(distribution, os),
             settings: (facts.config, settings::yaml(&distribution.settings())),
             install: distribution.install_script(),
             made: distribution.made(),
@@ -209,7 +210,10 @@ impl<'a> Installed<'a> {
     fn files(&self, others: &[BootFile]) -> [BootFile; 4] {
         let digest = digest(&self.settings.1, others);
         let drop_in = format!("/etc/systemd/system/{}.d/10-emts.conf", self.unit);
-        let default_route = DEFAULT_ROUTE.replace("@FAMILY@", self.family);
+        let node_ip = self.route.node_ip.map(|address| address.to_string());
+        let default_route = DEFAULT_ROUTE
+            .replace("@FAMILY@", self.route.family)
+            .replace("@NODE_IP@", &node_ip.unwrap_or_default());
         let install = self.install.1.replace("@DIGEST@", &digest);
         [
             own(&drop_in, 0o644, DROP_IN),
@@ -232,16 +236,35 @@ impl<'a> Installed<'a> {
     }
 }
 
-/// The family of which the node needs a default route: that of the cluster's first network, or of the node's addresses;
-/// `any` where neither is given, as K3s then takes what the node has.
-fn family(distribution: &dyn Distribution, os: &OperatingSystem) -> &'static str {
-    let joined = Joined::of(distribution, os);
-    let given = joined.parts("cluster-cidr");
-    let is_v6 = given.first().map(|network| network.text.contains(':'));
-    match is_v6.or(os.only_family()) {
-        Some(true) => "6",
-        Some(false) => "4",
-        None => "any",
+/// The default route that the node needs.
+struct Route {
+    /// Its address family: `4`, `6` or `any`.
+    family: &'static str,
+    /// The node's own address of this family, where the configuration has one.
+    node_ip: Option<IpAddr>,
+}
+
+impl Route {
+    /// The family is that of the cluster's first network, by default the one of `node-ip`, or of the node's addresses;
+    /// `any` where none is given, as K3s then takes what the node has.
+    fn of(distribution: &dyn Distribution, os: &OperatingSystem) -> Self {
+        let joined = Joined::of(distribution, os);
+        let networks = joined.parts("cluster-cidr");
+        let addresses = joined.parts("node-ip").into_iter();
+        let addresses: Vec<IpAddr> = addresses.filter_map(|one| one.text.parse().ok()).collect();
+        let is_v6 = networks.first().map(|network| network.text.contains(':'));
+        let is_v6 = is_v6.or(addresses.first().map(IpAddr::is_ipv6));
+        let is_v6 = is_v6.or(os.only_family());
+        Self {
+            family: match is_v6 {
+                Some(true) => "6",
+                Some(false) => "4",
+                None => "any",
+            },
+            node_ip: addresses
+                .into_iter()
+                .find(|address| Some(address.is_ipv6()) == is_v6),
+        }
     }
 }
 

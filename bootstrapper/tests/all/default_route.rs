@@ -4,9 +4,8 @@ use crate::support::{boot, boot_file};
 use std::process::Command;
 
 /// The script as the first boot writes it.
-fn script(server: &str) -> String {
-    let boot = boot(&format!("{{serverConfig: {{{server}}}}}"), "");
-    boot_file(&boot, "/default-route.sh")
+fn script(spec: &str) -> String {
+    boot_file(&boot(&format!("{{{spec}}}"), ""), "/default-route.sh")
 }
 
 /// A command that begins a new network namespace, with whatever rights this machine gives.
@@ -33,10 +32,10 @@ fn namespace() -> Command {
 }
 
 /// The default routes after the script was run where `setup` was done to an interface that is up, `e0`.
-fn routes(setup: &str, family: &str, server: &str) -> String {
+fn routes(setup: &str, family: &str, spec: &str) -> String {
     let folder = tempfile::tempdir().expect("temporary directory");
     let path = folder.path().join("default-route.sh");
-    std::fs::write(&path, script(server)).expect("written");
+    std::fs::write(&path, script(spec)).expect("written");
     let steps = format!(
         "set -e; ip link set lo up; ip link add e0 type veth peer name e1; ip link set e0 up; ip link set e1 up; \
          {setup}; sh {0}; sh {0}; ip {family} route show default",
@@ -79,10 +78,24 @@ fn an_address_without_a_cable_counts() {
 fn a_cluster_of_ipv6_gets_a_route_of_its_family() {
     let setup = "ip address add 192.168.7.2/24 dev e0; ip route add default via 192.168.7.1; \
          ip -6 address add fd00:7::2/64 dev e0 nodad";
-    let server = "clusterCidr: 'fd00:42::/56', serviceCidr: 'fd00:43::/112'";
-    let found = routes(setup, "-6", server);
+    let spec = "serverConfig: {clusterCidr: 'fd00:42::/56', serviceCidr: 'fd00:43::/112'}";
+    let found = routes(setup, "-6", spec);
     assert!(
         found.starts_with("default dev e0 src fd00:7::2 metric 20000"),
         "{found}"
     );
+}
+
+#[test]
+fn an_address_that_the_node_is_given_decides_over_a_route_of_the_other_family() {
+    let setup = "ip address add 192.168.7.2/24 dev e0; ip address add 10.77.0.1/24 dev e1; \
+         ip -6 address add fd00:7::2/64 dev e0 nodad; ip -6 route add default via fd00:7::1";
+    let spec =
+        "files: [{path: /etc/rancher/k3s/config.yaml.d/50-ip.yaml, content: 'node-ip: 10.77.0.1'}]";
+    let found = routes(setup, "-4", spec);
+    assert_eq!(
+        found,
+        "default dev e1 scope link src 10.77.0.1 metric 20000\n"
+    );
+    assert_eq!(routes(setup, "-4", ""), "");
 }
