@@ -22,8 +22,9 @@ pub fn to_junit(report: &Report) -> Result<String, SerializeError> {
     suite
         .extra
         .insert("timestamp".into(), report.started.as_str().into());
-    let steps = report.steps.iter().map(|step| of_step(&name, step, report));
-    suite.add_test_cases(steps);
+    let judged = !report.is_of_failing();
+    let steps = report.steps.iter().filter(|_| judged);
+    suite.add_test_cases(steps.map(|step| of_step(&name, step, report)));
     suite.add_test_cases(report.checks.iter().map(|check| of_check(&name, check)));
     // What ended the run in a step is told there.
     let has_failed_step = report
@@ -119,6 +120,19 @@ mod tests {
         );
         assert!(
             xml.contains("QEMU ended &lt;early") && xml.contains("<skipped"),
+            "{xml}"
+        );
+    }
+
+    #[test]
+    fn the_steps_of_a_run_that_had_to_fail_are_no_test_cases() {
+        let mut report = sample();
+        report.failure = Some("QEMU ended".into());
+        report.steps[0].outcome = Outcome::Failed;
+        report.had_to_fail("QEMU ended");
+        let xml = to_junit(&report).unwrap();
+        assert!(
+            xml.contains("tests=\"1\" skipped=\"0\" errors=\"0\" failures=\"0\""),
             "{xml}"
         );
     }

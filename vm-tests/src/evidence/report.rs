@@ -166,7 +166,16 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+/// The key of the only check of a run that had to fail.
+const MUST_FAIL: &str = "harness/mustFail";
+
 impl Report {
+    /// True for a run that was judged by [`Report::had_to_fail`]: how its steps ended is no verdict.
+    #[must_use]
+    pub fn is_of_failing(&self) -> bool {
+        self.checks.iter().any(|check| check.key == MUST_FAIL)
+    }
+
     /// Judges a run that had to fail and say `says`: all that it found becomes one check, whether it did.
     pub fn had_to_fail(&mut self, says: &str) {
         let mut found: Vec<String> = self
@@ -174,8 +183,9 @@ impl Report {
             .map(|check| format!("{}: {}: {}", check.key, check.check, check.actual))
             .collect();
         found.extend(self.failure.take());
+        self.scenario += " (must fail)";
         self.checks = vec![Check {
-            key: "harness/mustFail".into(),
+            key: MUST_FAIL.into(),
             check: "altered by `mustFail` of its file, the scenario fails".into(),
             expected: says.to_owned(),
             passed: found.iter().any(|found| found.contains(says)),
@@ -337,6 +347,7 @@ pub(super) mod tests {
             let mut report = sample();
             change(&mut report);
             report.had_to_fail(says);
+            assert!(report.is_of_failing());
             report.passed
         };
         let failed_check = |_: &mut Report| {};

@@ -56,6 +56,19 @@ impl Scenario {
                 "the first step must be `install` or another of the installer's".to_owned(),
             );
         }
+        if self.steps.contains(&Step::ServeImages) {
+            return Err("`serve-images` is for a machine with the role `registry`".to_owned());
+        }
+        let cuts = |step: &Step| matches!(step, Step::PowerCuts(_));
+        if self.steps.iter().any(cuts) && self.steps.len() > 1 {
+            return Err("`power-cuts` is a scenario of its own".to_owned());
+        }
+        self.steps.iter().try_for_each(check_disturbed)?;
+        self.check_steps_on_the_node()?;
+        self.check_disks()
+    }
+
+    fn check_steps_on_the_node(&self) -> Result<(), String> {
         let by_ssh = |step: &Step| {
             matches!(
                 step.undisturbed(),
@@ -86,17 +99,13 @@ impl Scenario {
         if self.machine.os_image == OsImage::Small && self.steps.iter().any(on_node) {
             return Err("the small OS image has no node".to_owned());
         }
-        if self.steps.contains(&Step::ServeImages) {
-            return Err("`serve-images` is for a machine with the role `registry`".to_owned());
-        }
-        self.steps.iter().try_for_each(check_disturbed)?;
-        let cuts = |step: &Step| matches!(step, Step::PowerCuts(_));
-        if self.steps.iter().any(cuts) && self.steps.len() > 1 {
-            return Err("`power-cuts` is a scenario of its own".to_owned());
-        }
-        let disks = &self.machine.disks;
+        Ok(())
+    }
+
+    fn check_disks(&self) -> Result<(), String> {
+        let mut disks = self.machine.disks.iter();
         if let Some(name) = &self.machine.installs_to
-            && disks.iter().all(|disk| disk.name != *name)
+            && disks.all(|disk| disk.name != *name)
         {
             return Err(format!("`installsTo` names no disk of the machine: {name}"));
         }

@@ -91,17 +91,7 @@ impl Arguments {
 /// Builds what is not in the store, then hands each scenario over to `vm-tests`.
 pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     let (root, cancel) = (project.root, project.cancel);
-    let mut scenarios = scenarios::select(root, &arguments.scenario)?;
-    if arguments.must_fail {
-        let altered = scenarios.iter().map(Scenario::alterations);
-        let altered = altered.collect::<Result<Vec<_>>>()?;
-        scenarios = altered.into_iter().flatten().collect();
-        ensure!(
-            !scenarios.is_empty(),
-            "none of the scenarios {} says with what it must fail (`mustFail`)",
-            arguments.scenario
-        );
-    }
+    let scenarios = selected(root, arguments)?;
     for scenario in &scenarios {
         for (_, machine) in scenario.nodes() {
             config_file(root, arguments, scenario, machine)?;
@@ -140,24 +130,47 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
         prepare_run(project, arguments, &selection, &harness, &built, scenario)
     })?;
     if scenarios.len() + not_run.len() > 1 {
-        println!(
-            "{} scenarios: {} passed, {} failed{}{}{}",
-            scenarios.len() + not_run.len(),
-            scenarios.len() - failed.len(),
-            failed.len(),
-            if failed.is_empty() { "" } else { ": " },
-            failed.join(", "),
-            match not_run.len() {
-                0 => String::new(),
-                count => format!(", {count} not run"),
-            },
-        );
+        println!("{}", summary(scenarios.len(), &failed, not_run.len()));
     }
     Ok(if failed.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The scenarios that are asked for, or their variants that have to fail.
+fn selected(root: &Path, arguments: &Arguments) -> Result<Vec<Scenario>> {
+    let scenarios = scenarios::select(root, &arguments.scenario)?;
+    if !arguments.must_fail {
+        return Ok(scenarios);
+    }
+    let altered = scenarios.iter().map(Scenario::alterations);
+    let altered = altered.collect::<Result<Vec<_>>>()?;
+    let altered: Vec<Scenario> = altered.into_iter().flatten().collect();
+    ensure!(
+        !altered.is_empty(),
+        "none of the scenarios {} says with what it must fail (`mustFail`)",
+        arguments.scenario
+    );
+    Ok(altered)
+}
+
+/// What became of several scenarios.
+fn summary(run: usize, failed: &[&str], not_run: usize) -> String {
+    let mut text = format!(
+        "{} scenarios: {} passed, {} failed",
+        run + not_run,
+        run - failed.len(),
+        failed.len()
+    );
+    if !failed.is_empty() {
+        text += &format!(": {}", failed.join(", "));
+    }
+    if not_run > 0 {
+        text += &format!(", {not_run} not run");
+    }
+    text
 }
 
 /// What is done once all is built, and about how long it takes.
