@@ -250,10 +250,10 @@ async fn run_several(contexts: &[Context<'_>], report: &mut Report) -> Result<()
     let mut failure = None;
     for (name, part, result) in join_all(machines).await {
         report.absorb(name, part);
-        if let Err(error) = result {
-            // Those that ended because of another one have nothing to say.
-            let first = failure.is_none() || !error.is::<OtherFailed>();
-            failure = if first { Some(error) } else { failure };
+        // Those that ended because of another one have nothing to say.
+        let unexplained = |known: &anyhow::Error| known.is::<OtherFailed>();
+        if failure.as_ref().is_none_or(unexplained) {
+            failure = result.err().or(failure);
         }
     }
     failure.map_or(Ok(()), Err)
