@@ -1,6 +1,6 @@
 //! K3s' own settings, from agentConfig and serverConfig.
 
-use super::ConfigSpec;
+use super::{ConfigSpec, ServerConfig};
 use crate::distribution::{Arguments, Entry, Setting};
 
 /// The settings and the keys that they come from.
@@ -20,6 +20,37 @@ pub(super) fn entries(spec: &ConfigSpec) -> Vec<Entry> {
             "agentConfig/privateRegistry",
             &agent.private_registry,
         ),
+    ];
+    out.extend(network(server));
+    out.extend([
+        Entry::text(
+            "system-default-registry",
+            "serverConfig/systemDefaultRegistry",
+            &server.system_default_registry,
+        ),
+        Entry::list("node-label", "agentConfig/nodeLabels", &agent.node_labels),
+        Entry::list("node-taint", "agentConfig/nodeTaints", &agent.node_taints),
+        Entry::list("tls-san", "serverConfig/tlsSan", &server.tls_san),
+        Entry::list(
+            "disable",
+            "serverConfig/disableComponents",
+            &server.disable_components,
+        ),
+    ]);
+    for arguments in arguments(spec) {
+        out.push(Entry::list(
+            &arguments.setting,
+            &arguments.at,
+            arguments.list,
+        ));
+    }
+    out.extend(provider(spec));
+    out.into_iter().flatten().collect()
+}
+
+/// Addresses, ports and networks.
+fn network(server: &ServerConfig) -> [Option<Entry>; 8] {
+    [
         Entry::text(
             "bind-address",
             "serverConfig/bindAddress",
@@ -60,29 +91,7 @@ pub(super) fn entries(spec: &ConfigSpec) -> Vec<Entry> {
             "serverConfig/clusterDomain",
             &server.cluster_domain,
         ),
-        Entry::text(
-            "system-default-registry",
-            "serverConfig/systemDefaultRegistry",
-            &server.system_default_registry,
-        ),
-        Entry::list("node-label", "agentConfig/nodeLabels", &agent.node_labels),
-        Entry::list("node-taint", "agentConfig/nodeTaints", &agent.node_taints),
-        Entry::list("tls-san", "serverConfig/tlsSan", &server.tls_san),
-        Entry::list(
-            "disable",
-            "serverConfig/disableComponents",
-            &server.disable_components,
-        ),
-    ];
-    for arguments in arguments(spec) {
-        out.push(Entry::list(
-            &arguments.setting,
-            &arguments.at,
-            arguments.list,
-        ));
-    }
-    out.extend(provider(spec));
-    out.into_iter().flatten().collect()
+    ]
 }
 
 /// The cloud provider as an argument of the components that have one, behind the user's.

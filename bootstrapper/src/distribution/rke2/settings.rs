@@ -135,20 +135,22 @@ fn server(server: &Rke2ServerConfig) -> Vec<Option<Entry>> {
             &provider.map(|provider| provider.as_str()),
         ),
     ];
-    let disabled = server.disable_components.kubernetes_components.iter();
-    out.extend(disabled.map(|component| {
+    out.extend(disabled(server));
+    out
+}
+
+/// Components of Kubernetes that are left out, each by a setting of its own.
+fn disabled(server: &Rke2ServerConfig) -> impl Iterator<Item = Option<Entry>> {
+    let components = server.disable_components.kubernetes_components.iter();
+    components.map(|component| {
         let key = match component {
             KubernetesComponent::Scheduler => "disable-scheduler",
             KubernetesComponent::KubeProxy => "disable-kube-proxy",
             KubernetesComponent::CloudController => "disable-cloud-controller",
         };
-        Entry::flag(
-            key,
-            "serverConfig/disableComponents/kubernetesComponents",
-            true,
-        )
-    }));
-    out
+        let at = "serverConfig/disableComponents/kubernetesComponents";
+        Entry::flag(key, at, true)
+    })
 }
 
 fn cni(server: &Rke2ServerConfig) -> Vec<&'static str> {
