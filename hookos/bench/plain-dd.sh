@@ -6,7 +6,7 @@
 set -Eeuo pipefail
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-# shellcheck source=hookos/files/install-os.sh
+# shellcheck source=hookos/installer/install-os.sh
 source "$HERE/install-os.sh"
 
 readonly MEMORY="$RUN/memory"
@@ -30,7 +30,7 @@ main_dd() {
   DISK=$(find_disk)
   mount -t tmpfs -o size=90% tmpfs "$MEMORY"
   blkdiscard --force "$DISK"
-  "$DISK_WRITER" --sparse "$DISK" <"$(image_file)"
+  "$INSTALLER" write-image --sparse "$DISK" <"$(image_file)"
   dd if="$DISK" of="$MEMORY/image" bs=1M iflag=count_bytes count="$(image_field rawSize)" conv=sparse status=none
   blkdiscard --force "$DISK"
   blockdev --flushbufs "$DISK"

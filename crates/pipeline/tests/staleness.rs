@@ -125,13 +125,13 @@ fn an_edit_makes_those_stages_stale_that_reach_the_file() {
 fn an_edit_makes_these_stages_stale_and_no_others() {
     let programs = [
         "bootstrapper",
-        "disk-writer",
+        "installer",
         "hookos-init",
         "test-workload",
     ];
     let images = [
         "bootstrapper-image",
-        "disk-writer-image",
+        "installer-image",
         "hookos",
         "reference-images",
         "test-workload-image",
@@ -155,8 +155,8 @@ fn an_edit_makes_these_stages_stale_and_no_others() {
         ("bootstrapper/src/main.rs", &["bootstrapper"]),
         ("bootstrapper/tests/all/main.rs", &[]),
         ("hookos/hook-os.yaml", &["hookos"]),
-        ("hookos/files/install-os.sh", &["hookos"]),
-        ("hookos/usb/README", &["bundle"]),
+        ("hookos/installer/install-os.sh", &["hookos"]),
+        ("hookos/installer/usb/README", &["bundle"]),
         ("vm-tests/reference/node/configure.sh", &["node-image"]),
         (
             "vm-tests/reference/assemble.sh",

@@ -17,7 +17,7 @@ use crate::host::{self, Go};
 use crate::project::Project;
 
 /// The stage whose program the shell tests start.
-const WRITER: &str = "disk-writer";
+const INSTALLER: &str = "installer";
 
 /// What `test` takes.
 #[derive(Args)]
@@ -75,10 +75,10 @@ fn checks(project: Project<'_>) -> Result<()> {
         cmd!(shell, "shellcheck --external-sources {scripts...}"),
     )?;
     // The installer's own program is the one that it gets in HookOS.
-    let outputs = project.produce(&Options::default(), &[WRITER])?;
-    let writer = outputs.directory(WRITER)?.join(WRITER);
-    let bats = cmd!(shell, "bats --recursive hookos/tests");
-    step("shell tests", bats.env("EMTS_DISK_WRITER", writer))?;
+    let outputs = project.produce(&Options::default(), &[INSTALLER])?;
+    let installer = outputs.directory(INSTALLER)?.join(INSTALLER);
+    let bats = cmd!(shell, "bats --recursive hookos/installer/tests");
+    step("shell tests", bats.env("EMTS_INSTALLER", installer))?;
     shell.change_dir("vm-tests/reference/refk3s");
     // gofmt lists unformatted files but ends with 0 all the same.
     let gofmt = "files=$(gofmt -l .); [ -z \"$files\" ] || { echo \"$files\"; exit 1; }";

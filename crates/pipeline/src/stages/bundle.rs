@@ -69,8 +69,8 @@ impl Recipe for Bundle {
             hookos: request.output("hookos")?,
             node_image: request.output("node-image")?,
             profile: request.options.profile.clone(),
-            script: request.source("hookos/usb/bootable-usb-prepare.sh"),
-            readme: request.source("hookos/usb/README"),
+            script: request.source("hookos/installer/usb/bootable-usb-prepare.sh"),
+            readme: request.source("hookos/installer/usb/README"),
             config_file: request.source("configs/config-file.yaml"),
         })
     }

@@ -67,7 +67,7 @@ impl Recipe for HookOs {
         &[
             "reference-images",
             "bootstrapper-image",
-            "disk-writer-image",
+            "installer-image",
         ]
     }
 
@@ -348,7 +348,7 @@ mod tests {
         let base = definition.parent().context("a directory")?;
         let found = files(checkout(), &definition, base)?;
         let paths: Vec<&Path> = found.iter().map(Source::path).collect();
-        let script = checkout().join("hookos/files/install-os.sh");
+        let script = checkout().join("hookos/installer/install-os.sh");
         assert!(
             paths.iter().any(|path| script.starts_with(path)),
             "{paths:?}"

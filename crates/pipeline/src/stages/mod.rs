@@ -29,10 +29,10 @@ use crate::stage::Stage;
 pub const ALL: &[Stage] = &[
     static_binary::HOOKOS_INIT,
     static_binary::BOOTSTRAPPER,
-    static_binary::DISK_WRITER,
+    static_binary::INSTALLER,
     reference_images::STAGE,
     program_image::BOOTSTRAPPER,
-    program_image::DISK_WRITER,
+    program_image::INSTALLER,
     hookos::STAGE,
     k3s::STAGE,
     small_image::STAGE,

@@ -1,4 +1,4 @@
-//! Stages `bootstrapper-image` and `disk-writer-image`: a static binary as a container image, from scratch, one file.
+//! Stages `bootstrapper-image` and `installer-image`: a static binary as a container image, from scratch, one file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ const LEVEL: i32 = 3;
 /// The images' names in `hook-os.yaml`: that of cluster-bootstrapper is the proposal's.
 pub const REFERENCES: [&str; 2] = [
     "registry-rs.edgeorchestration.intel.com/edge-node/cluster-bootstrapper:1.0.0",
-    "emts/disk-writer:0.1",
+    "emts/installer:0.1",
 ];
 
 /// What an image is made of.
@@ -61,7 +61,7 @@ macro_rules! stages {
 
 stages! {
     BOOTSTRAPPER = Bootstrapper, "bootstrapper-image", "cluster-bootstrapper" of "bootstrapper", REFERENCES[0];
-    DISK_WRITER = DiskWriter, "disk-writer-image", "disk-writer" of "disk-writer", REFERENCES[1];
+    INSTALLER = Installer, "installer-image", "installer" of "installer", REFERENCES[1];
 }
 
 fn build(reference: &str, binary: &Path, out: &Path) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Stages `bootstrapper`, `disk-writer`, `hookos-init` and `test-workload`: static binaries of workspace members.
+//! Stages `bootstrapper`, `installer`, `hookos-init` and `test-workload`: static binaries of workspace members.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -53,8 +53,8 @@ macro_rules! stages {
 stages! {
     BOOTSTRAPPER = Bootstrapper, "bootstrapper", "cluster-bootstrapper", 150 s,
         "cluster-bootstrapper, a static binary";
-    DISK_WRITER = DiskWriter, "disk-writer", "disk-writer", 30 s,
-        "what the installer writes the OS image with, a static binary";
+    INSTALLER = Installer, "installer", "installer", 40 s,
+        "what install-os.sh calls, a static binary";
     HOOKOS_INIT = HookosInit, "hookos-init", "hookos-init", 60 s,
         "PID 1 of the reference HookOS, a static binary";
     TEST_WORKLOAD = TestWorkload, "test-workload", "test-workload", 6 s,

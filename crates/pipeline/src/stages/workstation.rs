@@ -52,7 +52,7 @@ mod tests {
     fn the_workstation_has_the_packages_that_the_readme_asks_for_and_no_other_of_its_tools()
     -> Result<()> {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let readme = fs_err::read_to_string(root.join("hookos/usb/README"))?;
+        let readme = fs_err::read_to_string(root.join("hookos/installer/usb/README"))?;
         let needed = readme
             .lines()
             .find_map(|line| line.strip_prefix("Needed on Debian or Ubuntu: "))

@@ -123,7 +123,7 @@ fn project(of: Project<'_>, directory: &Path) -> Result<Set> {
         name: "project",
         definition: copy.join("hook-os.yaml"),
         images: images.collect::<Result<_>>()?,
-        edited: copy.join("files/install-os.sh"),
+        edited: copy.join("installer/install-os.sh"),
         small: true,
     })
 }

@@ -18,7 +18,7 @@ pub const MANIFEST: &str = "os-image.json";
 /// zstd level: most of the image is programs, which level 6 makes 10 % smaller than level 3.
 const LEVEL: i32 = 6;
 /// Bytes of the raw image per zstd frame. As the frames are independent, the installer decompresses several at the same
-/// time; a single one makes the image 0.6 % smaller. At most `PART` of hookos/disk-writer/src/image.rs.
+/// time; a single one makes the image 0.6 % smaller. At most `PART` of hookos/installer/src/write/image.rs.
 const FRAME: usize = 8 << 20;
 
 /// What `os-image.json` says besides sizes and digests.

@@ -9,10 +9,10 @@ setup() {
   export EMTS_TARGET="$BATS_TEST_TMPDIR/target"
   export EMTS_BOOTSTRAPPER="$BATS_TEST_TMPDIR/run/media/cluster-bootstrapper"
   # `cargo xtask test` tells it; by hand it is what `cargo build` makes.
-  export EMTS_DISK_WRITER="${EMTS_DISK_WRITER:-$BATS_TEST_DIRNAME/../../target/debug/disk-writer}"
+  export EMTS_INSTALLER="${EMTS_INSTALLER:-$BATS_TEST_DIRNAME/../../../target/debug/installer}"
   mkdir -p "$EMTS_RUN/media" "$EMTS_RUN/conf"
   source "$BATS_TEST_DIRNAME/bundle.bash"
-  source "$BATS_TEST_DIRNAME/../files/install-os.sh"
+  source "$BATS_TEST_DIRNAME/../install-os.sh"
   set +u # bats' own functions read unset variables
 }
 
@@ -212,7 +212,7 @@ block() { # kernel name, device folder
 
 # disk_paths in another shell: SYSFS is fixed once the scripts are read.
 paths_of() {
-  EMTS_SYSFS=$FAKE bash -c 'source "$1"; disk_paths "$2"' - "$BATS_TEST_DIRNAME/../files/install-os.sh" "$1"
+  EMTS_SYSFS=$FAKE bash -c 'source "$1"; disk_paths "$2"' - "$BATS_TEST_DIRNAME/../install-os.sh" "$1"
 }
 
 @test "names disks by path as udev does" {
@@ -264,7 +264,7 @@ paths_of() {
   # A FIFO has, like a file of sysfs, another size than content. Page 80h: four bytes, then the number.
   mkfifo "$FAKE/devices/$dir/vpd_pg80"
   printf '\0\x80\0\x0e  EMTS-SATA-0 \0' >"$FAKE/devices/$dir/vpd_pg80" 3>&- &
-  EMTS_SYSFS=$FAKE run -0 bash -c 'source "$1"; disk_serial sda' - "$BATS_TEST_DIRNAME/../files/install-os.sh"
+  EMTS_SYSFS=$FAKE run -0 bash -c 'source "$1"; disk_serial sda' - "$BATS_TEST_DIRNAME/../install-os.sh"
   kill $! 2>/dev/null || true # it waits for ever when nobody reads
   [ "$output" = EMTS-SATA-0 ]
 }
@@ -424,7 +424,7 @@ step() { # function
 
 @test "an end that nothing explains is a failure of its step" {
   run -1 bash -c 'source "$1"; unmount_all() { :; }; write_logs() { :; }
-    trap "on_exit \$?" EXIT; STEP=grow-root; exit 3' _ "$BATS_TEST_DIRNAME/../files/install-os.sh"
+    trap "on_exit \$?" EXIT; STEP=grow-root; exit 3' _ "$BATS_TEST_DIRNAME/../install-os.sh"
   [[ $output == *"EMTS step=grow-root state=failed"*"ended with exit code 3"* ]]
   [[ $output == *"INSTALLATION FAILED"* ]]
 }
@@ -572,7 +572,7 @@ image_by() { # compression, file, command...
   truncate -s 4M "$DISK"
   zero_target() { return 1; }
   run -1 step write_image
-  [[ $output == *"the OS image could not be written to $DISK: disk-writer: reading the image at byte"* ]]
+  [[ $output == *"the OS image could not be written to $DISK: installer: reading the image at byte"* ]]
 }
 
 @test "notices that an image ends too early, whatever its compression" {
@@ -598,7 +598,7 @@ image_by() { # compression, file, command...
     [ "$(position_in "$fd")" = 0 ]
     if [ "$compression" = zstd ]; then
       truncate -s 4M "$BATS_TEST_TMPDIR/disk"
-      "$DISK_WRITER" "$BATS_TEST_TMPDIR/disk" <&"$fd"
+      "$INSTALLER" write-image "$BATS_TEST_TMPDIR/disk" <&"$fd"
     else
       $(decompressor "$compression") <&"$fd" | cmp - "$BATS_TEST_TMPDIR/os.raw"
     fi

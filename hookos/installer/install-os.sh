@@ -17,7 +17,7 @@ readonly STEPS=(find-media validate-config verify-image choose-disk write-image 
   configure-os configure-kubernetes set-boot-order save-logs reboot)
 
 readonly BOOTSTRAPPER=${EMTS_BOOTSTRAPPER:-/mnt/bootstrapper/cluster-bootstrapper} # set from outside by tests
-readonly DISK_WRITER=${EMTS_DISK_WRITER:-/mnt/disk-writer/disk-writer} # set from outside by tests
+readonly INSTALLER=${EMTS_INSTALLER:-/mnt/installer/installer} # set from outside by tests
 readonly LOG=${EMTS_LOG:-/var/log/os-installer.log}
 readonly RUN=${EMTS_RUN:-/run/emts-installer} # set from outside by tests
 readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=${EMTS_TARGET:-/mnt/target}
@@ -51,7 +51,7 @@ k3s_version() {
 
 image_file() { printf '%s/%s\n' "$MEDIA" "$(image_field file)"; }
 
-# The command that decompresses from stdin to stdout. For zstd it is none: disk-writer does that itself.
+# The command that decompresses from stdin to stdout. For zstd it is none: the installer program does that itself.
 decompressor() { # compression
   case $1 in
     zstd) ;;

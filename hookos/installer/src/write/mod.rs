@@ -1,14 +1,12 @@
-//! Writes a zstd-compressed OS image from standard input to a disk: `disk-writer [--sparse] DISK < IMAGE`.
+//! Writing a zstd-compressed OS image to a disk.
 
 mod disk;
 mod image;
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -20,36 +18,11 @@ use image::{Image, Part};
 /// At most as many processors are used: each needs memory for two parts.
 const WRITERS: usize = 8;
 
-const USAGE: &str = "usage: disk-writer [--sparse] DISK < IMAGE
-
-Writes the zstd-compressed image on standard input to DISK, from its first byte on, past the page cache. An image of
-many frames is decompressed on all processors. The disk's own cache is not flushed.
-
-  --sparse  leave out what is zero, as DISK reads as zeros there already";
-
-fn main() -> ExitCode {
-    let Some((path, sparse)) = arguments(std::env::args_os().skip(1).collect()) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    match run(&path, sparse) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("disk-writer: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn arguments(arguments: Vec<OsString>) -> Option<(PathBuf, bool)> {
-    match arguments.as_slice() {
-        [option, disk] if option == "--sparse" => Some((disk.into(), true)),
-        [disk] if !disk.as_encoded_bytes().starts_with(b"-") => Some((disk.into(), false)),
-        _ => None,
-    }
-}
-
-fn run(disk: &Path, sparse: bool) -> Result<()> {
+/// Writes the zstd-compressed image on standard input to a disk, from its first byte on. With `sparse` what is zero is left out.
+///
+/// # Errors
+/// The disk is used by others or does not take the image, or what comes in is none.
+pub fn from_standard_input(disk: &Path, sparse: bool) -> Result<()> {
     // Without the buffer of Rust's standard input: it is read in large pieces.
     let image = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     write(image, &Disk::open(disk, sparse)?)
@@ -146,21 +119,5 @@ mod tests {
         let place = format!("decompressing the image at byte {}", 2 * image::PART);
         assert!(damaged.is_err_and(|error| format!("{error:#}").contains(&place)));
         Ok(())
-    }
-
-    #[test]
-    fn takes_a_disk_and_one_option() {
-        let parse = |line: &str| arguments(line.split_whitespace().map(OsString::from).collect());
-        assert_eq!(parse("/dev/sda"), Some(("/dev/sda".into(), false)));
-        assert_eq!(parse("--sparse /dev/sda"), Some(("/dev/sda".into(), true)));
-        for wrong in [
-            "",
-            "--sparse",
-            "--spare /dev/sda",
-            "/dev/sda /dev/sdb",
-            "--help",
-        ] {
-            assert_eq!(parse(wrong), None, "{wrong}");
-        }
     }
 }

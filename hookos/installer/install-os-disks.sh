@@ -284,7 +284,7 @@ last_problem() {
 # Writes the image past the page cache, without its runs of zeros if the disk has them already. Sets `began`.
 copy_image() { # "yes" to leave out zeros
   local fields file compression size raw command conv=nocreat,notrunc image pipe process
-  local -a writer=("$DISK_WRITER")
+  local -a writer=("$INSTALLER" write-image)
   fields=$(image_field file compression size rawSize) || return
   IFS=$'\t' read -r file compression size raw <<<"$fields"
   command=$(decompressor "$compression")

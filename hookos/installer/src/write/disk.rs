@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use rustix::fs::OFlags;
 
-use crate::image::{ALIGNMENT, PART};
+use super::image::{ALIGNMENT, PART};
 
 /// What is zero is left out in pieces of this size: smaller ones spare next to nothing and make more requests.
 const ZEROS: usize = 64 << 10;
