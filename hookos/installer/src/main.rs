@@ -1,12 +1,13 @@
 //! What `install-os.sh` calls for all that needs more than a shell: one command for each.
 
-mod write;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use installer::error::{Error, escaped};
+use installer::state::State;
+use installer::write;
 
 /// The parts of install-os.sh that need more than a shell.
 #[derive(Parser)]
@@ -35,7 +36,11 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("installer: {error:#}");
+            // The shell's failure takes its advice from there; without a place for it, the line below is all.
+            if let Some(problem) = error.downcast_ref::<Error>() {
+                let _ = State::from_environment().write(problem);
+            }
+            eprintln!("installer: {}", escaped(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

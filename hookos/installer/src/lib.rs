@@ -1,0 +1,10 @@
+//! What `install-os.sh` decides and does by more than a shell.
+//!
+//! - [`program`] calls the programs of others, [`state`] is what one command hands to the next, [`error`] says who can
+//!   do something about a failure.
+//! - [`mod@write`] writes the OS image to the disk.
+
+pub mod error;
+pub mod program;
+pub mod state;
+pub mod write;
