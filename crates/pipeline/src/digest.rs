@@ -18,11 +18,16 @@ pub fn of_text(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
-/// SHA-256 of a file's content, in hexadecimal; read in blocks of 1 MiB.
+/// Bytes of a file that are read at once, at most.
+const BLOCK: u64 = 1 << 20;
+
+/// SHA-256 of a file's content, in hexadecimal.
 pub fn of_file(path: &Path) -> Result<String> {
     let mut file = fs_err::File::open(path)?;
     let mut hasher = Sha256::new();
-    let mut block = vec![0; 1 << 20];
+    // Most files are sources: for them a whole block would be cleared for nothing.
+    let size = file.metadata()?.len().clamp(1, BLOCK);
+    let mut block = vec![0; usize::try_from(size)?];
     loop {
         let read = file.read(&mut block)?;
         if read == 0 {

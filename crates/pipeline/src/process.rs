@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use arch::ARCH;
 
 /// What makes a program end with the process that starts it (setpriv(1), from util-linux).
 const TIED: [&str; 3] = ["--pdeathsig", "TERM", "--"];
@@ -77,6 +78,28 @@ pub fn rustc() -> OsString {
     let beside = std::env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
     let beside = beside.filter(|rustc| rustc.is_file());
     beside.map_or_else(|| "rustc".into(), Into::into)
+}
+
+/// The go command: from the path, else from where Go's own archive is unpacked to.
+pub fn go() -> Command {
+    let usual = PathBuf::from("/usr/local/go/bin/go");
+    let in_path = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|directory| directory.join("go").is_file())
+    });
+    let mut command = if in_path || !usual.is_file() {
+        Command::new("go")
+    } else {
+        Command::new(usual)
+    };
+    let (baseline, level) = ARCH.go_baseline;
+    // Not what the user has set for other programs.
+    command
+        .env("GOENV", "off")
+        .env("GOOS", "linux")
+        .env("GOARCH", ARCH.go)
+        .env(baseline, level)
+        .env_remove("GOEXPERIMENT");
+    command
 }
 
 /// A command that is ended with this process, however that ends. It has the program, arguments, directory and variables of

@@ -153,9 +153,8 @@ impl Stage {
             .with_context(|| format!("reading the inputs of {}", self.name))?;
         digests.extend(request.workspace.code_of(self.module)?);
         // The versions of the crates that the code uses, and the project's own.
-        digests.extend(input::digests(&serde_json::to_value(
-            request.source("Cargo.lock"),
-        )?)?);
+        let lock = serde_json::to_value(request.workspace.lock())?;
+        digests.extend(input::digests(&lock)?);
         Ok(digests)
     }
 

@@ -9,7 +9,11 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use module_graph::Graph;
 use serde::Deserialize;
 
+use crate::input::Source;
 use crate::{digest, process};
+
+/// The versions of all crates, below the checkout.
+const LOCK: &str = "Cargo.lock";
 
 /// What `cargo metadata` says, as far as it is read (cargo-metadata(1)).
 #[derive(Debug, Deserialize)]
@@ -63,14 +67,19 @@ pub struct Workspace {
     graph: Graph,
     /// Digests of the files of the graph.
     digests: BTreeMap<PathBuf, String>,
-    compiler: Compiler,
+    /// The digest of Cargo.lock, on which all stages depend.
+    lock: String,
+    compilers: Compilers,
 }
 
-/// What is asked of the host's compilers, while the sources are read; why there is no answer is told where it is needed.
+/// What the host's compilers say, which are asked while the sources are read; why one does not answer is said where its
+/// answer is needed.
 #[derive(Debug)]
-struct Compiler {
-    /// What `rustc --version` says.
+struct Compilers {
+    /// `rustc --version`.
     rustc: Result<String, String>,
+    /// `go version`.
+    go: Result<String, String>,
     /// The C library that is linked into static binaries.
     libc: Result<PathBuf, String>,
 }
@@ -82,7 +91,11 @@ impl Workspace {
     /// Cargo cannot read it, or a source is not there.
     pub fn read(root: &Path) -> Result<Self> {
         thread::scope(|scope| {
-            let rustc = scope.spawn(|| rustc_version(root).map_err(|error| format!("{error:#}")));
+            let rustc = scope.spawn(|| {
+                let mut rustc = Command::new(process::rustc());
+                said("rustc", rustc.arg("--version").current_dir(root))
+            });
+            let go = scope.spawn(|| said("go", process::go().arg("version").current_dir(root)));
             let libc = scope.spawn(|| static_libc().map_err(|error| format!("{error:#}")));
             let metadata = Metadata::of(root)?;
             let members = reached(&metadata, env!("CARGO_PKG_NAME"))?.into_iter();
@@ -98,8 +111,10 @@ impl Workspace {
                 digests: digests.collect::<Result<_>>()?,
                 graph,
                 metadata,
-                compiler: Compiler {
+                lock: digest::of_file(&root.join(LOCK))?,
+                compilers: Compilers {
                     rustc: rustc.join().expect("asking rustc does not panic"),
+                    go: go.join().expect("asking go does not panic"),
                     libc: libc.join().expect("asking cc does not panic"),
                 },
             })
@@ -116,8 +131,22 @@ impl Workspace {
     /// # Errors
     /// There is no rustc.
     pub fn rustc(&self) -> Result<&str> {
-        let rustc = self.compiler.rustc.as_deref();
+        let rustc = self.compilers.rustc.as_deref();
         rustc.map_err(|error| anyhow!("{error}"))
+    }
+
+    /// What `go version` says.
+    ///
+    /// # Errors
+    /// There is no Go.
+    pub fn go(&self) -> Result<&str> {
+        let go = self.compilers.go.as_deref();
+        go.map_err(|error| anyhow!("{error}"))
+    }
+
+    /// Cargo.lock as it was when the workspace was read: the versions of the crates that the code of all stages uses.
+    pub fn lock(&self) -> Source {
+        Source::known(LOCK, &self.root.join(LOCK), &self.lock)
     }
 
     /// The C library that is linked into static binaries, from the host's package libc6-dev.
@@ -125,7 +154,7 @@ impl Workspace {
     /// # Errors
     /// There is no C compiler, or it knows none.
     pub fn libc(&self) -> Result<&Path> {
-        let libc = self.compiler.libc.as_deref();
+        let libc = self.compilers.libc.as_deref();
         libc.map_err(|error| anyhow!("{error}"))
     }
 
@@ -164,16 +193,18 @@ impl Workspace {
     }
 }
 
-fn rustc_version(root: &Path) -> Result<String> {
-    let mut command = Command::new(process::rustc());
-    let output = command.arg("--version").current_dir(root).output();
-    let output = output.context("asking rustc for its version")?;
-    ensure!(
-        output.status.success(),
-        "rustc --version: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+/// What a compiler says of its version.
+fn said(name: &str, command: &mut Command) -> Result<String, String> {
+    let output = command.output();
+    let output = output.map_err(|error| format!("asking {name} for its version: {error}"))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        false => Err(format!(
+            "asking {name} for its version: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+    }
 }
 
 fn static_libc() -> Result<PathBuf> {

@@ -1,6 +1,6 @@
 //! refk3s, the test double of K3s: compiled with Go, packed like a release.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -52,11 +52,9 @@ pub struct Inputs {
 }
 
 pub(super) fn inputs(request: &Request<'_>) -> Result<Inputs> {
-    let version = go().arg("version").output();
-    let version = version.context("asking go for its version")?;
     Ok(Inputs {
         source: request.source(SOURCE),
-        go: String::from_utf8_lossy(&version.stdout).trim().to_owned(),
+        go: request.workspace.go()?.to_owned(),
     })
 }
 
@@ -84,7 +82,7 @@ pub(super) fn build(inputs: &Inputs, work: &Work) -> Result<()> {
 fn compile(directory: &Path, parts: &Path, stamps: &str, packages: &[&str]) -> Result<()> {
     let mut target = parts.as_os_str().to_owned();
     target.push("/");
-    let mut command = go();
+    let mut command = process::go();
     command
         .current_dir(directory)
         .env("CGO_ENABLED", "0")
@@ -139,28 +137,6 @@ fn preload(parts: &Path, out: &Path) -> Result<()> {
     command.current_dir(parts).arg(out);
     command.args(PRELOADED.map(|(image, program)| format!("{image}={program}")));
     process::run(&mut command)
-}
-
-/// The go command: from the path, else from where Go's own archive is unpacked to.
-fn go() -> Command {
-    let usual = PathBuf::from("/usr/local/go/bin/go");
-    let in_path = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|directory| directory.join("go").is_file())
-    });
-    let mut command = if in_path || !usual.is_file() {
-        Command::new("go")
-    } else {
-        Command::new(usual)
-    };
-    let (baseline, level) = ARCH.go_baseline;
-    // Not what the user has set for other programs.
-    command
-        .env("GOENV", "off")
-        .env("GOOS", "linux")
-        .env("GOARCH", ARCH.go)
-        .env(baseline, level)
-        .env_remove("GOEXPERIMENT");
-    command
 }
 
 #[cfg(test)]
