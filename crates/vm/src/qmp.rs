@@ -108,20 +108,32 @@ impl Qmp {
     pub async fn execute<C: Command>(&self, command: C) -> Result<C::Ok, QmpError> {
         let arguments =
             serde_json::to_value(&command).map_err(|error| QmpError::Answer(C::NAME, error))?;
-        let answer = tokio::time::timeout(ANSWER, self.call(C::NAME, arguments));
-        let mut answer = answer.await.map_err(|_| QmpError::Silent(C::NAME))??;
+        let answer = self.ask(C::NAME, arguments).await?;
+        serde_json::from_value(answer).map_err(|error| QmpError::Answer(C::NAME, error))
+    }
+
+    /// The same for what QEMU has more forms of than qapi's types.
+    ///
+    /// # Errors
+    /// Those of [`Qmp::execute`].
+    pub(crate) async fn ask(
+        &self,
+        command: &'static str,
+        arguments: Value,
+    ) -> Result<Value, QmpError> {
+        let answer = tokio::time::timeout(ANSWER, self.call(command, arguments));
+        let mut answer = answer.await.map_err(|_| QmpError::Silent(command))??;
         if let Some(error) = answer.get("error") {
             let description = error["desc"]
                 .as_str()
                 .unwrap_or("no reason given")
                 .to_owned();
             return Err(QmpError::Refused {
-                command: C::NAME,
+                command,
                 description,
             });
         }
-        serde_json::from_value(answer["return"].take())
-            .map_err(|error| QmpError::Answer(C::NAME, error))
+        Ok(answer["return"].take())
     }
 
     /// The events from now on.

@@ -29,6 +29,28 @@ fn config(folder: &Path) -> (VmConfig, Firmware) {
     )
 }
 
+/// A machine of which every device can be saved, with new firmware variables.
+fn saveable(folder: &Path, memory: u32) -> (VmConfig, Firmware) {
+    let firmware =
+        Firmware::new_machine(Kind::Plain, &folder.join("vars.fd")).expect("the firmware");
+    create_empty_disk(&folder.join("disk.raw"), 64 << 20).unwrap();
+    (saveable_with(&firmware, folder, folder, memory), firmware)
+}
+
+fn saveable_with(firmware: &Firmware, folder: &Path, logs: &Path, memory: u32) -> VmConfig {
+    let file = folder.join("disk.raw");
+    VmConfig::new("firmware-boot", firmware.clone(), logs, logs)
+        .cpus(1)
+        .memory(Mebibytes(memory))
+        .disk(Disk::new(
+            "target",
+            &file,
+            DiskFormat::Raw,
+            Bus::Sata,
+            "EMTS-TEST-7",
+        ))
+}
+
 async fn start(plan: VmPlan, folder: &Path) -> Result<RunningVm, MachineError> {
     tokio::time::timeout(DEADLINE, RunningVm::start(plan, &folder.join("qmp.jsonl")))
         .await
@@ -136,6 +158,64 @@ async fn a_dropped_machine_leaves_no_process() {
     tokio::time::timeout(DEADLINE, gone)
         .await
         .expect("QEMU is gone");
+}
+
+async fn line_of_firmware(console: &Console) -> String {
+    let line = console.wait_for(|state| {
+        let lines = state.tail(200);
+        lines.into_iter().rev().find(|line| line.contains("BdsDxe"))
+    });
+    tokio::time::timeout(DEADLINE, line)
+        .await
+        .expect("the firmware tries an entry")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_machine_goes_on_in_another_process_and_only_on_the_same_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, firmware) = saveable(folder.path(), 256);
+    let plan = first.plan().unwrap();
+    let console = Console::follow(&plan.serial_logs);
+    let vm = start(plan, folder.path()).await.unwrap();
+    line_of_firmware(&console).await;
+    let state = folder.path().join("a state, saved");
+    vm.save(&state).await.unwrap();
+    assert!(!qemu_runs(&folder.path().to_string_lossy()));
+    let again = |memory| {
+        let logs = folder.path().join(format!("resumed-{memory}"));
+        fs_err::create_dir_all(&logs).unwrap();
+        let config = saveable_with(&firmware, folder.path(), &logs, memory);
+        (config.resumed().plan().unwrap(), logs.join("qmp.jsonl"))
+    };
+    let (other, log) = again(512);
+    let error = RunningVm::resume(other, &state, &log).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("has -m 256, the one to go on with it has -m 512"),
+        "{error}"
+    );
+    let (same, log) = again(256);
+    let vm = RunningVm::resume(same, &state, &log).await.unwrap();
+    let status = vm.qmp.monitor("info status").await.unwrap();
+    assert!(status.contains("running"), "{status}");
+    // What was on the screen is in the state, and what the firmware does next comes from there.
+    let png = folder.path().join("resumed.png");
+    vm.qmp.screenshot(&png).await.unwrap();
+    assert!(fs_err::read(&png).unwrap().starts_with(b"\x89PNG"));
+    vm.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_cannot_be_saved_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config(folder.path());
+    let vm = start(config.plan().unwrap(), folder.path()).await.unwrap();
+    let state = folder.path().join("state");
+    let error = vm.save(&state).await.unwrap_err().to_string();
+    assert!(error.contains("nvme"), "{error}");
+    assert!(!state.exists() && !state.with_extension("new").exists());
+    assert!(!qemu_runs(&folder.path().to_string_lossy()));
 }
 
 /// True while a process has `mark` in its command line.

@@ -142,6 +142,7 @@ pub struct VmConfig {
     pub(crate) memory: Mebibytes,
     pub(crate) start: Start,
     pub(crate) ends_at_reset: bool,
+    pub(crate) is_resumed: bool,
     pub(crate) domain: Option<String>,
     pub(crate) disks: Vec<Disk>,
     pub(crate) network: Network,
@@ -165,6 +166,7 @@ impl VmConfig {
             memory: Mebibytes(4096),
             start: start.into(),
             ends_at_reset: false,
+            is_resumed: false,
             domain: None,
             disks: Vec::new(),
             network: Network::Restricted,
@@ -222,6 +224,13 @@ impl VmConfig {
     #[must_use]
     pub fn ends_at_reset(mut self) -> Self {
         self.ends_at_reset = true;
+        self
+    }
+
+    /// Does not switch the machine on: it goes on from a saved state, by [`super::RunningVm::resume`].
+    #[must_use]
+    pub fn resumed(mut self) -> Self {
+        self.is_resumed = true;
         self
     }
 

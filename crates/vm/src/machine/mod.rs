@@ -10,6 +10,7 @@ mod hub;
 mod network;
 mod plan;
 mod running;
+mod state;
 mod write_log;
 
 pub use config::{Accelerator, Bus, Disk, DiskFault, DiskFormat, Mebibytes, VmConfig};
@@ -19,4 +20,5 @@ pub use hub::Hub;
 pub use network::{LanPort, Network};
 pub use plan::{PlanError, SerialLog, VmPlan};
 pub use running::{Death, MachineError, RunningVm};
+pub use state::StateError;
 pub use write_log::{Replayed, WriteLogError, replay};

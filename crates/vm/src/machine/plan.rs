@@ -185,6 +185,9 @@ impl VmConfig {
         if self.ends_at_reset {
             args.flag("-no-reboot");
         }
+        if self.is_resumed {
+            args.pair("-incoming", "defer");
+        }
         let (accel, cpu) = match self.accelerator {
             Accelerator::Kvm => ("kvm", "host"),
             Accelerator::Tcg => ("tcg,thread=multi", "max"),
