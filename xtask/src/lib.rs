@@ -23,6 +23,7 @@ mod selection;
 mod shelf;
 mod signing_arguments;
 mod sources;
+mod workflows;
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};

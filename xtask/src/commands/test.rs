@@ -15,6 +15,7 @@ use xshell::{Cmd, Shell, cmd};
 use crate::commands::{boot_order, e2e, hookos};
 use crate::host::{self, Go};
 use crate::project::Project;
+use crate::workflows;
 
 /// The stage whose program the shell tests start.
 const INSTALLER: &str = "installer";
@@ -79,6 +80,14 @@ fn checks(project: Project<'_>) -> Result<()> {
     let installer = outputs.directory(INSTALLER)?.join(INSTALLER);
     let bats = cmd!(shell, "bats --recursive hookos/installer/tests");
     step("shell tests", bats.env("EMTS_INSTALLER", installer))?;
+    match workflows::linters(project) {
+        Ok([of_syntax, of_security]) => {
+            self::step(project, "workflows", of_syntax)?;
+            self::step(project, "security of workflows", of_security)?;
+        }
+        Err(error) if error.is::<NotRun>() => println!("--- workflows: {error}"),
+        Err(error) => return Err(error),
+    }
     shell.change_dir("vm-tests/reference/refk3s");
     // gofmt lists unformatted files but ends with 0 all the same.
     let gofmt = "files=$(gofmt -l .); [ -z \"$files\" ] || { echo \"$files\"; exit 1; }";

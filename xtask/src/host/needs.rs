@@ -168,6 +168,13 @@ pub const NEEDS: &[Need] = &[
     ),
     need("bats", "bats", "bats", "tests of shell scripts"),
     need(
+        // Brings Python's module venv, which is in a package with Python's version in its name.
+        "pipx",
+        "pipx",
+        "pipx",
+        "the linter of the workflows",
+    ),
+    need(
         "sudo",
         "sudo",
         "/usr/sbin/visudo",
