@@ -6,7 +6,8 @@ use quick_junit::{
     NonSuccessKind, Report as JUnit, SerializeError, TestCase, TestCaseStatus, TestSuite,
 };
 
-use super::report::{Check, Outcome, Report, StepRecord};
+use super::check::Check;
+use super::report::{Outcome, Report, StepRecord};
 
 /// The report as JUnit XML.
 ///

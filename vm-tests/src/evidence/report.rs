@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::Check;
+
 /// A stage of the build, as the builder told it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
@@ -65,21 +67,6 @@ impl StepRecord {
             outcome: Outcome::NotRun,
         }
     }
-}
-
-/// One check: what was expected and what was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// JSON pointer of the config-file's key, or the machine's part.
-    pub key: String,
-    /// What is checked.
-    pub check: String,
-    /// What must be.
-    pub expected: String,
-    /// What is.
-    pub actual: String,
-    /// Whether they agree.
-    pub passed: bool,
 }
 
 /// A picture of a machine's screen.

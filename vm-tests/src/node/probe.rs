@@ -70,6 +70,12 @@ impl Facts {
         self.0.get(probe)
     }
 
+    /// What a question's answer has on its standard output; nothing when it was not asked.
+    #[must_use]
+    pub fn text(&self, probe: &Probe) -> String {
+        self.get(probe).map(GuestOutput::text).unwrap_or_default()
+    }
+
     /// Adds an answer.
     pub fn insert(&mut self, probe: Probe, output: GuestOutput) {
         self.0.insert(probe, output);

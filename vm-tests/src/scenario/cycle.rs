@@ -4,18 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use vm::console::{Badness, Console, DISK_ERROR, FILE_SYSTEM_ERROR, Gravity, NOTHING_TO_START};
+use vm::console::Console;
 use vm::machine::{RunningVm, VmPlan};
 
+use super::aspect::trouble;
 use super::collect;
 use super::context::{Context, Cycle};
 use super::machine::{Hardware, Reached};
-use super::one_machine::Scenario;
 use super::service;
 use super::session::Session;
-use super::step::Step;
 use super::steps;
-use crate::evidence::{Check, ConsoleLog, Report};
+use crate::evidence::{ConsoleLog, Report};
 use crate::kube::KubeLog;
 use crate::ssh::SshLog;
 
@@ -57,7 +56,7 @@ pub(super) async fn run_machine(
     };
     console.caught_up().await;
     let badness = console.look(|state| state.badness.clone());
-    let (check, warnings) = trouble(unexpected(badness, &context.options.scenario));
+    let (check, warnings) = trouble(badness, &context.options.scenario);
     report.checks.push(check);
     report.warnings.extend(warnings);
     result?;
@@ -127,59 +126,4 @@ fn found(session: Session<'_>, report: &mut Report) {
     }
     report.failed_step = session.failed_step.or(report.failed_step.take());
     report.installation = session.installation.or(report.installation);
-}
-
-/// Trouble on the consoles, but for what the scenario leads to: the kernel has to complain about a disk that was made to
-/// fail, and about a stick that was pulled.
-fn unexpected(mut badness: Vec<Badness>, scenario: &Scenario) -> Vec<Badness> {
-    if scenario.disturbs_disks() {
-        badness.retain(|badness| ![DISK_ERROR, FILE_SYSTEM_ERROR].contains(&badness.name));
-    }
-    if scenario.steps.contains(&Step::FirmwareRefuses) {
-        badness.retain(|badness| badness.name != NOTHING_TO_START);
-    }
-    badness
-}
-
-/// Trouble on the consoles: a check of its own, and warnings.
-fn trouble(badness: Vec<Badness>) -> (Check, Vec<String>) {
-    let text =
-        |badness: &Badness| format!("{} on {}: {}", badness.name, badness.port, badness.line);
-    let (warnings, errors): (Vec<_>, Vec<_>) = badness
-        .into_iter()
-        .partition(|badness| badness.gravity == Gravity::Warning);
-    let seen: Vec<String> = errors.iter().map(text).collect();
-    let check = Check {
-        key: "machine/consoles".into(),
-        check: "no kernel panic, oops, OOM kill, disk error or emergency shell on any console"
-            .into(),
-        expected: "none".into(),
-        actual: if seen.is_empty() {
-            "none".to_owned()
-        } else {
-            seen.join(" | ")
-        },
-        passed: seen.is_empty(),
-    };
-    (check, warnings.iter().map(text).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use vm::console::find_badness;
-
-    #[test]
-    fn an_oops_fails_the_consoles_check_and_a_stall_only_warns() {
-        let seen = |lines: &[&str]| {
-            let found = lines.iter().filter_map(|line| find_badness("ttyS0", line));
-            let (check, warnings) = trouble(found.collect());
-            (check.passed, warnings.len())
-        };
-        let oops = "Oops: 0000 [#1] SMP";
-        let stall = "watchdog: BUG: soft lockup - CPU#1 stuck for 22s!";
-        assert_eq!(seen(&[]), (true, 0));
-        assert_eq!(seen(&[stall]), (true, 1));
-        assert_eq!(seen(&[oops, stall]), (false, 1));
-    }
 }

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use vm::firmware::Kind;
 use vm::machine::{Bus, Disk, DiskFormat, create_overlay};
 
+use super::aspect::{self, Subject};
 use super::context::{Context, Cycle, MACHINE};
 use super::cycle::run_machine;
 use super::machine::Hardware;
@@ -12,7 +13,6 @@ use super::machine_definition::Role;
 use super::make_stick::make_stick;
 use super::step::Step;
 use super::turns::{OwnTurns, Turns};
-use super::{collect, outcome, secure_boot};
 use crate::evidence::{Report, StepRecord};
 
 /// Runs the machine from power-on to power-off, as often as the scenario says.
@@ -39,10 +39,13 @@ pub(super) async fn run_cycles(
         &evidence.path(MACHINE),
         &scenario.folder,
     )?;
-    if scenario.machine.secure_boot {
-        let check = secure_boot::signature(&options.usb, scenario.machine.signed)?;
-        report.checks.push(check);
-    }
+    let subject = Subject {
+        scenario,
+        hardware: &hardware,
+        evidence,
+        label: "",
+    };
+    aspect::prepared(&subject, &options.usb, &mut report.checks)?;
     let mut result = Ok(());
     let cycles = scenario.cycles();
     for (number, (begun_by, steps)) in cycles.iter().enumerate() {
@@ -70,15 +73,9 @@ pub(super) async fn run_cycles(
             break;
         }
     }
-    collect::stick_logs(&hardware.stick, evidence);
-    outcome::checks(
-        scenario,
-        &hardware,
-        evidence,
-        result.is_ok(),
-        &mut report.checks,
-    )?;
-    result
+    let off = aspect::powered_off(&subject, result.is_ok(), &mut report.checks);
+    // Why a run ended early is said before what could not be looked at then.
+    result.and(off)
 }
 
 /// Runs a registry from its disk, which stays as it is.

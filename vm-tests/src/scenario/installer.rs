@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 
-use super::collect::{self, BOOT_LABEL};
+use super::aspect::{self, BOOT_LABEL};
 use super::failure::Failure;
-use super::immutable;
 use super::machine::STICK;
 use super::session::{Session, wait_for_reset};
 use super::step::Refusal;
@@ -31,8 +30,7 @@ impl Session<'_> {
                 first,
             )
             .await?;
-        // The firmware has written its own entries by now; the installer's are still to come.
-        collect::save_vars_once(self.hardware, self.evidence, collect::FIRST_VARS);
+        aspect::installer_begins(self);
         self.screenshot("screen-installer").await;
         Ok(())
     }
@@ -76,14 +74,9 @@ impl Session<'_> {
                 )
                 .into());
         }
-        self.secure_boot_of_installer();
         self.boots = 1;
         self.installation = self.cost(&markers).await;
-        collect::save_vars(self.hardware, self.evidence, collect::INSTALLED_VARS);
-        if immutable::applies(&self.options.scenario) {
-            immutable::seal(self)?;
-        }
-        Ok(())
+        aspect::installed(self)
     }
 
     /// What the installation cost; nothing when QEMU does not tell.

@@ -1,6 +1,7 @@
 //! A scenario: which machine is built, what is done with it, how long it may take.
 
 mod accelerator;
+mod aspect;
 mod budgets;
 mod check_list;
 mod collect;
@@ -10,8 +11,8 @@ mod cycles;
 mod deadline;
 mod definition;
 mod failure;
+mod firmware_refuses;
 mod guard;
-mod immutable;
 mod installed;
 mod installer;
 mod joining;
@@ -23,12 +24,10 @@ mod network;
 mod node;
 mod offline;
 mod one_machine;
-mod outcome;
 mod power_cuts;
 mod ready;
 mod registry;
 mod run;
-mod secure_boot;
 mod service;
 mod session;
 mod several;

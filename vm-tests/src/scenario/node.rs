@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use super::aspect::{self, When};
 use super::session::{Session, wait_for_reset};
-use super::{collect, immutable, verify};
+use super::{collect, verify};
 
 /// How long the guest may be silent in the middle of a command.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -14,7 +15,7 @@ impl Session<'_> {
     /// From the reset to the end of cloud-init.
     pub async fn first_boot(&mut self) -> Result<()> {
         self.login().await?;
-        self.secure_boot_in_guest().await?;
+        aspect::ask(self, When::LoggedIn).await?;
         self.is_node = true;
         self.bring_workload().await?;
         self.wait_for_cloud_init().await
@@ -70,9 +71,7 @@ impl Session<'_> {
     /// Restarts the node; it must come back as the same node.
     pub async fn reboot(&mut self) -> Result<()> {
         let before = verify::identity(self).await?;
-        if immutable::applies(&self.options.scenario) {
-            immutable::mark(self).await?;
-        }
+        aspect::ask(self, When::BeforeReboot).await?;
         collect::journal(self).await;
         self.output.doing("rebooting the node");
         let mut events = self.events.resubscribe();
@@ -92,7 +91,7 @@ impl Session<'_> {
             .await?;
         self.after_reset().await;
         self.login().await?;
-        self.secure_boot_in_guest().await?;
+        aspect::ask(self, When::LoggedIn).await?;
         self.wait_until_ready().await?;
         self.wait_for_cloud_init().await?;
         verify::after_reboot(self, &before).await

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use arch::ARCH;
 use serde::Serialize;
 
-use super::collect::{FIRST_VARS, boot_checks, read_vars};
+use super::aspect::boot_checks_since_first;
 use super::context::{Context, Cycle, MACHINE};
 use super::cycle::run_machine;
 use super::failure::Failure;
@@ -391,18 +391,12 @@ impl Machine<'_, '_> {
                 .checks
                 .push(installed::same_content_check(label, whole, target)?);
         }
-        let before = read_vars(&self.context.evidence.path(FIRST_VARS));
-        let after = read_vars(&hardware.firmware.vars);
-        let (before, after) = (
-            before.map_err(anyhow::Error::msg)?,
-            after.map_err(anyhow::Error::msg)?,
-        );
-        report
-            .checks
-            .extend(boot_checks(&before, &after).into_iter().map(|mut check| {
-                check.check = format!("{label}{}", check.check);
-                check
-            }));
+        let vars = &hardware.firmware.vars;
+        let mut checks = boot_checks_since_first(self.context.evidence, vars)?;
+        for check in &mut checks {
+            check.check = format!("{label}{}", check.check);
+        }
+        report.checks.extend(checks);
         Ok(())
     }
 }

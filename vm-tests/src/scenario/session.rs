@@ -11,6 +11,7 @@ use vm::console::Console;
 use vm::machine::RunningVm;
 use vm::qmp::QmpEvent;
 
+use super::aspect::Subject;
 use super::budgets::Budgets;
 use super::context::{Context, Cycle, RunOptions};
 use super::failure::Failure;
@@ -132,6 +133,16 @@ impl<'a> Session<'a> {
             boots: 0,
             ssh_log,
             events: vm.qmp.events(),
+        }
+    }
+
+    /// The machine as its aspects see it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            scenario: &self.options.scenario,
+            hardware: self.hardware,
+            evidence: self.evidence,
+            label: &self.label,
         }
     }
 

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use vm::machine::extract_range;
 
 /// Something that happened to a stick after it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -53,7 +54,7 @@ pub(super) struct Place {
 /// Bytes per sector of the stick's image.
 const SECTOR: u64 = 512;
 /// Bytes to read for the partition table: protective MBR, header, 128 entries of 128 bytes.
-pub(super) const TABLE: u64 = 34 * SECTOR;
+const TABLE: u64 = 34 * SECTOR;
 
 /// Does `damage` to the raw image `image`; `folder` is where the scenario file is.
 ///
@@ -226,7 +227,7 @@ pub(super) fn place_of(image: &Path, name: &str) -> Result<Place> {
 }
 
 /// A partition by its name, in the first 34 sectors of 512 bytes of a GPT disk.
-pub(super) fn find_partition(bytes: &[u8], name: &str) -> Option<Place> {
+fn find_partition(bytes: &[u8], name: &str) -> Option<Place> {
     let table = gpt::GptConfig::new().writable(false);
     let table = table.open_from_device(Cursor::new(bytes.to_vec())).ok()?;
     let mut partitions = table.partitions().iter();
@@ -323,6 +324,33 @@ pub(super) fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
         }
         place += size as u64;
     }
+}
+
+/// Copies a file or directory of the partition EMTS-CONF of a machine's stick, which is an overlay.
+///
+/// # Errors
+/// There is none, or a tool is missing.
+pub(super) fn copy_out(stick: &Path, name: &str, to: &Path) -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let table = work.path().join("gpt");
+    extract_range(stick, 0, TABLE, &table)?;
+    let place = find_partition(&fs_err::read(&table)?, CONFIG_PARTITION);
+    let place = place.with_context(|| format!("the stick has no {CONFIG_PARTITION}"))?;
+    extract_range(
+        stick,
+        place.start,
+        place.length,
+        &work.path().join("conf.img"),
+    )?;
+    let to = std::path::absolute(to)?;
+    let mut command = tool("mcopy");
+    // mtools has a shell read the name of an image that has a character special to it.
+    command
+        .current_dir(work.path())
+        .args(["-s", "-n", "-Q", "-i", "conf.img"])
+        .arg(format!("::{name}"))
+        .arg(to);
+    run(command).map(drop)
 }
 
 #[cfg(test)]

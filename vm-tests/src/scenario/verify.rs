@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::immutable;
+use super::aspect::{self, When};
 use super::service::{self, Service};
 use super::session::Session;
 use super::user_login;
@@ -13,8 +13,6 @@ use crate::evidence::Check;
 use crate::expectation;
 use crate::kube::Objects;
 use crate::node::{Facts, Probe};
-use crate::ssh::GuestOutput;
-use vm::nvram::BootVariables;
 
 /// How long the guest may be silent while it answers a script.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -36,8 +34,9 @@ fn cloud_init_script() -> String {
 /// Status of the script above while cloud-init is at work (EX_TEMPFAIL).
 const AT_WORK: i32 = 75;
 
-/// The firmware's BootCurrent: four bytes of attributes, then the number.
-const BOOT_CURRENT: &str = "od -An -tx1 -j4 -N2 /sys/firmware/efi/efivars/BootCurrent-8be4df61-93ca-11d2-aa0d-00e098032b8c | awk '{print $2 $1}'";
+/// The errors that cloud-init noted.
+const CLOUD_INIT_ERRORS: &str =
+    "tr -d ' \\n' </run/cloud-init/result.json | grep -o '\"errors\":\\[[^]]*\\]'";
 
 /// Whether cloud-init has ended without errors; what it is at, when it has not ended.
 pub(super) async fn cloud_init(service: Service<'_>) -> Result<Result<(), String>> {
@@ -70,7 +69,8 @@ pub(super) async fn verify(session: &mut Session<'_>) -> Result<()> {
         .output
         .doing(&format!("checking {} expectations", expectations.len()));
     let mut probes = expectation::probes(&expectations);
-    probes.extend([Probe::shell(service::STATE), Probe::shell(BOOT_CURRENT)]);
+    probes.push(Probe::shell(service::STATE));
+    probes.extend(aspect::questions(&session.options.scenario, When::Verify));
     let facts = session.ask("checks", &probes).await?;
     session.k3s = k3s_version(&facts).unwrap_or(std::mem::take(&mut session.k3s));
     session.checks.extend(
@@ -78,13 +78,10 @@ pub(super) async fn verify(session: &mut Session<'_>) -> Result<()> {
             .iter()
             .map(|expectation| expectation.check(&facts)),
     );
-    machine_checks(session, &facts, "").await?;
+    service_check(session, &facts, When::Verify).await?;
+    aspect::answered(session, When::Verify, &facts)?;
     lease_checks(session).await?;
-    user_login::checks(session).await?;
-    if immutable::applies(&session.options.scenario) {
-        immutable::verify(session, false).await?;
-    }
-    Ok(())
+    user_login::checks(session).await
 }
 
 /// What the node's K3s says of itself, where it was asked.
@@ -105,40 +102,16 @@ async fn lease_checks(session: &mut Session<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The service's state, and that the firmware started the entry it shall try first.
-async fn machine_checks(session: &mut Session<'_>, facts: &Facts, when: &str) -> Result<()> {
-    let text = |command: &str| {
-        facts
-            .get(&Probe::shell(command))
-            .map(|answer| answer.text().trim().to_owned())
-            .unwrap_or_default()
-    };
+/// The service's state.
+async fn service_check(session: &mut Session<'_>, facts: &Facts, when: When) -> Result<()> {
+    if !session.has_kubernetes() {
+        return Ok(());
+    }
+    let state = facts.text(&Probe::shell(service::STATE));
     let ssh = session.ssh()?;
     let service = session.service(&ssh);
-    let service = match session.has_kubernetes() {
-        true => Some(service.check(text(service::STATE), when).await),
-        false => None,
-    };
-    let current = text(BOOT_CURRENT);
-    let first = fs_err::read(&session.hardware.firmware.vars)
-        .ok()
-        .and_then(|bytes| BootVariables::from_file_content(&bytes).ok())
-        .and_then(|boot| boot.order.first().copied());
-    let first = first.map_or_else(|| "none".to_owned(), |number| format!("{number:04x}"));
-    let check = |key: &str, check: &str, expected: &str, actual: String| Check {
-        key: key.into(),
-        check: format!("{check}{when}"),
-        expected: expected.to_owned(),
-        passed: actual == expected,
-        actual,
-    };
-    session.checks.extend(service);
-    session.checks.push(check(
-        "machine/bootCurrent",
-        "the firmware started the first entry of BootOrder",
-        &first,
-        current,
-    ));
+    let check = service.check(state.trim().to_owned(), when.suffix()).await;
+    session.checks.push(check);
     Ok(())
 }
 
@@ -159,12 +132,7 @@ pub(super) async fn identity(session: &Session<'_>) -> Result<Identity> {
     };
     let probes = [who, Probe::shell("cat /proc/sys/kernel/random/boot_id")];
     let facts = session.ask("identity", &probes).await?;
-    let text = |index: usize| {
-        facts
-            .get(&probes[index])
-            .map(GuestOutput::text)
-            .unwrap_or_default()
-    };
+    let text = |index: usize| facts.text(&probes[index]);
     let uid = match kubernetes {
         true => uid_of_node(&text(0))?,
         false => text(0).trim().to_owned(),
@@ -185,43 +153,33 @@ fn uid_of_node(objects: &str) -> Result<String> {
 /// After a reboot: another boot, the same node, the pods running again.
 pub(super) async fn after_reboot(session: &mut Session<'_>, before: &Identity) -> Result<()> {
     let after = identity(session).await?;
-    session.checks.push(Check {
-        key: "machine/reboot".into(),
-        check: "the node was rebooted".into(),
-        expected: format!("another boot than {}", before.boot_id),
-        passed: after.boot_id != before.boot_id && !after.boot_id.is_empty(),
-        actual: after.boot_id,
-    });
-    session.checks.push(Check {
-        key: "machine/nodeIdentity".into(),
-        check: "the same node came back".into(),
-        expected: before.uid.clone(),
-        passed: after.uid == before.uid,
-        actual: after.uid,
-    });
-    let probes = [
-        Probe::shell(service::STATE),
-        Probe::shell(BOOT_CURRENT),
-        Probe::shell(
-            "tr -d ' \\n' </run/cloud-init/result.json | grep -o '\"errors\":\\[[^]]*\\]'",
-        ),
-    ];
+    session.checks.push(Check::new(
+        "machine/reboot",
+        "the node was rebooted",
+        format!("another boot than {}", before.boot_id),
+        &after.boot_id,
+        after.boot_id != before.boot_id && !after.boot_id.is_empty(),
+    ));
+    session.checks.push(Check::same(
+        "machine/nodeIdentity",
+        "the same node came back",
+        &before.uid,
+        after.uid,
+    ));
+    let mut probes = [service::STATE, CLOUD_INIT_ERRORS]
+        .map(Probe::shell)
+        .to_vec();
+    probes.extend(aspect::questions(
+        &session.options.scenario,
+        When::AfterReboot,
+    ));
     let facts = session.ask("checks-after-reboot", &probes).await?;
-    machine_checks(session, &facts, " after the reboot").await?;
-    let errors = facts
-        .get(&probes[2])
-        .map(|answer| answer.text().trim().to_owned())
-        .unwrap_or_default();
-    let expected = "\"errors\":[]".to_owned();
-    session.checks.push(Check {
-        key: "machine/cloudInit".into(),
-        check: "cloud-init has no errors after the reboot".into(),
-        passed: errors == expected,
-        expected,
-        actual: errors,
-    });
-    if immutable::applies(&session.options.scenario) {
-        immutable::verify(session, true).await?;
-    }
-    Ok(())
+    service_check(session, &facts, When::AfterReboot).await?;
+    session.checks.push(Check::same(
+        "machine/cloudInit",
+        "cloud-init has no errors after the reboot",
+        "\"errors\":[]",
+        facts.text(&Probe::shell(CLOUD_INIT_ERRORS)).trim(),
+    ));
+    aspect::answered(session, When::AfterReboot, &facts)
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use super::ConsoleLine;
-use crate::evidence::report::{Check, Outcome, Report, StepRecord};
+use crate::evidence::check::Check;
+use crate::evidence::report::{Outcome, Report, StepRecord};
 
 /// How many of the consoles' last lines are shown where no step is chosen.
 const TAIL: usize = 60;
