@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::drop_ins;
 use crate::evidence::Check;
+use run_request::LeaseChoice;
 use vm::accel::Accelerator;
 
 /// The harness's drop-in. K3s reads drop-ins in the order of their names and appends by `key+`.
@@ -37,24 +38,13 @@ const ARGUMENTS: [&str; 3] = [
     "leader-elect-retry-period=5s",
 ];
 
-/// What the person asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LeaseChoice {
-    /// As K3s has them: 15 s. A lost lease fails the run.
-    Default,
-    /// 60 s. A lost lease is reported and does not fail the run.
-    Long,
-}
-
-impl LeaseChoice {
-    /// What holds where nothing was asked for: longer leases under emulation alone.
-    #[must_use]
-    pub fn or_by(choice: Option<Self>, accelerator: Accelerator) -> Self {
-        choice.unwrap_or(match accelerator {
-            Accelerator::Kvm => Self::Default,
-            Accelerator::Tcg => Self::Long,
-        })
-    }
+/// What holds where nothing was asked for: longer leases under emulation alone.
+#[must_use]
+pub fn asked_or_by(asked: Option<LeaseChoice>, accelerator: Accelerator) -> LeaseChoice {
+    asked.unwrap_or(match accelerator {
+        Accelerator::Kvm => LeaseChoice::Default,
+        Accelerator::Tcg => LeaseChoice::Long,
+    })
 }
 
 /// How the leases of a machine's K3s were set.
@@ -186,14 +176,11 @@ mod tests {
 
     #[test]
     fn an_emulated_machine_alone_gets_longer_leases_unasked() {
-        let by = |accelerator| LeaseChoice::or_by(None, accelerator);
+        let by = |accelerator| asked_or_by(None, accelerator);
         assert_eq!(by(Accelerator::Tcg), LeaseChoice::Long);
         assert_eq!(by(Accelerator::Kvm), LeaseChoice::Default);
         let asked = Some(LeaseChoice::Default);
-        assert_eq!(
-            LeaseChoice::or_by(asked, Accelerator::Tcg),
-            LeaseChoice::Default
-        );
+        assert_eq!(asked_or_by(asked, Accelerator::Tcg), LeaseChoice::Default);
     }
 
     #[test]

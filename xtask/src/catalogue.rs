@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use artifacts::lock::Lock;
 use artifacts::plan::{Artifact, Changes};
 use artifacts::profile::Profile;
+use diagnostics::text::closest;
 
 /// Where the project's own profiles are, below the checkout.
 const DIRECTORY: &str = "configs/profiles";
@@ -54,9 +55,14 @@ impl Catalogue {
     }
 }
 
+/// Whether `--profile` names a file, and not a profile of the project.
+pub fn is_path(name: &str) -> bool {
+    Path::new(name).extension().is_some() || name.contains('/')
+}
+
 fn path_of(root: &Path, name: &str) -> Result<PathBuf> {
     let file = Path::new(name);
-    if file.extension().is_some() || name.contains('/') {
+    if is_path(name) {
         return fs_err::canonicalize(file).context("reading the profile that --profile names");
     }
     let own = root.join(DIRECTORY).join(format!("{name}.yaml"));
@@ -74,8 +80,10 @@ fn path_of(root: &Path, name: &str) -> Result<PathBuf> {
         }
     }
     names.sort();
+    let meant = closest(name, names.iter().map(String::as_str));
+    let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
     bail!(
-        "--profile {name}: no profile has this name; there are {}, or name a file such as ./mine.yaml",
+        "--profile {name}: no profile has this name; {meant}there are {}, or name a file such as ./mine.yaml",
         names.join(" and ")
     )
 }
@@ -104,6 +112,10 @@ mod tests {
             Catalogue::read(&root(), "upsteam", &Changes::default()).expect_err("no such profile");
         assert!(
             error.to_string().contains("reference and upstream"),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("did you mean `upstream`?"),
             "{error}"
         );
     }

@@ -13,8 +13,9 @@ use pipeline::linuxkit::LinuxKit;
 use pipeline::linuxkit_files::{self, with_init};
 use pipeline::stages::hookos;
 
+use crate::named::{self, Takes};
 use crate::project::Project;
-use crate::registry::{Locking, Pull, Reach};
+use crate::registry::{self, Locking, Pull, Reach};
 use crate::sources::{Network, Sources};
 
 /// The profile that names LinuxKit's images, below the checkout.
@@ -40,7 +41,7 @@ pub struct HookosParts {
     #[arg(long, value_name = "PATH")]
     pub linuxkit: Option<PathBuf>,
     /// Registry asked before another (REGISTRY=URL) or before all (URL)
-    #[arg(long, value_name = "[REGISTRY=]URL")]
+    #[arg(long, value_name = "[REGISTRY=]URL", value_parser = registry::mirror)]
     pub registry_mirror: Vec<String>,
     /// Registry that is spoken to without TLS
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -88,6 +89,21 @@ fn of_profile(path: &Path) -> Result<Vec<String>> {
 }
 
 impl HookosParts {
+    /// Looks at the files and directories that the user names.
+    ///
+    /// # Errors
+    /// One is not there, or of another kind.
+    pub fn check(&self) -> Result<()> {
+        let files = [("--hook-os", &self.hook_os), ("--linuxkit", &self.linuxkit)];
+        for (option, path) in files {
+            if let Some(path) = path {
+                named::check(option, Takes::File, path)?;
+            }
+        }
+        let mut images = self.images.iter();
+        images.try_for_each(|path| named::check("--images", Takes::Any, path))
+    }
+
     /// Whether a linuxkit is asked for that is neither named nor in PATH.
     pub fn needs_linuxkit(&self) -> Result<bool> {
         let asked = self.assembler == Assembler::Linuxkit && self.linuxkit.is_none();

@@ -13,6 +13,7 @@ mod hookos_parts;
 mod host;
 mod k3s_directory;
 mod locks;
+mod named;
 mod parts;
 mod profile;
 mod project;

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use artifacts::plan::Replacement;
 use clap::Args;
 use pipeline::choice::Layout;
 use pipeline::stages::node_image;
 
 use crate::hookos_parts::HookosParts;
+use crate::named::{self, Takes};
 use crate::sources::Sources;
 
 /// Where the parts come from.
@@ -36,14 +37,19 @@ impl Parts {
     /// Looks at what the user names, before anything is built.
     ///
     /// # Errors
-    /// There is no such OS image, or it cannot be installed.
+    /// Something is not there, or is of another kind; an OS image cannot be installed.
     pub fn check(&self) -> Result<()> {
-        let Some(image) = &self.os_image else {
-            return Ok(());
-        };
-        let named = || format!("--os-image {}", image.display());
-        ensure!(image.is_file(), "{}: there is no such file", named());
-        node_image::check_own(image).with_context(named)
+        self.sources.check()?;
+        self.hookos.check()?;
+        if let Some(directory) = &self.k3s_dir {
+            named::check("--k3s-dir", Takes::Directory, directory)?;
+        }
+        if let Some(image) = &self.os_image {
+            named::check("--os-image", Takes::File, image)?;
+            let named = || format!("--os-image {}", image.display());
+            node_image::check_own(image).with_context(named)?;
+        }
+        Ok(())
     }
 
     /// What is not as the profile has it, for the report.

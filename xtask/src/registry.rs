@@ -23,7 +23,8 @@ pub struct Reach {
     #[arg(
         long = "registry-mirror",
         alias = "mirror",
-        value_name = "[REGISTRY=]URL"
+        value_name = "[REGISTRY=]URL",
+        value_parser = mirror
     )]
     pub mirror: Vec<String>,
     /// PEM file with certificates to trust beside the system's
@@ -32,6 +33,20 @@ pub struct Reach {
     /// Registry that is spoken to without TLS
     #[arg(long, value_name = "HOST[:PORT]")]
     pub plain_http: Vec<String>,
+}
+
+/// A mirror as far as it can be told before its registry is asked: `hookos pull` reads the rest.
+pub fn mirror(text: &str) -> Result<String, String> {
+    let url = text.split_once('=').map_or(text, |(_, url)| url);
+    match ["https://", "http://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected URL or REGISTRY=URL, such as docker.io=https://mirror.example".to_owned())
+        }
+    }
 }
 
 /// What the lock file means to a run.

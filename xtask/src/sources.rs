@@ -1,12 +1,14 @@
 //! Which profile a user names, how its artifacts are reached, and what is to be otherwise than it says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use artifacts::plan::{Changes, Mirror, Replacement};
+use anyhow::{Result, ensure};
+use artifacts::plan::{Changes, Mirror, Replacement, Source};
 use clap::Args;
 
 use crate::acquire::Reach;
+use crate::catalogue;
+use crate::named::{self, Takes};
 
 /// Whether publishers and registries may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub struct Sources {
     #[arg(long, value_name = "FILE")]
     pub ca: Vec<PathBuf>,
     /// Another version of K3s than the profile's; of an OS image of your own, the version of the K3s inside
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = k3s_version)]
     pub k3s_version: Option<String>,
     /// The proxy in front of publishers, in place of the environment's.
     #[arg(skip)]
@@ -46,7 +48,56 @@ pub struct Sources {
     pub artifact: Vec<Replacement>,
 }
 
+/// The first line of a certificate in a PEM file.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+
+/// The tag of a release, such as `v1.33.5+k3s1`; what follows its three numbers may be one's own.
+fn k3s_version(text: &str) -> Result<String, String> {
+    let numbers = text.strip_prefix('v').map(|rest| {
+        let end = rest.find(['+', '-']).unwrap_or(rest.len());
+        rest[..end]
+            .split('.')
+            .map(str::parse::<u32>)
+            .collect::<Vec<_>>()
+    });
+    match numbers {
+        Some(all) if all.len() == 3 && all.iter().all(Result::is_ok) => Ok(text.to_owned()),
+        _ => Err("expected the tag of a release, such as v1.33.5+k3s1".to_owned()),
+    }
+}
+
 impl Sources {
+    /// Looks at the files and directories that the user names.
+    ///
+    /// # Errors
+    /// One is not there, or of another kind.
+    pub fn check(&self) -> Result<()> {
+        if let Some(name) = self
+            .profile
+            .as_deref()
+            .filter(|name| catalogue::is_path(name))
+        {
+            named::check("--profile", Takes::File, Path::new(name))?;
+        }
+        if let Some(directory) = &self.artifacts {
+            named::check("--artifacts", Takes::Directory, directory)?;
+        }
+        for file in &self.ca {
+            named::check("--ca", Takes::File, file)?;
+            ensure!(
+                fs_err::read_to_string(file).is_ok_and(|text| text.contains(CERTIFICATE)),
+                "--ca {}: it has no certificate; the option takes a PEM file, in which a certificate begins with `{CERTIFICATE}`",
+                file.display()
+            );
+        }
+        for Replacement { name, source } in &self.artifact {
+            if let Source::Path(file) = source {
+                named::check(&format!("--artifact {name}, file"), Takes::File, file)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the user wants otherwise than the profile has it.
     pub fn changes(&self) -> Changes {
         Changes {
@@ -63,5 +114,65 @@ impl Sources {
             ca: ca.collect::<Result<_>>()?,
             proxy: self.proxy.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_of_k3s_is_the_tag_of_a_release() {
+        for good in ["v1.33.5+k3s1", "v1.34.0-rc2+k3s1", "v1.33.9+mine"] {
+            assert_eq!(k3s_version(good), Ok(good.to_owned()));
+        }
+        for bad in ["abc", "1.33.5+k3s1", "v1.33+k3s1", "v1.33.x+k3s1", ""] {
+            assert!(k3s_version(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_has_to_be_there_and_a_ca_has_to_be_one() -> Result<()> {
+        let file = tempfile::NamedTempFile::new()?;
+        let of_ca = || {
+            let ca = vec![file.path().to_owned()];
+            Sources {
+                ca,
+                ..Sources::default()
+            }
+            .check()
+        };
+        let error = of_ca().expect_err("no certificate").to_string();
+        assert!(
+            error.contains("--ca ") && error.contains("BEGIN CERTIFICATE"),
+            "{error}"
+        );
+        fs_err::write(file.path(), format!("{CERTIFICATE}\n"))?;
+        of_ca()?;
+        let artifacts = Some("/nonexistent".into());
+        let error = Sources {
+            artifacts,
+            ..Sources::default()
+        }
+        .check();
+        assert!(
+            error
+                .expect_err("no directory")
+                .to_string()
+                .contains("--artifacts /nonexistent")
+        );
+        let replaced = "k3s=/nonexistent".parse().map_err(anyhow::Error::msg)?;
+        let error = Sources {
+            artifact: vec![replaced],
+            ..Sources::default()
+        }
+        .check();
+        assert!(
+            error
+                .expect_err("no file")
+                .to_string()
+                .contains("--artifact k3s")
+        );
+        Ok(())
     }
 }

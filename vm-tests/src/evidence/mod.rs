@@ -11,4 +11,4 @@ pub use check::Check;
 pub use folder::{Evidence, EvidenceError, new_run_folder};
 pub use junit::to_junit;
 pub use page::{ConsoleLine, to_html, write_index};
-pub use report::{ConsoleLog, Installation, Outcome, Report, Screenshot, StageRecord, StepRecord};
+pub use report::{ConsoleLog, Installation, Outcome, Report, Screenshot, StepRecord};

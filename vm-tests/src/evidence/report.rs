@@ -1,22 +1,9 @@
 //! The report of one run, as it is written to `report.json`.
 
+use run_request::StageRecord;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
-
-/// A stage of the build, as the builder told it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StageRecord {
-    /// Its name.
-    pub name: String,
-    /// How long it took.
-    pub seconds: f64,
-    /// True when its output was in the store already.
-    pub cached: bool,
-    /// What the builder says of its output, such as packages that are not the pinned ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-}
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use super::failure::{Failure, Seen};
 use super::machine::{Hardware, Processors, Reached};
 use super::one_machine::Scenario;
 use crate::output::Output;
-use vm::accel::{self, Accelerator, AcceleratorChoice, Probed};
+use vm::accel::{self, Accelerator, Probed};
 
 /// What an accelerator is tried with, and where the answer is remembered.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +28,12 @@ pub struct Host<'a> {
 /// The machine cannot be built, the run is interrupted.
 pub async fn choose_accelerator(
     host: &Host<'_>,
-    choice: AcceleratorChoice,
+    wanted: Option<Accelerator>,
     folder: &Path,
     output: &Output,
     mut interrupted: watch::Receiver<bool>,
 ) -> Result<Probed> {
-    if let Some(chosen) = accel::choose_without_probe(choice, host.cache, &accel::kvm_device()) {
+    if let Some(chosen) = accel::choose_without_probe(wanted, host.cache, &accel::kvm_device()) {
         return Ok(Probed {
             chosen,
             certain: true,

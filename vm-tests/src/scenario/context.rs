@@ -1,47 +1,28 @@
 //! What a run was asked for, and what all its parts share.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use cluster_bootstrapper::Parsed;
+use run_request::RunRequest;
 use tokio::sync::watch;
-use vm::accel::{Accelerator, AcceleratorChoice};
+use vm::accel::Accelerator;
 
 use super::machine::Processors;
 use super::one_machine::Scenario;
 use super::step::Step;
 use super::turns::OwnTurns;
 use crate::access::Access;
-use crate::evidence::{Evidence, StageRecord};
+use crate::evidence::Evidence;
 use crate::expectation;
-use crate::leases::{LeaseChoice, Leases};
+use crate::leases::Leases;
 use crate::output::Output;
 use crate::ssh::Secrets;
 
 /// The folder of the machine's disks in the evidence.
 pub(super) const MACHINE: &str = "machine";
-
-/// The files that a workstation is made of.
-#[derive(Debug, Clone)]
-pub struct WorkstationParts {
-    /// The disk that it runs from. It is not written to.
-    pub image: PathBuf,
-    /// `sen-installation-files.tar.gz`, or `sen-installation-files-reference.tar.gz` where a test double stands in for
-    /// K3s.
-    pub installation_files: PathBuf,
-}
-
-/// What is done with the list of a scenario's checks.
-#[derive(Debug, Clone)]
-pub enum ListedChecks {
-    /// There is none: what is installed is not the scenario's own.
-    Ignored,
-    /// What was checked is compared with the list in this file.
-    Compared(PathBuf),
-    /// A run that passed writes this file.
-    Written(PathBuf),
-}
 
 /// What a machine's part of a run needs.
 #[derive(Debug, Clone)]
@@ -52,32 +33,10 @@ pub struct RunOptions {
     pub config_file: Option<PathBuf>,
     /// The stick's image, or a registry's disk. It is not written to.
     pub usb: PathBuf,
-    /// What a scenario's workstation is made of.
-    pub workstation: Option<WorkstationParts>,
-    /// The archive with the image of the harness's pods.
-    pub workload: Option<PathBuf>,
     /// The folder for the evidence.
     pub evidence: PathBuf,
-    /// Where the accelerator's answer is remembered.
-    pub cache: PathBuf,
-    /// The profile's name, for the report.
-    pub profile: String,
-    /// What is not as the profile has it, for the report.
-    pub replaced: Vec<String>,
-    /// The accelerator.
-    pub accelerator: AcceleratorChoice,
-    /// How long K3s' components keep their leases; by the accelerator when none.
-    pub leases: Option<LeaseChoice>,
-    /// The most processors that a guest gets under TCG.
-    pub emulated_cpus: u8,
-    /// The stages of the build, for the report.
-    pub stages: Vec<StageRecord>,
-    /// What is done with the list of the scenario's checks.
-    pub listed: ListedChecks,
-    /// Keeps the disks also after a run that passed.
-    pub keep: bool,
-    /// The longest time for the whole run.
-    pub timeout: Option<Duration>,
+    /// What the whole run was asked for.
+    pub request: Arc<RunRequest>,
 }
 
 impl RunOptions {
@@ -86,7 +45,7 @@ impl RunOptions {
         let wanted = self.scenario.machine.cpus;
         let count = match accelerator {
             Accelerator::Kvm => wanted,
-            Accelerator::Tcg => wanted.min(self.emulated_cpus),
+            Accelerator::Tcg => wanted.min(self.request.emulated_cpus.get()),
         };
         Processors { accelerator, count }
     }

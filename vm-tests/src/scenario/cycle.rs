@@ -1,7 +1,6 @@
 //! The machine from power-on to power-off: it is started, the steps are done, and what they found is kept.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use vm::console::Console;
@@ -83,21 +82,13 @@ fn plan(
     Ok(plan)
 }
 
-/// Does the steps within the time of the whole run, and keeps what can be had from the machine then.
+/// Does the steps, and keeps what can be had from the machine then.
 async fn do_steps(
     context: &Context<'_>,
     session: &mut Session<'_>,
     cycle: &Cycle<'_>,
 ) -> Result<()> {
-    let limit = context.options.timeout.unwrap_or(Duration::MAX);
-    let result = match tokio::time::timeout(limit, steps::run(session, cycle.steps)).await {
-        Ok(result) => result,
-        Err(_) => {
-            let limit = humantime::format_duration(limit);
-            let cause = format!("not done within {limit}");
-            Err(session.guard.failure("running the scenario", cause).into())
-        }
-    };
+    let result = steps::run(session, cycle.steps).await;
     if result.is_err() {
         steps::conclude(session, cycle.steps);
         if let Some(own) = cycle.turns {

@@ -129,6 +129,15 @@ impl ScenarioFile {
         Ok((Self::checked(file, path)?, says))
     }
 
+    /// Reads a scenario file as it is and with each of its `must_fail`.
+    ///
+    /// # Errors
+    /// As for [`ScenarioFile::load`].
+    pub fn check_with_alterations(path: &Path) -> Result<(), ScenarioError> {
+        let file = Self::load(path)?;
+        (0..file.must_fail.len()).try_for_each(|number| Self::load_altered(path, number).map(drop))
+    }
+
     fn checked(file: Result<Self, String>, path: &Path) -> Result<Self, ScenarioError> {
         let format = |message| ScenarioError::Format {
             path: path.to_owned(),

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use run_request::WorkstationParts;
 use vm::firmware::Kind;
 use vm::machine::{Bus, Disk, DiskFormat, Mebibytes};
 
-use super::context::{Context, Cycle, MACHINE, WorkstationParts};
+use super::context::{Context, Cycle, MACHINE};
 use super::cycle::run_machine;
 use super::machine::Hardware;
 use super::machine_definition::Workstation;
@@ -26,9 +27,8 @@ pub(super) async fn make_stick(
     workstation: &Workstation,
     report: &mut Report,
 ) -> Result<PathBuf> {
-    let parts = context.options.workstation.as_ref().context(
-        "the scenario has a workstation: --workstation and --installation-files are needed",
-    )?;
+    let parts = context.options.request.workstation.as_ref();
+    let parts = parts.context("the scenario has a workstation, and the request has none")?;
     let folder = context.evidence.path(MACHINE).join("workstation");
     let hardware = build(context, workstation, parts, &folder)?;
     let cycle = Cycle {

@@ -27,6 +27,7 @@ mod one_machine;
 mod power_cuts;
 mod ready;
 mod registry;
+mod request;
 mod run;
 mod service;
 mod session;
@@ -40,7 +41,7 @@ mod verify;
 mod workstation;
 
 pub use budgets::Budgets;
-pub use context::{ListedChecks, RunOptions, WorkstationParts};
+pub use context::RunOptions;
 pub use definition::{Need, ScenarioError, ScenarioFile, schema};
 pub use failure::{Failure, Seen};
 pub use guard::Guard;
@@ -49,6 +50,7 @@ pub use machine_definition::{
     StickDefinition, Workstation,
 };
 pub use one_machine::Scenario;
+pub use request::machines_of;
 pub use run::run;
 pub use step::{Delay, Disturbed, OnMachine, PowerCuts, Refusal, Step, Timed};
 pub use stick::{Damage, OnStick};

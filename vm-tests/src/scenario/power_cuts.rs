@@ -360,7 +360,7 @@ impl Machine<'_, '_> {
         });
         if recovered {
             self.compare(&hardware, &target.file, label, cuts, report)?;
-            if !context.options.keep {
+            if !context.options.request.keep {
                 fs_err::remove_dir_all(&left.folder)?;
             }
         }

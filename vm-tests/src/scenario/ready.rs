@@ -64,6 +64,7 @@ impl Session<'_> {
     pub async fn bring_workload(&self) -> Result<()> {
         let Some(archive) = self
             .options
+            .request
             .workload
             .as_ref()
             .filter(|_| self.has_kubernetes())

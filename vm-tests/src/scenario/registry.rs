@@ -25,7 +25,7 @@ impl Session<'_> {
     /// Until the registry has the image of the harness's pods.
     pub async fn serve_images(&mut self) -> Result<()> {
         self.login().await?;
-        let archive = self.options.workload.as_ref();
+        let archive = self.options.request.workload.as_ref();
         let archive = archive.context("the registry needs an image: give it with --workload")?;
         let bytes = fs_err::read(archive)?;
         let ssh = self.ssh()?;

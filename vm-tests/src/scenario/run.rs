@@ -5,13 +5,14 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use cluster_bootstrapper::{ParseOptions, Parsed, parse};
 use futures_util::future::join_all;
+use run_request::{AcceleratorChoice, ListedChecks};
 use tokio::sync::watch;
-use vm::accel::Probed;
+use vm::accel::{Accelerator, Probed};
 use vm::machine::Hub;
 
 use super::accelerator::{Host, choose_accelerator, remember};
 use super::check_list::CheckList;
-use super::context::{Context, ListedChecks, MACHINE, RunOptions, secrets};
+use super::context::{Context, MACHINE, RunOptions, secrets};
 use super::cycles::run_cycles;
 use super::machine_definition::Role;
 use super::power_cuts;
@@ -19,7 +20,7 @@ use super::step::Step;
 use super::turns::{OtherFailed, Turns};
 use crate::access::Access;
 use crate::evidence::{Evidence, Report, write_index};
-use crate::leases::{LeaseChoice, Leases};
+use crate::leases::{Leases, asked_or_by};
 use crate::output::Output;
 
 /// Runs a scenario on its machines, at least one, and writes its report, which tells whether it passed; one that has to
@@ -54,7 +55,7 @@ pub async fn run(
     if let Some(says) = must_fail {
         report.had_to_fail(says);
     }
-    if report.passed && !first.keep {
+    if report.passed && !first.request.keep {
         for part in &parts {
             fs_err::remove_dir_all(part.evidence.path(MACHINE))?;
         }
@@ -122,7 +123,7 @@ impl<'a> Part<'a> {
 
 /// Compares what was checked with the scenario's list, or writes that.
 fn listed_checks(options: &RunOptions, report: &mut Report) -> Result<()> {
-    match &options.listed {
+    match &options.request.checks {
         ListedChecks::Ignored => {}
         ListedChecks::Written(file) if report.checks.iter().all(|check| check.passed) => {
             // How many cuts there are depends on what was drawn.
@@ -148,15 +149,15 @@ fn listed_checks(options: &RunOptions, report: &mut Report) -> Result<()> {
 fn empty_report(options: &RunOptions) -> Report {
     Report {
         scenario: options.scenario.name.clone(),
-        profile: options.profile.clone(),
-        replaced: options.replaced.clone(),
+        profile: options.request.profile.clone(),
+        replaced: options.request.replaced.clone(),
         accelerator: "not chosen".to_owned(),
         accelerator_reason: String::new(),
         k3s: String::new(),
         passed: false,
         seconds: 0.0,
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        stages: options.stages.clone(),
+        stages: options.request.stages.clone(),
         steps: Vec::new(),
         checks: Vec::new(),
         screenshots: Vec::new(),
@@ -185,16 +186,16 @@ async fn run_all(
         &Host {
             scenario: &node.scenario,
             usb: &node.usb,
-            cache: &node.cache,
+            cache: &node.request.cache,
         },
-        node.accelerator,
+        node.request.accelerator.map(accelerator),
         &evidence.path("kvm-probe"),
         output,
         interrupted.clone(),
     )
     .await?;
     let accelerator = probed.chosen.accelerator;
-    let choice = LeaseChoice::or_by(node.leases, accelerator);
+    let choice = asked_or_by(node.request.leases, accelerator);
     let sockets = tempfile::tempdir().context("cannot make a directory for sockets")?;
     let socket = sockets.path().join("lan");
     let _hub = Hub::listen(&socket).context("cannot make the machines' network")?;
@@ -230,9 +231,16 @@ async fn run_all(
         .iter()
         .any(|step| step.name.contains("install/"));
     if !probed.certain && installer_seen {
-        remember(&node.cache, &probed)?;
+        remember(&node.request.cache, &probed)?;
     }
     result
+}
+
+fn accelerator(wanted: AcceleratorChoice) -> Accelerator {
+    match wanted {
+        AcceleratorChoice::Kvm => Accelerator::Kvm,
+        AcceleratorChoice::Tcg => Accelerator::Tcg,
+    }
 }
 
 /// Runs several machines at the same time, their steps one after the other.

@@ -81,6 +81,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn open(project: Project<'a>, store: &'a Store, sources: &'a Sources) -> Result<Self> {
+        sources.check()?;
         let name = sources.profile.as_deref().unwrap_or(DEFAULT);
         Ok(Self {
             project,

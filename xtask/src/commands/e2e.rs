@@ -1,5 +1,6 @@
 //! `cargo xtask e2e`: from sources to a report on a verified node.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -11,13 +12,17 @@ use pipeline::choice::{Layout, Options};
 use pipeline::signing;
 use pipeline::stages::{bundle, registry, small_image, workload, workstation};
 use pipeline::store::Store;
-use pipeline::{cache, group, progress};
+use pipeline::{cache, group};
+use run_request::{
+    AcceleratorChoice, LeaseChoice, ListedChecks, Medium, RunRequest, StageRecord, WorkstationParts,
+};
 
 use crate::commands::scenarios::{self, Machine, OsImage, Scenario};
 use crate::commands::side_by_side::{self, Prepared};
 use crate::harness;
 use crate::host::qemu;
 use crate::host::{self, Go};
+use crate::named::{self, Takes};
 use crate::parts::Parts;
 use crate::profile;
 use crate::project::Project;
@@ -35,11 +40,11 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME,…", default_value = "sample")]
     scenario: String,
     /// What runs the guest's instructions [default: kvm where it works, else tcg]
-    #[arg(long, value_parser = ["kvm", "tcg"])]
-    accel: Option<String>,
+    #[arg(long, value_enum)]
+    accel: Option<AcceleratorChoice>,
     /// How long K3s' components keep their leases: K3s' own 15 s or 60 s [default: long for an emulated machine]
-    #[arg(long, value_parser = ["default", "long"])]
-    leases: Option<String>,
+    #[arg(long, value_enum)]
+    leases: Option<LeaseChoice>,
     /// Scenarios to run side by side, if the memory holds their machines [default: one for each two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -123,14 +128,17 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     }
     ensure!(!scenarios.is_empty(), "no scenario was run");
     host::ensure(Go::when(selection.builds_double()), cancel)?;
-    let jobs = arguments.jobs.map_or_else(jobs_by_default, usize::from);
-    println!("{}", planned(root, &scenarios, jobs));
-    let (harness, built) = harness_and_stages(project, arguments, &selection, &scenarios[0])?;
+    let jobs = arguments
+        .jobs
+        .map_or_else(side_by_side::jobs_by_default, usize::from);
+    println!("{}", side_by_side::planned(root, &scenarios, jobs));
+    let (harness, built) = harness_and_stages(project, arguments, &selection, &scenarios)?;
     let failed = side_by_side::run(&scenarios, jobs, cancel, |scenario| {
         prepare_run(project, arguments, &selection, &harness, &built, scenario)
     })?;
     if scenarios.len() + not_run.len() > 1 {
-        println!("{}", summary(scenarios.len(), &failed, not_run.len()));
+        let text = side_by_side::summary(scenarios.len(), &failed, not_run.len());
+        println!("{text}");
     }
     Ok(if failed.is_empty() {
         ExitCode::SUCCESS
@@ -156,52 +164,15 @@ fn selected(root: &Path, arguments: &Arguments) -> Result<Vec<Scenario>> {
     Ok(altered)
 }
 
-/// What became of several scenarios.
-fn summary(run: usize, failed: &[&str], not_run: usize) -> String {
-    let mut text = format!(
-        "{} scenarios: {} passed, {} failed",
-        run + not_run,
-        run - failed.len(),
-        failed.len()
-    );
-    if !failed.is_empty() {
-        text += &format!(": {}", failed.join(", "));
-    }
-    if not_run > 0 {
-        text += &format!(", {not_run} not run");
-    }
-    text
-}
-
-/// What is done once all is built, and about how long it takes.
-fn planned(root: &Path, scenarios: &[Scenario], jobs: usize) -> String {
-    let usual = |scenario: &Scenario| scenario.usual_seconds(root);
-    let all: f64 = scenarios.iter().map(usual).sum();
-    let longest = scenarios.iter().map(usual).fold(0.0, f64::max);
-    let about = (all / jobs as f64).max(longest);
-    let what = match scenarios {
-        [one] => format!("scenario {}", one.name),
-        many => format!("{} scenarios, {jobs} at a time", many.len()),
-    };
-    format!(
-        "to run when all is built: {what}; about {}",
-        progress::rough(about)
-    )
-}
-
-/// One scenario for each two processors: so many has a machine.
-fn jobs_by_default() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
-}
-
 /// Compiles the harness, and meanwhile builds what the first scenario needs but its stick, which needs the harness. Also
 /// gives what was built.
 fn harness_and_stages(
     project: Project<'_>,
     arguments: &Arguments,
     selection: &Selection,
-    scenario: &Scenario,
+    scenarios: &[Scenario],
 ) -> Result<(PathBuf, Vec<StageRun>)> {
+    let scenario = &scenarios[0];
     let build = || -> Result<Vec<StageRun>> {
         let key = tempfile::tempdir()?;
         let mut all = Vec::new();
@@ -224,14 +195,17 @@ fn harness_and_stages(
     };
     // What is signed by a key of this run is made once, with the stick.
     if scenario.nodes().any(|(_, machine)| machine.signed) {
-        return Ok((harness::build(project)?, Vec::new()));
+        let harness = harness::build(project)?;
+        check_scenarios(project, &harness, scenarios)?;
+        return Ok((harness, Vec::new()));
     }
     std::thread::scope(|scope| {
         // The one that fails first ends the other.
         let both = project.cancel;
         let stages = scope.spawn(|| build().inspect_err(|_| both.request()));
-        // A config-file that cannot be used is reported as soon as the harness can read it.
+        // A file that cannot be used is reported as soon as the harness can read it.
         let harness = harness::build(project).and_then(|harness| {
+            check_scenarios(project, &harness, scenarios)?;
             for (_, machine) in scenario.nodes() {
                 let copy = tempfile::NamedTempFile::new()?;
                 let file = config_file(project.root, arguments, scenario, machine)?;
@@ -248,6 +222,15 @@ fn harness_and_stages(
             (harness, runs) => Ok((harness?, runs?)),
         }
     })
+}
+
+/// Has the harness read the scenario files, of which this program knows a part alone.
+fn check_scenarios(project: Project<'_>, harness: &Path, scenarios: &[Scenario]) -> Result<()> {
+    let mut command = Command::new(harness);
+    let files = scenarios.iter().map(|scenario| &scenario.path);
+    command.arg("check").args(files);
+    group::output(&mut command, project.cancel).context("checking the scenario files")?;
+    Ok(())
 }
 
 /// What a scenario is built with.
@@ -301,12 +284,7 @@ fn config_file(
 ) -> Result<PathBuf> {
     Ok(match &arguments.config_file {
         Some(path) => {
-            let is_file = path.is_file();
-            ensure!(
-                is_file,
-                "--config-file {}: there is no such file",
-                path.display()
-            );
+            named::check("--config-file", Takes::File, path)?;
             let several = scenario.nodes().count() > 1;
             ensure!(
                 !several,
@@ -330,14 +308,11 @@ fn prepare_run(
 ) -> Result<Prepared> {
     let files = tempfile::tempdir()?;
     let key = tempfile::tempdir()?;
-    let mut command = Command::new(harness);
-    command.arg("run").arg("--scenario").arg(&scenario.path);
     let mut runs: Vec<StageRun> = Vec::new();
-    let mut made = None;
+    let (mut media, mut made) = (BTreeMap::new(), None);
     for (name, machine) in scenario.nodes() {
-        let copy = files
-            .path()
-            .join(format!("config-file{}", name.unwrap_or_default()));
+        let name = name.unwrap_or_default();
+        let copy = files.path().join(format!("config-file{name}"));
         let file = config_file(project.root, arguments, scenario, machine)?;
         copy_config_file(project, harness, &file, &copy)?;
         let of = (scenario, machine);
@@ -351,89 +326,88 @@ fn prepare_run(
             }
         }
         let usb = outputs.directory("usb")?.join("usb.img");
-        match name {
-            None => command.arg("--config-file").arg(copy).arg("--usb").arg(usb),
-            Some(name) => command.args(["--machine", name]).arg(copy).arg(usb),
-        };
+        let config_file = copy;
+        media.insert(name.to_owned(), Medium { config_file, usb });
         made = Some(outputs);
     }
     let outputs = made.context("the scenario installs no machine")?;
-    // What this command has built beside the harness is in the store by now.
-    for run in &mut runs {
-        let earlier = built
-            .iter()
-            .find(|earlier| earlier.name == run.name && !earlier.cached);
-        *run = earlier.filter(|_| run.cached).unwrap_or(run).clone();
-    }
-    let stages = files.path().join("stages.json");
-    fs_err::write(&stages, serde_json::to_vec(&runs)?)?;
-    command.arg("--stages").arg(stages);
-    add_outputs(&mut command, scenario, &outputs)?;
-    add_options(&mut command, project.root, arguments, selection, scenario)?;
+    let mut request = request(project.root, arguments, selection, scenario)?;
+    request.media = media;
+    request.stages = runs.iter().map(|run| record(run, built)).collect();
+    add_outputs(&mut request, scenario, &outputs)?;
+    let file = files.path().join("request.json");
+    fs_err::write(&file, serde_json::to_vec_pretty(&request)?)?;
+    let mut command = Command::new(harness);
+    command.arg("run").arg(file);
     Ok(Prepared { command, files })
 }
 
+/// A stage for the report. What this command has built beside the harness is in the store by now.
+fn record(run: &StageRun, built: &[StageRun]) -> StageRecord {
+    let earlier = built
+        .iter()
+        .find(|earlier| earlier.name == run.name && !earlier.cached);
+    let run = earlier.filter(|_| run.cached).unwrap_or(run).clone();
+    StageRecord {
+        name: run.name,
+        seconds: run.seconds,
+        cached: run.cached,
+        notes: run.notes,
+    }
+}
+
 /// What was built that the scenario needs besides its sticks.
-fn add_outputs(command: &mut Command, scenario: &Scenario, outputs: &Outputs) -> Result<()> {
+fn add_outputs(request: &mut RunRequest, scenario: &Scenario, outputs: &Outputs) -> Result<()> {
     if scenario.workstation.is_some() {
-        command
-            .arg("--workstation")
-            .arg(outputs.directory("workstation")?.join(workstation::IMAGE))
-            .arg("--installation-files")
-            .arg(bundle::user_archive(outputs.directory("bundle")?)?);
+        request.workstation = Some(WorkstationParts {
+            image: outputs.directory("workstation")?.join(workstation::IMAGE),
+            installation_files: bundle::user_archive(outputs.directory("bundle")?)?,
+        });
     }
     if scenario.has_registry() {
         let directory = outputs.directory(registry::STAGE.name)?;
-        let disk = directory.join(registry::IMAGE);
-        command.arg("--registry").arg(disk);
+        request.registry = Some(directory.join(registry::IMAGE));
     }
     if scenario.runs_pods() {
         let directory = outputs.directory(workload::STAGE.name)?;
-        let archive = directory.join(workload::ARCHIVE);
-        command.arg("--workload").arg(archive);
+        request.workload = Some(directory.join(workload::ARCHIVE));
     }
     Ok(())
 }
 
-/// How the scenario is run.
-fn add_options(
-    command: &mut Command,
+/// How the scenario is run; what it is run with is still to come.
+fn request(
     root: &Path,
     arguments: &Arguments,
     selection: &Selection,
     scenario: &Scenario,
-) -> Result<()> {
-    command
-        .arg("--evidence")
-        .arg(root.join(scenarios::EVIDENCE))
-        .arg("--cache")
-        .arg(cache::directory()?)
-        .args(["--profile", &selection.name]);
-    for replaced in &selection.replaced {
-        command.args(["--replaced", replaced]);
-    }
-    let cpus = qemu::emulated_processors()?;
-    command.args(["--emulated-cpus", &cpus.to_string()]);
-    if let Some(accel) = &arguments.accel {
-        command.args(["--accel", accel]);
-    }
-    if let Some(leases) = &arguments.leases {
-        command.args(["--leases", leases]);
-    }
-    if let Some(number) = scenario.altered {
-        command.args(["--must-fail", &number.to_string()]);
-    // With a config-file or an OS image of somebody's own other things are checked.
-    } else if arguments.config_file.is_none() && arguments.parts.os_image.is_none() {
-        let list = format!("configs/scenarios/checks/{}.txt", scenario.name);
-        command.arg("--checks").arg(root.join(list));
-        if arguments.bless {
-            command.arg("--bless");
-        }
-    }
-    if arguments.keep {
-        command.arg("--keep");
-    }
-    Ok(())
+) -> Result<RunRequest> {
+    let list = root.join(format!("configs/scenarios/checks/{}.txt", scenario.name));
+    // With a config-file or an OS image of somebody's own, or an alteration, other things are checked.
+    let own = arguments.config_file.is_some() || arguments.parts.os_image.is_some();
+    let checks = match own || scenario.altered.is_some() {
+        true => ListedChecks::Ignored,
+        false if arguments.bless => ListedChecks::Written(list),
+        false => ListedChecks::Compared(list),
+    };
+    Ok(RunRequest {
+        scenario: scenario.path.clone(),
+        must_fail: scenario.altered,
+        media: BTreeMap::new(),
+        registry: None,
+        workstation: None,
+        workload: None,
+        evidence: root.join(scenarios::EVIDENCE),
+        cache: cache::directory()?,
+        profile: selection.name.clone(),
+        replaced: selection.replaced.clone(),
+        accelerator: arguments.accel,
+        emulated_cpus: qemu::emulated_processors()?,
+        leases: arguments.leases,
+        checks,
+        stages: Vec::new(),
+        keep: arguments.keep,
+    })
 }
 
 /// Has the harness check a config-file and copy it to `copy`, with passwords where it has placeholders.

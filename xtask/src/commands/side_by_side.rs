@@ -1,12 +1,13 @@
 //! Scenarios side by side: as many as are asked for and the host's memory holds.
 
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use pipeline::cancel::Cancel;
 use pipeline::group::{Group, POLL};
-use pipeline::process;
+use pipeline::{process, progress};
 use tempfile::TempDir;
 
 use crate::commands::scenarios::Scenario;
@@ -114,6 +115,44 @@ impl Running<'_> {
         writeln!(out, "--- scenario {}: what it printed", self.scenario.name)?;
         Ok(out.write_all(&text)?)
     }
+}
+
+/// What became of several scenarios.
+pub fn summary(run: usize, failed: &[&str], not_run: usize) -> String {
+    let mut text = format!(
+        "{} scenarios: {} passed, {} failed",
+        run + not_run,
+        run - failed.len(),
+        failed.len()
+    );
+    if !failed.is_empty() {
+        text += &format!(": {}", failed.join(", "));
+    }
+    if not_run > 0 {
+        text += &format!(", {not_run} not run");
+    }
+    text
+}
+
+/// What is done once all is built, and about how long it takes.
+pub fn planned(root: &Path, scenarios: &[Scenario], jobs: usize) -> String {
+    let usual = |scenario: &Scenario| scenario.usual_seconds(root);
+    let all: f64 = scenarios.iter().map(usual).sum();
+    let longest = scenarios.iter().map(usual).fold(0.0, f64::max);
+    let about = (all / jobs as f64).max(longest);
+    let what = match scenarios {
+        [one] => format!("scenario {}", one.name),
+        many => format!("{} scenarios, {jobs} at a time", many.len()),
+    };
+    format!(
+        "to run when all is built: {what}; about {}",
+        progress::rough(about)
+    )
+}
+
+/// One scenario for each two processors: so many has a machine.
+pub fn jobs_by_default() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
 /// Whether there is room for one more machine; always for a single one.

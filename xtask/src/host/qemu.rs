@@ -1,5 +1,6 @@
 //! The host's QEMU: its version, what it means for emulated guests, and a newer one from Debian's backports.
 
+use std::num::NonZeroU8;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ pub type Version = (u32, u32);
 pub const WITHOUT_RACE: Version = (8, 1);
 
 /// Processors of an emulated guest when QEMU emulates several without a race.
-const PROCESSORS: u8 = 2;
+const PROCESSORS: NonZeroU8 = NonZeroU8::new(2).expect("it is not zero");
 
 /// The Debian release whose own QEMU is too old and whose backports have a newer one.
 const OLD_RELEASE: &str = "bookworm";
@@ -29,11 +30,10 @@ const SOURCES: &str = "/etc/apt/sources.list.d/emts-backports.list";
 ///
 /// # Errors
 /// QEMU is not there, or its version cannot be read.
-pub fn emulated_processors() -> Result<u8> {
-    Ok(if version()? < WITHOUT_RACE {
-        1
-    } else {
-        PROCESSORS
+pub fn emulated_processors() -> Result<NonZeroU8> {
+    Ok(match version()? < WITHOUT_RACE {
+        true => NonZeroU8::MIN,
+        false => PROCESSORS,
     })
 }
 

@@ -11,17 +11,6 @@ pub use crate::machine::Accelerator;
 pub use probe::{Probed, probe};
 pub use remembered::{host_boot_id, recall, remember};
 
-/// What the person asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AcceleratorChoice {
-    /// KVM when a guest makes progress under it, else TCG.
-    Auto,
-    /// KVM, whatever the probe says.
-    Kvm,
-    /// TCG.
-    Tcg,
-}
-
 /// The chosen accelerator and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
@@ -31,11 +20,11 @@ pub struct Chosen {
     pub reason: String,
 }
 
-/// What can be said without a probe: a wish, a device that does not open, or
+/// What can be said without a probe: `wanted`, if anything is, a device that does not open, or
 /// an answer remembered since the host's boot. None: a guest has to be tried.
 #[must_use]
 pub fn choose_without_probe(
-    choice: AcceleratorChoice,
+    wanted: Option<Accelerator>,
     cache: &Path,
     device: &Path,
 ) -> Option<Chosen> {
@@ -45,10 +34,8 @@ pub fn choose_without_probe(
             reason,
         })
     };
-    match choice {
-        AcceleratorChoice::Kvm => return chosen(Accelerator::Kvm, "asked for".to_owned()),
-        AcceleratorChoice::Tcg => return chosen(Accelerator::Tcg, "asked for".to_owned()),
-        AcceleratorChoice::Auto => {}
+    if let Some(accelerator) = wanted {
+        return chosen(accelerator, "asked for".to_owned());
     }
     if let Err(error) = std::fs::OpenOptions::new()
         .read(true)
@@ -76,7 +63,7 @@ mod tests {
     #[test]
     fn a_wish_needs_no_probe() {
         let chosen = choose_without_probe(
-            AcceleratorChoice::Kvm,
+            Some(Accelerator::Kvm),
             Path::new("/nowhere"),
             Path::new("/nowhere"),
         )
@@ -86,12 +73,8 @@ mod tests {
 
     #[test]
     fn a_device_that_does_not_open_means_tcg() {
-        let chosen = choose_without_probe(
-            AcceleratorChoice::Auto,
-            Path::new("/nowhere"),
-            Path::new("/nowhere/kvm"),
-        )
-        .unwrap();
+        let chosen =
+            choose_without_probe(None, Path::new("/nowhere"), Path::new("/nowhere/kvm")).unwrap();
         assert_eq!(chosen.accelerator, Accelerator::Tcg);
         assert!(
             chosen.reason.contains("/nowhere/kvm does not open"),
@@ -105,9 +88,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let device = folder.path().join("kvm");
         fs_err::write(&device, "").unwrap();
-        assert_eq!(
-            choose_without_probe(AcceleratorChoice::Auto, folder.path(), &device),
-            None
-        );
+        assert_eq!(choose_without_probe(None, folder.path(), &device), None);
     }
 }
