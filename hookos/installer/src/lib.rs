@@ -2,8 +2,10 @@
 //!
 //! - [`program`] calls the programs of others, [`state`] is what one command hands to the next, [`error`] says who can
 //!   do something about a failure.
+//! - [`disks`] finds the medium and chooses the disk.
 //! - [`mod@write`] writes the OS image to the disk.
 
+pub mod disks;
 pub mod error;
 pub mod program;
 pub mod state;

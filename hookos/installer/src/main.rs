@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use installer::disks::list::Host;
+use installer::disks::settle::SystemClock;
+use installer::disks::steps;
 use installer::error::{Error, escaped};
 use installer::state::State;
 use installer::write;
@@ -19,6 +22,29 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Wait for the installation medium and note its partitions
+    FindMedia,
+    /// Choose the disk to write to and note it, with what it loses
+    ChooseDisk {
+        /// What `cluster-bootstrapper show install-disk` prints, as a file
+        #[arg(long)]
+        selector: PathBuf,
+    },
+    /// Show all disks with the reason why each cannot be taken
+    ListDisks,
+    /// Fail where this medium has installed a disk of this machine
+    RefuseInstalled {
+        /// The medium's list
+        list: PathBuf,
+    },
+    /// Mark the disk as a finished node, and note it in the medium's list
+    NoteInstalled {
+        /// When, for people
+        #[arg(long)]
+        time: String,
+        /// The medium's list
+        list: PathBuf,
+    },
     /// Write the zstd-compressed image on standard input to a disk, from its first byte on
     ///
     /// It goes past the page cache, and an image of many frames is decompressed on all processors. The disk's own cache
@@ -47,7 +73,19 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
+    let host = Host::default();
+    let state = State::from_environment();
+    let say = &mut steps::say;
     match command {
-        Command::WriteImage { sparse, disk } => write::from_standard_input(&disk, sparse),
+        Command::FindMedia => steps::find_media(&host, &state, &mut SystemClock)?,
+        Command::ChooseDisk { selector } => {
+            let selector = std::fs::read_to_string(selector)?;
+            steps::choose_disk(&host, &state, &selector, &mut SystemClock, say)?;
+        }
+        Command::ListDisks => steps::list_disks(&host, say)?,
+        Command::RefuseInstalled { list } => steps::refuse_installed(&host, &list, say)?,
+        Command::NoteInstalled { time, list } => steps::note_installed(&state, &list, &time, say)?,
+        Command::WriteImage { sparse, disk } => write::from_standard_input(&disk, sparse)?,
     }
+    Ok(())
 }

@@ -33,6 +33,8 @@ macro_rules! records {
 
 records! {
     Stick, "stick.json", "find-media";
+    Seen, "seen.json", "find-media";
+    Manifest, "manifest.json", "find-media";
     Target, "disk.json", "choose-disk";
     Error, "problem.json", "every command that fails";
 }
@@ -45,6 +47,44 @@ pub struct Stick {
     pub path: PathBuf,
     /// Its partitions by their names: EMTS-BOOT, EMTS-OS, EMTS-CONF.
     pub partitions: BTreeMap<String, PathBuf>,
+}
+
+/// The disks as they were seen at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// When, since the machine was started.
+    pub milliseconds: u64,
+    /// Name, size and serial number of each.
+    pub disks: Vec<String>,
+}
+
+/// What the choice of the disk needs of the bundle's manifest, which find-media copies from the medium.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Id of the bundle.
+    pub id: String,
+    /// The OS image.
+    pub os_image: ImageNeeds,
+}
+
+/// What the OS image needs of a disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageNeeds {
+    /// Its bytes, decompressed.
+    pub raw_size: u64,
+    /// Bytes of a logical sector of the disks that it is laid out for.
+    #[serde(default = "sector_size")]
+    pub sector_size: u32,
+    /// Drivers and modules that it has when it starts, with those that are built into its kernel; absent where nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drivers: Option<Vec<String>>,
+}
+
+fn sector_size() -> u32 {
+    512
 }
 
 /// The disk that the system is written to.
