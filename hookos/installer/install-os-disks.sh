@@ -3,242 +3,31 @@
 
 readonly TYPE_ROOT_X86_64=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
 
-readonly SYSFS=${EMTS_SYSFS:-/sys} # set from outside by tests
-
 ROOT_NUMBER="" # of the root partition, once the image is written
-
-# All block devices as lsblk's JSON, with what lsblk takes from udev, which HookOS does not have:
-# partition names, signatures of file systems and RAID or LVM members, serial numbers, WWNs, names by path.
-list_disks() {
-  local tree disk disks nodes tables signatures='' identities=()
-  tree=$(lsblk --json --bytes --output NAME,PATH,TYPE,SIZE,RO,RM,TRAN,MODEL,MOUNTPOINTS)
-  mapfile -t disks < <(jq -r '.blockdevices[] | select(.type == "disk" and .size > 0) | .path' <<<"$tree")
-  mapfile -t nodes < <(jq -r '.blockdevices[] | recurse(.children[]?)
-    | select((.type == "disk" or .type == "part") and .size > 0) | .path' <<<"$tree")
-  tables=$(for disk in "${disks[@]}"; do sfdisk --json "$disk" 2>/dev/null || true; done | jq -s .)
-  if ((${#nodes[@]} > 0)); then signatures=$(wipefs --json "${nodes[@]}" || true); fi
-  for disk in "${disks[@]}"; do
-    identities+=("$disk" "$(disk_serial "${disk##*/}")" "$(disk_wwn "${disk##*/}")" "$(disk_paths "${disk##*/}")")
-  done
-  complete_disks "$tree" "$tables" "${signatures:-null}" "${identities[@]}"
-}
-
-complete_disks() { # lsblk's, sfdisk's (as a list), wipefs' JSON, then path, serial, WWN, names by path of each disk
-  local tree=$1 tables=$2 signatures=$3
-  shift 3
-  jq --argjson tables "$tables" --argjson signatures "$signatures" '
-    ([$tables[].partitiontable.partitions[]?] | INDEX(.node)) as $partitions
-    | ([$ARGS.positional | _nwise(4) | {path: .[0], serial: .[1], wwn: .[2], bypath: .[3]}] | INDEX(.path)) as $identities
-    | def complete: .path as $path | .name as $name | . + {
-        partlabel: $partitions[$path].name,
-        partuuid: $partitions[$path].uuid,
-        signatures: [$signatures.signatures[]? | select(.device == $name) | .type],
-        serial: $identities[$path].serial,
-        wwn: $identities[$path].wwn,
-        bypath: ($identities[$path].bypath // "" | split(" "))}
-      | if .children then .children |= map(complete) else . end;
-    .blockdevices |= map(complete)' --args "$@" <<<"$tree"
-}
-
-# NVMe, MMC and virtio show the serial number as text; SCSI and SATA in the vital product data, after a
-# header of four bytes; a USB device above the disk has its own.
-disk_serial() { # kernel name
-  local dir="$SYSFS/class/block/$1" file up
-  for file in "$dir/device/serial" "$dir/serial"; do
-    if [[ -s $file ]]; then trim <"$file"; return; fi
-  done
-  up=$(readlink -f "$dir/device" || true)
-  while [[ $up == "$SYSFS"/devices/?* ]]; do
-    if [[ -s $up/serial && -e $up/idVendor ]]; then trim <"$up/serial"; return; fi
-    up=${up%/*}
-  done
-  # sysfs shows this page with a size of 0, whatever is in it.
-  if [[ -r $dir/device/vpd_pg80 ]]; then tail -c +5 "$dir/device/vpd_pg80" 2>/dev/null | trim; fi
-}
-
-disk_wwn() { # kernel name
-  local file
-  for file in "$SYSFS/class/block/$1/wwid" "$SYSFS/class/block/$1/device/wwid"; do
-    if [[ -r $file ]]; then trim <"$file"; return; fi
-  done
-}
-
-# The names that udev gives a disk in /dev/disk/by-path, as far as its path_id knows the bus: PCI or a platform
-# device, and on it NVMe, SATA, virtio or SCSI. Nothing for other buses.
-disk_paths() { # kernel name
-  local at ctrl bus name='' older='' known=''
-  at=$(readlink -f "$SYSFS/class/block/$1/device" || true)
-  # With multipath, the disk hangs on a subsystem that has no place of its own; its controller has.
-  if [[ $at == */nvme-subsystem/* ]]; then
-    ctrl=$(find "$at/" -maxdepth 1 -regex '.*/nvme[0-9]+' | sort | head -n 1)
-    at=$(readlink -f "${ctrl:-$at}")
-  fi
-  while [[ $at == "$SYSFS"/devices/?* ]]; do
-    bus=$(basename "$(readlink -f "$at/subsystem" || true)")
-    case $bus in
-      nvme)
-        if [[ ! -r $SYSFS/class/block/$1/nsid ]]; then return; fi
-        name="nvme-$(trim <"$SYSFS/class/block/$1/nsid")" known=yes
-        ;;
-      virtio) known=yes ;;
-      scsi)
-        if [[ $at =~ /(rport-|end_device-|session) ]]; then return; fi
-        if [[ ${at##*/} =~ ^[0-9]+:[0-9]+:[0-9]+:[0-9]+$ ]]; then
-          name=$(scsi_place "$at") known=yes
-          if [[ -z $name ]]; then return; fi
-          if [[ $name == ata-*.* ]]; then older=${name%%.*}; fi
-        fi
-        ;;
-      usb) return ;;
-      pci | platform)
-        if [[ -z $known ]]; then return; fi
-        path_names "$1" "$bus-${at##*/}" "$name" "$older"
-        return
-        ;;
-    esac
-    at=${at%/*}
-  done
-}
-
-# `ata-PORT.TARGET` for what hangs on an ATA port, else `scsi-HOST:CHANNEL:TARGET:LUN`, the host counted from the
-# first of its controller.
-scsi_place() { # folder of the SCSI device
-  local address=${1##*/} port parent first
-  local IFS=:
-  # shellcheck disable=SC2086 # split at the colons
-  set -- "$1" $address
-  if [[ $1 =~ ^(.*)/(ata[0-9]+)/ ]]; then
-    port="${BASH_REMATCH[1]}/${BASH_REMATCH[2]}/ata_port/${BASH_REMATCH[2]}/port_no"
-    if [[ ! -r $port ]]; then return; fi
-    # Behind a port multiplier the channel is the place, else the target (master or slave).
-    if [[ $3 == 0 ]]; then printf 'ata-%s.%s' "$(<"$port")" "$4"; else printf 'ata-%s.%s.0' "$(<"$port")" "$3"; fi
-    return
-  fi
-  parent=${1%%/host"$2"/*}
-  first=$(find "$parent" -maxdepth 1 -regex '.*/host[0-9]+' | sed 's/.*host//' | sort -n | head -n 1)
-  printf 'scsi-%s:%s:%s:%s' $(($2 - first)) "$3" "$4" "$5"
-}
-
-# The names on one line, older ones too, which ATA and virtio disks have besides.
-path_names() { # kernel name, place of the controller, place on it, older place on it
-  local name=$2${3:+-$3}
-  printf '%s' "$name"
-  if [[ -n $4 ]]; then printf ' %s' "$2-$4"; fi
-  if [[ $1 == vd* ]]; then printf ' virtio-%s' "$name"; fi
-}
-
-# The kernel refuses to read some attributes that are there (ENXIO): those have no text.
-trim() { { tr -d '\0' 2>/dev/null || true; } | sed 's/^[[:space:]]*//; s/[[:space:]]*$//'; }
 
 # ---------------------------------------------------------------- choose-disk
 
-# From lsblk's JSON on stdin, all disks with the reason why each cannot be the target (null if it can),
-# best candidate first.
-rank_disks() { # bytes needed, stick's path, selector as JSON or null
-  jq --argjson need "$1" --arg stick "$2" --argjson want "${3:-null}" '
-    def nodes: recurse(.children[]?);
-    def flag: . == true or . == 1 or . == "1";
-    def text: (. // "") | tostring | gsub("^ +| +$"; "");
-    def member: ["linux_raid_member", "LVM2_member", "isw_raid_member", "ddf_raid_member", "zfs_member",
-                 "bcache", "crypto_LUKS", "drbd", "VMFS_volume_member", "ceph_bluestore"];
-    def signatures: [nodes | .signatures[]?] | map(select(. as $t | member | index($t))) | unique;
-    def mounts: [nodes | .mountpoints[]? | select(. != null)] | unique;
-    def holders: [nodes | select(.type != null and .type != "disk" and .type != "part") | "\(.path) (\(.type))"] | unique;
-    def transport: .name as $name | (.tran // "")
-      | if . == "ata" then "sata" elif . == "spi" then "scsi" elif . != "" then .
-        elif $name | startswith("nvme") then "nvme" elif $name | startswith("vd") then "virtio"
-        elif $name | startswith("mmcblk") then "mmc" elif $name | startswith("sd") then "scsi" else . end;
-    def wwn: text | ascii_downcase | sub("^(0x|naa[.]|eui[.]|uuid[.]|nvme[.])"; "") | gsub("-"; "");
-    def wipe: $want.wipe // false;
-    def glob: gsub("(?<c>[.+^${}()|\\[\\]\\\\])"; "\\\(.c)") | gsub("\\*"; ".*") | gsub("\\?"; ".") | "^\(.)$";
-    def mismatch:
-      if $want == null then null
-      elif ($want.serial // null) != null and (.serial | text) != $want.serial then "serial is not \($want.serial)"
-      elif ($want.wwn // null) != null and (.wwn | wwn) != ($want.wwn | wwn) then "WWN is not \($want.wwn)"
-      elif ($want.model // null) != null and (.model | text | test($want.model | glob) | not) then "model does not match \($want.model)"
-      elif ($want.byPath // null) != null and (.bypath // [] | index($want.byPath)) == null
-      then "not at \($want.byPath), but at \(.bypath // [] | map(select(. != "")) | if . == [] then "an unknown place" else join(", ") end)"
-      elif ($want.transport // null) != null and transport != $want.transport then "transport is not \($want.transport)"
-      elif ($want.minSize // null) != null and .size < $want.minSize then "smaller than minSize \($want.minSize)"
-      elif ($want.maxSize // null) != null and .size > $want.maxSize then "larger than maxSize \($want.maxSize)"
-      else null end;
-    def refusal:
-      if .path == $stick then "the installer stick"
-      elif .type != "disk" then "not a disk (\(.type))"
-      elif (.name | test("^(zram|ram|loop|fd|sr|mtdblock|nbd)|boot[01]$|rpmb$")) then "not an internal disk"
-      elif .size == 0 then "no medium"
-      elif (.ro | flag) then "read-only"
-      elif (.rm | flag) then "removable"
-      elif transport == "usb" or transport == "ieee1394" then "attached by \(transport), not internal"
-      elif .size < $need then "too small: \(.size) bytes, \($need) needed"
-      elif mismatch != null then mismatch
-      elif (holders | length) > 0 then "in use by \(holders | join(", "))"
-      elif (mounts | length) > 0 and (wipe | not)
-      then "in use: mounted at \(mounts | join(", ")); installDisk.wipe allows to unmount and overwrite it"
-      elif (signatures | length) > 0 and (wipe | not)
-      then "belongs to another system (\(signatures | join(", "))); installDisk.wipe allows to overwrite it"
-      else null end;
-    def rank: transport | if . == "nvme" then 0 elif . == "sata" then 1 else 2 end;
-    [.blockdevices[] | {path, size, serial: (.serial | text), model: (.model | text),
-                        mounts: mounts, transport: transport, rank: rank, reason: refusal}]
-    | sort_by(.reason != null, .rank, .size, .path)'
-}
-
-describe_disks() { # ranked disks as JSON
-  jq -r '.[] | "  \(.path)  \(.size / 1e9 * 10 | round / 10) GB  \(.transport)  \(.model)  serial \(if .serial == "" then "unknown" else .serial end): \(.reason // "can be used")"' <<<"$1"
-}
-
-# The path of the only best candidate, or an error message and exit code 1.
-pick_disk() { # ranked disks as JSON
-  jq -r '[.[] | select(.reason == null)]
-    | if length == 0 then "no disk can be used\n" | halt_error(1)
-      elif length > 1 and .[0].rank == .[1].rank and .[0].size == .[1].size
-      then "several disks are equally good: \([.[0] as $b | .[] | select(.rank == $b.rank and .size == $b.size) | .path] | join(", "))\n" | halt_error(1)
-      else .[0].path end' <<<"$1"
-}
-
-# operatingSystem.installDisk of the config-file as JSON, null without it.
-disk_selector() {
-  "$BOOTSTRAPPER" show install-disk --config-file "$CONFIG_FILE"
-}
-
 choose_disk() {
-  local all ranked disk need selector
-  need=$(image_field rawSize)
-  selector=$(disk_selector) || fail "cluster-bootstrapper does not show the config-file's installDisk (exit code $?)"
-  all=$(list_disks)
-  STICKS=$(sticks_in <<<"$all")
-  require_one_stick
-  ranked=$(rank_disks "$need" "$(jq -r '.[0].path' <<<"$STICKS")" "$selector" <<<"$all")
-  if [[ $selector != null ]]; then say "installDisk: $selector"; fi
-  say "Disks:" "$(describe_disks "$ranked")"
-  if ! disk=$(pick_disk "$ranked" 2>"$RUN/problem"); then
-    fail "$(<"$RUN/problem"): $(describe_disks "$ranked" | paste -sd';')"
-  fi
-  DISK=$disk
-  say "Target disk: $DISK"
-  release_disk "$ranked"
+  local selector="$RUN/selector.json"
+  "$BOOTSTRAPPER" show install-disk --config-file "$CONFIG_FILE" >"$selector" ||
+    fail "cluster-bootstrapper does not show the config-file's installDisk (exit status $?)"
+  if [[ $(<"$selector") != null ]]; then say "installDisk: $(<"$selector")"; fi
+  run_installer choose-disk --selector "$selector"
+  DISK=$(jq -er .path "$RUN/disk.json")
+  release_disk
 }
 
-# Unmounts the target, which installDisk.wipe allows to overwrite.
-release_disk() { # ranked disks as JSON
-  local mounts mount
-  mapfile -t mounts < <(jq -r --arg disk "$DISK" '.[] | select(.path == $disk) | .mounts | sort | reverse[]' <<<"$1")
-  for mount in "${mounts[@]}"; do
-    if [[ $mount == "[SWAP]" ]]; then
-      release_swap || fail "swap on $DISK cannot be switched off"
-    else
-      umount "$mount" || fail "$mount on $DISK cannot be unmounted"
-    fi
-    say "$mount on $DISK is released: installDisk.wipe allows to overwrite it"
-  done
-}
-
-release_swap() {
-  local area
-  while read -r area _; do
-    if [[ $area == "$DISK"* ]]; then swapoff "$area" || return 1; fi
-  done < <(tail -n +2 /proc/swaps)
+# Switches off what is swapped to and unmounts what is mounted of the target, which installDisk.wipe allows to overwrite.
+release_disk() {
+  local place
+  while IFS= read -r -d '' place; do
+    swapoff "$place" || fail "swap on $place cannot be switched off"
+    say "swap on $place is switched off: installDisk.wipe allows to overwrite it"
+  done < <(jq -j '.swaps[] + "\u0000"' "$RUN/disk.json")
+  while IFS= read -r -d '' place; do
+    umount "$place" || fail "${place@Q} on $DISK cannot be unmounted"
+    say "${place@Q} on $DISK is unmounted: installDisk.wipe allows to overwrite it"
+  done < <(jq -j '.mounts[] + "\u0000"' "$RUN/disk.json")
 }
 
 # ---------------------------------------------------------------- write-image

@@ -162,14 +162,10 @@ write_logs() { # result, [reason]
   return "$code"
 }
 
-# One line for each disk that this stick has installed: serial number, time, bundle.
+# Marks the disk as a finished node, also where the stick takes no line about it.
 note_installed() {
-  local serial file="$CONF/$INSTALLED"
-  serial=$(disk_serial "${DISK##*/}")
-  [[ -n $serial ]] || return 0
-  mount -o remount,rw "$CONF" &&
-    printf '%s\t%s\t%s\n' "$serial" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(jq -r .id "$MANIFEST")" >>"$file" &&
-    flush_conf
+  mount -o remount,rw "$CONF" || true
+  call_installer note-installed --time "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$CONF/$INSTALLED" && flush_conf
 }
 
 save_logs() {

@@ -25,8 +25,7 @@ readonly MANIFEST="$RUN/manifest.json" CONFIG_FILE="$CONF/config-file"
 readonly INSTALLED=installed.txt # on EMTS-CONF
 readonly REDACTED="$RUN/config-file.json" # without secrets, once it is validated
 
-# Seconds. A stick behind a slow hub, or in an emulated machine, appears late.
-readonly MEDIA_DEADLINE=60 PARTITION_DEADLINE=30
+readonly PARTITION_DEADLINE=30 # seconds
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=install-os-report.sh
@@ -62,6 +61,28 @@ decompressor() { # compression
   esac
 }
 
+# Runs a command of the installer's program: what it says is shown, its warnings are repeated on the last screen.
+call_installer() { # command, argument...
+  local line
+  while IFS= read -r line; do
+    case $line in
+      "warning: "*) warn "${line#warning: }" ;;
+      *) say "$line" ;;
+    esac
+  done < <(exec "$INSTALLER" "$@")
+  wait "$!"
+}
+
+# The same, and the error that the command notes is the step's.
+run_installer() { # command, argument...
+  local noted="$RUN/problem.json"
+  rm -f "$noted"
+  if call_installer "$@"; then return 0; fi
+  [[ -s $noted ]] || fail "installer $1 failed without a reason; the log has what it said"
+  ADVICE=$(jq -r '.advice // ""' "$noted")
+  fail "$(jq -r .reason "$noted")"
+}
+
 # Repeats a command until it succeeds or the deadline has passed.
 wait_until() { # seconds, command...
   local deadline=$(($(uptime_cs) + $1 * 100))
@@ -82,61 +103,17 @@ unmount_all() {
 
 # ---------------------------------------------------------------- find-media
 
-# The sticks in lsblk's JSON on stdin: one object for each disk that has a partition of a stick.
-sticks_in() {
-  jq '[.blockdevices[]
-       | {path, serial, model: ((.model // "") | gsub("^ +| +$"; "")),
-          parts: [.children[]? | select((.partlabel // "") | test("^EMTS-(BOOT|OS|CONF)$"))
-                  | {key: .partlabel, value: .path}]}
-       | select(.parts | length > 0)
-       | .complete = ((.parts | map(.key) | sort) == ["EMTS-BOOT", "EMTS-CONF", "EMTS-OS"])
-       | .parts |= from_entries]'
-}
-
-STICKS='[]' DISKS='{}'
-
-media_present() {
-  DISKS=$(list_disks)
-  STICKS=$(sticks_in <<<"$DISKS")
-  [[ $(jq 'any(.complete)' <<<"$STICKS") == true ]]
-}
-
-require_one_stick() {
-  [[ $(jq 'any(.complete)' <<<"$STICKS") == true ]] || fail "the stick has gone"
-  if (($(jq length <<<"$STICKS") > 1)); then
-    fail "more than one EMTS stick is attached: $(jq -r \
-      'map("\(.path) (\(.model), serial \(.serial // "unknown"))") | join(", ")' <<<"$STICKS")"
-  fi
-}
-
-stick_part() { jq -er --arg name "$1" '.[0].parts[$name]' <<<"$STICKS"; }
+stick_part() { jq -er --arg name "$1" '.partitions[$name]' "$RUN/stick.json"; }
 
 find_media() {
-  if ! wait_until "$MEDIA_DEADLINE" media_present; then
-    fail "no disk with the partitions EMTS-BOOT, EMTS-OS and EMTS-CONF within $MEDIA_DEADLINE s; seen: $(list_disks |
-      jq -r '[.blockdevices[] | "\(.path) [\([.children[]? | .partlabel // .path] | join(" "))]"] | join(", ")')"
-  fi
-  require_one_stick
+  run_installer find-media
   mkdir -p "$MEDIA" "$CONF"
   mount -t ext4 -o ro,noload "$(stick_part EMTS-OS)" "$MEDIA" || fail "the partition EMTS-OS cannot be mounted"
   mount -t vfat -o ro "$(stick_part EMTS-CONF)" "$CONF" || fail "the partition EMTS-CONF cannot be mounted"
   [[ -s $CONFIG_FILE ]] || fail "EMTS-CONF has no config-file"
   check_manifest
   warn_of_test_double
-  refuse_second_installation
-}
-
-# Firmware that starts the stick before the disk, whatever its boot order says, would install the same
-# machine again and again: the stick remembers the disks that it has installed (see write_logs).
-refuse_second_installation() {
-  local serial
-  [[ -s $CONF/$INSTALLED ]] || return 0
-  while read -r serial; do
-    if awk -F '\t' -v serial="$serial" '$1 == serial { found = 1 } END { exit !found }' "$CONF/$INSTALLED"; then
-      ADVICE="Remove the stick and restart. To install again, delete $INSTALLED from EMTS-CONF or make the stick again."
-      fail "this stick has installed the disk with serial number $serial already"
-    fi
-  done < <(jq -r '.blockdevices[].serial // empty' <<<"$DISKS" | grep .)
+  run_installer refuse-installed "$CONF/$INSTALLED"
 }
 
 # SHA256SUMS names every file of the bundle, the manifest among them; the manifest's id is made from the

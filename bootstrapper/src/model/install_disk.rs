@@ -4,8 +4,9 @@ use crate::values::{DiskByPath, DiskGlob, DiskId, DiskSize};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// The disk to install on: all that is given must hold for it. Of several that fit, NVMe goes before SATA before
-/// others, then the smallest is taken; equal ones are an error, which lists every disk with its reason.
+/// The disk to install on: all that is given must hold for it. Of several that fit, an empty one goes before one with
+/// content, then NVMe before SATA before others, then the smallest is taken; equal ones are an error, which lists every
+/// disk with its reason. An SD card is taken only where `serial`, `wwn`, `model` or `byPath` is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallDisk {
@@ -32,8 +33,8 @@ pub struct InstallDisk {
     /// The place the disk is plugged in: its name in /dev/disk/by-path.
     #[serde(default)]
     pub by_path: Option<DiskByPath>,
-    /// Allows to overwrite a disk that has a mounted file system or belongs to another system's RAID, LVM or
-    /// encrypted volume. Without it such a disk is never taken.
+    /// Allows to overwrite a disk that has a mounted file system, belongs to another system's RAID, LVM or
+    /// encrypted volume, or holds a node that was installed before. Without it such a disk is never taken.
     #[serde(default)]
     pub wipe: bool,
 }

@@ -1,6 +1,7 @@
 //! The disk that the system was installed on, as `operatingSystem.installDisk` selects it.
 
 use cluster_bootstrapper::model::InstallDisk;
+use installer::disks::selector::{matches_glob, same_wwn, transport_of};
 use serde_json::Value;
 
 use super::judge::{Verdict, failed};
@@ -80,7 +81,7 @@ fn identity(disk: &InstallDisk) -> Vec<Expectation> {
             "model",
             "MODEL",
             model.to_string(),
-            move |_, text| matches(model.as_str(), text),
+            move |_, text| matches_glob(model.as_str(), text),
         ));
     }
     if let Some(transport) = disk.transport {
@@ -118,79 +119,4 @@ fn size(disk: &InstallDisk) -> Vec<Expectation> {
         ));
     }
     all
-}
-
-/// Whether two world-wide names are the same in the forms of udev and of the kernel.
-fn same_wwn(a: &str, b: &str) -> bool {
-    let bare = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        let prefixes = ["0x", "naa.", "eui.", "uuid.", "nvme."];
-        let rest = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
-        rest.unwrap_or(&text).replace('-', "")
-    };
-    bare(a) == bare(b)
-}
-
-/// lsblk's transport, with what it leaves out told by the disk's name.
-fn transport_of<'a>(name: &str, transport: &'a str) -> &'a str {
-    let prefixes = [
-        ("nvme", "nvme"),
-        ("vd", "virtio"),
-        ("mmcblk", "mmc"),
-        ("sd", "scsi"),
-    ];
-    match transport {
-        "ata" => "sata",
-        "spi" => "scsi",
-        "" => prefixes
-            .iter()
-            .find(|(prefix, _)| name.starts_with(prefix))
-            .map_or("", |(_, transport)| transport),
-        told => told,
-    }
-}
-
-/// Whether a text fits a pattern in which `*` is any text and `?` any character.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    // One row a pattern character: which beginnings of the text fit so far.
-    let mut fits = vec![false; text.len() + 1];
-    fits[0] = true;
-    for wanted in pattern {
-        let mut next = vec![false; text.len() + 1];
-        next[0] = wanted == '*' && fits[0];
-        for (at, seen) in text.iter().enumerate() {
-            next[at + 1] = match wanted {
-                '*' => fits[at + 1] || next[at],
-                '?' => fits[at],
-                plain => fits[at] && plain == *seen,
-            };
-        }
-        fits = next;
-    }
-    fits.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_fits_the_whole_text() {
-        assert!(matches("QEMU*DISK", "QEMU HARDDISK") && matches("*", "") && matches("a?c", "abc"));
-        assert!(!matches("QEMU", "QEMU HARDDISK") && !matches("a?c", "ac") && !matches(".*", "x"));
-    }
-
-    #[test]
-    fn a_world_wide_name_has_several_forms() {
-        assert!(same_wwn("0x5000C500a1b2c3d4", "naa.5000c500a1b2c3d4"));
-        assert!(!same_wwn("0x5000c500a1b2c3d4", "0x5000c500a1b2c3d5"));
-    }
-
-    #[test]
-    fn a_disk_without_a_transport_is_told_by_its_name() {
-        assert_eq!(transport_of("vda", ""), "virtio");
-        assert_eq!(transport_of("sda", "ata"), "sata");
-    }
 }

@@ -240,6 +240,28 @@ mod tests {
     }
 
     #[test]
+    fn what_libblkid_knows_of_other_systems_is_found_by_its_name() {
+        let verity: &[u8] = b"verity\0\0\x01\0\0\0";
+        let promise = 4 * MIB - 63 * 512;
+        let rows: [(u64, &[u8], &str); 5] = [
+            (0, verity, "DM_verity_hash"),
+            (0, b"integrt\0\x01", "DM_integrity"),
+            (32, b"ORCLDISK", "oracleasm"),
+            (0, b"bluestore block device\n", "ceph_bluestore"),
+            (
+                promise,
+                b"Promise Technology, Inc.",
+                "promise_fasttrack_raid_member",
+            ),
+        ];
+        let directory = tempfile::tempdir().expect("can be made");
+        for (at, magic, kind) in rows {
+            let path = file(directory.path(), "disk", &[(at, magic)]);
+            assert_eq!(Content::of(&disk_at(&path)).members(), [kind]);
+        }
+    }
+
+    #[test]
     fn an_empty_disk_loses_nothing_also_with_a_table_without_partitions() {
         let directory = tempfile::tempdir().expect("can be made");
         assert_eq!(

@@ -26,13 +26,15 @@ pub struct Signature {
 
 /// libblkid's names of what is `other` and belongs to no other system: it is lost, but not missed.
 const SWAP: &[&str] = &["swap", "swsuspend"];
+/// Pools that libblkid calls `filesystem`, besides those whose names say `_member`.
+const POOLS: &[&str] = &["oracleasm", "mpool"];
 
 impl Signature {
     /// Whether it makes the disk part of something that other disks or other systems need: a RAID, a volume group, a
     /// pool, an encrypted volume. What libblkid has no word for is taken for such a thing.
     pub fn is_member(&self) -> bool {
         match &*self.usage {
-            "filesystem" => self.kind.ends_with("_member"),
+            "filesystem" => self.kind.ends_with("_member") || POOLS.contains(&&*self.kind),
             "partition-table" => false,
             "other" => !SWAP.contains(&&*self.kind),
             _ => true,
@@ -139,16 +141,20 @@ mod tests {
             "hpt37x_raid_member",
             "hpt45x_raid_member",
             "drbd",
+            "stratis",
             "VMFS_volume_member",
         ];
         let crypto = ["BitLocker", "crypto_LUKS", "DM_verity_hash", "DM_integrity"];
-        let other = ["bcache", "stratis", "oracleasm", "mpool", "ceph_bluestore"];
+        let other = ["bcache", "ceph_bluestore"];
+        let pools = ["zfs_member", "oracleasm", "mpool"];
         let members = raid.map(|kind| (kind, "raid")).into_iter();
         let members = members.chain(crypto.map(|kind| (kind, "crypto")));
         for (kind, usage) in members.chain(other.map(|kind| (kind, "other"))) {
             assert!(signature(kind, usage).is_member(), "{kind}");
         }
-        assert!(signature("zfs_member", "filesystem").is_member());
+        for kind in pools {
+            assert!(signature(kind, "filesystem").is_member(), "{kind}");
+        }
         assert!(signature("of-tomorrow", "").is_member());
     }
 
