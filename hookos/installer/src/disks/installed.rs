@@ -121,22 +121,27 @@ impl Known {
 
     fn is(&self, line: &Self) -> Again {
         let same = |a: &str, b: &str| !a.is_empty() && a == b;
-        if same(&self.guid, &line.guid) {
-            return Again::Yes(By::Guid);
-        }
-        // A serial number is unique to its maker; where both say more, that has to be the same.
         let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
+        let node = same(&self.guid, &line.guid);
+        // A serial number is unique to its maker; where both say more, that has to be the same.
         let other = differ(&self.wwn, &line.wwn)
             || differ(&self.model, &line.model)
             || (line.size != 0 && line.size != self.size);
         if other {
-            return Again::No;
+            return if node {
+                Again::Yes(By::Guid)
+            } else {
+                Again::No
+            };
         }
         if self.serial == line.serial && !is_placeholder(&self.serial) {
             return Again::Yes(By::Serial);
         }
         if same(&self.wwn, &line.wwn) && !is_placeholder(bare_wwn(&self.wwn)) {
             return Again::Yes(By::Wwn);
+        }
+        if node {
+            return Again::Yes(By::Guid);
         }
         if self.is_nameless() && line.is_nameless() && self.serial == line.serial {
             return Again::Perhaps;

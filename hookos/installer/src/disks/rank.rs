@@ -119,6 +119,11 @@ pub fn refused_by_itself(disk: &Disk, wanted: &Wanted<'_>) -> Option<String> {
     }
 }
 
+/// Whether it is a disk that belongs to the machine, whatever is on it.
+pub fn is_in_machine(disk: &Disk) -> bool {
+    !matches!(disk.class, Class::Other(_)) && is_internal(&disk.transport)
+}
+
 fn is_internal(transport: &str) -> bool {
     !matches!(transport, "usb" | "ieee1394") && !transport.starts_with("nvme-")
 }
@@ -220,12 +225,8 @@ fn none(judged: &[Judged], wanted: &Wanted<'_>) -> Error {
         Kind::Environment,
         format!("no disk can be used: {}", lines(judged)),
     );
-    let seen = judged.iter().any(|one| {
-        let Judged { disk, .. } = one;
-        !matches!(disk.class, Class::Other(_))
-            && is_internal(&disk.transport)
-            && disk.path != wanted.stick
-    });
+    let mut disks = judged.iter().map(|one| &one.disk);
+    let seen = disks.any(|disk| is_in_machine(disk) && disk.path != wanted.stick);
     if seen {
         return error;
     }

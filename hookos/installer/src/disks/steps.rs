@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cluster_bootstrapper::model::InstallDisk;
 
-use super::disk::{Class, Disk};
+use super::disk::Disk;
 use super::installed::{Again, By, Known, again};
 use super::list::Host;
 use super::rank::{self, Judged, Wanted, describe, refused_by_itself};
@@ -160,7 +160,7 @@ pub fn refuse_installed(host: &Host, list: &Path, say: &mut dyn FnMut(&str)) -> 
     };
     let lines = String::from_utf8_lossy(&lines);
     let disks = host.disks().into_iter();
-    for disk in disks.filter(|disk| disk.class == Class::Disk && disk.size > 0) {
+    for disk in disks.filter(|disk| rank::is_in_machine(disk) && disk.size > 0) {
         let mark = mark::read(&disk.path, disk.sector_size);
         let known = Known::new(
             &disk.identity,

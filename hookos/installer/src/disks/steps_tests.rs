@@ -56,6 +56,14 @@ impl Machine {
         node.set_len(GB500).expect("a file can be long");
     }
 
+    /// sda says what its maker left in.
+    fn placeholder(&self) {
+        let page = format!("{PCI}:1f.2/ata3/host1/target1:0:0/1:0:0:0");
+        let page = self.fake.directory(&page);
+        let text = b"\0\x80\0\x0eDefault string";
+        self.fake.write_bytes(&page, "vpd_pg80", text);
+    }
+
     fn write(&self, name: &str, at: u64, bytes: &[u8]) {
         let node = self.fake.host().dev.join(name);
         let node = File::options().write(true).open(node).expect("is there");
@@ -222,11 +230,7 @@ fn a_machine_that_was_installed_is_refused_and_another_is_not() {
         "{line}"
     );
     let error = refuse(&machine, &list).0.expect_err("it was installed");
-    let path = machine.fake.host().dev.join("sda");
-    let expected = format!(
-        "this stick has installed already the disk {}: its partition table has the GUID that was noted",
-        path.display()
-    );
+    let expected = "this stick has installed the disk with serial number S-sda already";
     assert_eq!(error.reason, expected);
     assert!(
         error
@@ -268,14 +272,24 @@ fn a_disk_that_is_marked_is_refused_as_a_node_by_another_medium() {
 }
 
 #[test]
+fn a_node_without_a_serial_number_is_known_by_its_table() {
+    let mut machine = Machine::new();
+    machine.placeholder();
+    let (list, said) = noted(&mut machine, true);
+    assert_eq!(said, [""; 0]);
+    let error = refuse(&machine, &list).0.expect_err("it was installed");
+    let path = machine.fake.host().dev.join("sda");
+    let expected = format!(
+        "this stick has installed already the disk {}: its partition table has the GUID that was noted",
+        path.display()
+    );
+    assert_eq!(error.reason, expected);
+}
+
+#[test]
 fn what_cannot_be_told_apart_is_said() {
     let mut machine = Machine::new();
-    let page = machine
-        .fake
-        .directory(&format!("{PCI}:1f.2/ata3/host1/target1:0:0/1:0:0:0"));
-    machine
-        .fake
-        .write_bytes(&page, "vpd_pg80", b"\0\x80\0\x0eDefault string");
+    machine.placeholder();
     let (list, said) = noted(&mut machine, false);
     assert!(
         said[0].contains("it has no partition table: another stick will overwrite it"),
