@@ -152,7 +152,7 @@ fn an_edit_makes_these_stages_stale_and_no_others() {
         ("crates/pipeline/src/stages/static_binary.rs", &programs),
         ("crates/pipeline/src/stages/mod.rs", &[]),
         ("crates/pipeline/src/build.rs", &[]),
-        ("bootstrapper/src/main.rs", &["bootstrapper"]),
+        ("bootstrapper/src/main.rs", &["bootstrapper", "installer"]),
         ("bootstrapper/tests/all/main.rs", &[]),
         ("hookos/hook-os.yaml", &["hookos"]),
         ("hookos/installer/install-os.sh", &["hookos"]),
