@@ -58,6 +58,11 @@ pub enum Command {
         /// The files.
         scenarios: Vec<PathBuf>,
     },
+    /// Switch a scenario's machine on for somebody who sits before it
+    Boot {
+        /// What is asked for: JSON, as `cargo xtask dev boot` writes it (crates/run-request).
+        request: PathBuf,
+    },
     /// Run a scenario and write its report
     Run {
         /// What is asked for: JSON, as `cargo xtask e2e` writes it (crates/run-request).

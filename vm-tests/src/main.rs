@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use run_request::RunRequest;
+use run_request::{BootRequest, RunRequest};
+use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use vm_tests::boot::{check_order, seconds_to_installer};
 use vm_tests::cli::{Cli, Command};
 use vm_tests::config_file;
 use vm_tests::output::Output;
-use vm_tests::scenario::{self, ScenarioFile, machines_of, run};
+use vm_tests::scenario::{self, ScenarioFile, by_hand, machines_of, run};
 
 /// Exit status after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -58,6 +59,11 @@ fn start(cli: Cli) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Boot { request } => block_on(async move {
+            let request: BootRequest = read(&request)?;
+            by_hand(request, &Output::new(), watch_interruption()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Run { request } => block_on(run_scenario(&request)),
     }
 }
@@ -70,10 +76,14 @@ fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     result
 }
 
+/// Reads a request.
+fn read<R: DeserializeOwned>(file: &Path) -> Result<R> {
+    let text = fs_err::read_to_string(file)?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no request", file.display()))
+}
+
 async fn run_scenario(request: &Path) -> Result<ExitCode> {
-    let text = fs_err::read_to_string(request)?;
-    let request: RunRequest = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no request for a run", request.display()))?;
+    let request: RunRequest = read(request)?;
     let (machines, says) = machines_of(request)?;
     let interrupted = watch_interruption()?;
     let output = Output::new();

@@ -64,6 +64,9 @@ enum Command {
     Build(commands::stages::BuildArguments),
     /// List the stages: state, size, last duration; or say why one would be built
     Stages(commands::stages::ListArguments),
+    /// Machines for those who change the installer or HookOS, to sit before
+    #[command(subcommand)]
+    Dev(commands::dev::Command),
     /// Measure the promised figures and compare them with their targets
     Bench(commands::bench::Arguments),
     /// Make HookOS's boot files with the built-in assembler or with linuxkit, or compare the two
@@ -93,7 +96,12 @@ impl Command {
     fn builds(&self) -> bool {
         matches!(
             self,
-            Self::E2e(_) | Self::Test(_) | Self::Build(_) | Self::Bench(_) | Self::Hookos(_)
+            Self::E2e(_)
+                | Self::Test(_)
+                | Self::Build(_)
+                | Self::Bench(_)
+                | Self::Hookos(_)
+                | Self::Dev(_)
         )
     }
 }
@@ -165,6 +173,7 @@ fn run(command: Command, cancel: &Cancel) -> Result<ExitCode> {
         Command::Test(arguments) => commands::test::run(project, &arguments),
         Command::Build(arguments) => commands::stages::build(project, &arguments),
         Command::Stages(arguments) => commands::stages::list(project, &arguments),
+        Command::Dev(command) => commands::dev::run(project, command),
         Command::Bench(arguments) => commands::bench::run(project, &arguments),
         Command::Hookos(arguments) => commands::hookos::run(project, &arguments),
         Command::Artifacts(arguments) => commands::artifacts::run(project, &arguments),

@@ -48,6 +48,18 @@ pub struct RunRequest {
     pub keep: bool,
 }
 
+/// A machine of a scenario that somebody wants to sit before: it is switched on, and nothing is done with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BootRequest {
+    /// The scenario and all that its machine needs. Its steps and checks do not count.
+    pub run: RunRequest,
+    /// Memory in MiB in place of the scenario's.
+    pub memory: Option<u32>,
+    /// One empty disk of this size in MiB in place of the scenario's; 0 for none.
+    pub disk: Option<u32>,
+}
+
 /// What a machine is installed from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

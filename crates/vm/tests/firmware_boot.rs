@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use arch::ARCH;
+use tokio::io::AsyncReadExt as _;
 use vm::console::Console;
 use vm::firmware::{Firmware, Kind};
 use vm::machine::{
@@ -203,6 +204,35 @@ async fn a_saved_machine_goes_on_in_another_process_and_only_on_the_same_machine
     let png = folder.path().join("resumed.png");
     vm.qmp.screenshot(&png).await.unwrap();
     assert!(fs_err::read(&png).unwrap().starts_with(b"\x89PNG"));
+    vm.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interactive_machine_has_its_serial_port_in_a_socket_and_in_its_log_and_its_screen_on_loopback()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config(folder.path());
+    let plan = config.interactive().plan().unwrap();
+    let socket = plan.terminal_socket.clone().expect("a socket");
+    let console = Console::follow(&plan.serial_logs);
+    let vm = start(plan, folder.path()).await.unwrap();
+    let mut terminal = tokio::net::UnixStream::connect(socket).await.unwrap();
+    let port = vm.vnc_port().await.unwrap().expect("a port");
+    let screen = tokio::net::TcpStream::connect(("127.0.0.1", port));
+    assert!(screen.await.is_ok());
+    let line = line_of_firmware(&console).await;
+    let line = line
+        .strip_prefix("ttyS0: ")
+        .expect("the first port")
+        .to_owned();
+    let shown = async {
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains(&line) {
+            assert_ne!(terminal.read_buf(&mut seen).await.unwrap(), 0);
+        }
+    };
+    let shown = tokio::time::timeout(DEADLINE, shown).await;
+    shown.expect("the socket has what the log has");
     vm.stop().await.unwrap();
 }
 

@@ -73,6 +73,7 @@ fn plan(
     let reached = Reached {
         access: Some(&context.access),
         hub: Some(context.hub),
+        person: false,
     };
     let processors = options.processors(context.accelerator);
     let scenario = &options.scenario;

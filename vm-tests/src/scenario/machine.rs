@@ -36,6 +36,8 @@ pub(super) struct Reached<'a> {
     pub access: Option<&'a Access>,
     /// The socket of the network that it shares with other machines.
     pub hub: Option<&'a Path>,
+    /// Somebody sits before it.
+    pub person: bool,
 }
 
 /// The files that make up the machine between power cycles.
@@ -140,6 +142,9 @@ impl Hardware {
         .network(scenario.machine.network);
         for disk in &self.disks {
             config = config.disk(disk.clone());
+        }
+        if reached.person {
+            config = config.interactive();
         }
         if let Some(access) = reached.access {
             config = config.credential(CREDENTIAL, &access.lines);

@@ -3,6 +3,7 @@
 mod accelerator;
 mod aspect;
 mod budgets;
+mod by_hand;
 mod check_list;
 mod collect;
 mod context;
@@ -41,6 +42,7 @@ mod verify;
 mod workstation;
 
 pub use budgets::Budgets;
+pub use by_hand::by_hand;
 pub use context::RunOptions;
 pub use definition::{Need, ScenarioError, ScenarioFile, schema};
 pub use failure::{Failure, Seen};

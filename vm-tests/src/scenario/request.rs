@@ -40,7 +40,7 @@ pub fn machines_of(request: RunRequest) -> Result<(Vec<RunOptions>, Option<Strin
             let name = scenario.on.as_deref().unwrap_or("the machine");
             lacking(&format!("file that {name} is started from"))
         })?;
-        ensure!(image.is_file(), "there is no image {}", image.display());
+        ensure!(image.exists(), "there is no image {}", image.display());
         Ok((config_file.map(Path::to_owned), image.to_owned()))
     });
     let media = media.collect::<Result<Vec<(Option<PathBuf>, PathBuf)>>>()?;

@@ -236,7 +236,7 @@ async fn run_all(
     result
 }
 
-fn accelerator(wanted: AcceleratorChoice) -> Accelerator {
+pub(super) fn accelerator(wanted: AcceleratorChoice) -> Accelerator {
     match wanted {
         AcceleratorChoice::Kvm => Accelerator::Kvm,
         AcceleratorChoice::Tcg => Accelerator::Tcg,

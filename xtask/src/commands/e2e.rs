@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use pipeline::build::{Outputs, StageRun};
 use pipeline::cancel::Ended;
 use pipeline::choice::{Layout, Options};
+use pipeline::not_run::NotRun;
 use pipeline::signing;
 use pipeline::stages::{bundle, registry, small_image, workload, workstation};
 use pipeline::store::Store;
@@ -35,13 +36,13 @@ use crate::sources::Network;
 pub struct Arguments {
     /// The config-file to install with; its checks are derived from it [default: the sample]
     #[arg(long, value_name = "FILE")]
-    config_file: Option<PathBuf>,
+    pub config_file: Option<PathBuf>,
     /// Scenarios of `configs/scenarios/`: names, patterns such as `disk-*`, sets (`quick`), or `all`
     #[arg(long, value_name = "NAME,…", default_value = "sample")]
-    scenario: String,
+    pub scenario: String,
     /// What runs the guest's instructions [default: kvm where it works, else tcg]
     #[arg(long, value_enum)]
-    accel: Option<AcceleratorChoice>,
+    pub accel: Option<AcceleratorChoice>,
     /// How long K3s' components keep their leases: K3s' own 15 s or 60 s [default: long for an emulated machine]
     #[arg(long, value_enum)]
     leases: Option<LeaseChoice>,
@@ -57,13 +58,13 @@ pub struct Arguments {
     must_fail: bool,
     /// Keep the VM's disks in the evidence directory
     #[arg(long)]
-    keep: bool,
+    pub keep: bool,
     /// Fetch K3s from a server on loopback that stands in for its publishers: refk3s under the names of a release, or
     /// the files of --k3s-dir
     #[arg(long, conflicts_with_all = ["profile", "artifacts", "offline", "os_image"])]
     release_server: bool,
     #[command(flatten)]
-    parts: Parts,
+    pub parts: Parts,
 }
 
 impl Arguments {
@@ -132,9 +133,9 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
         .jobs
         .map_or_else(side_by_side::jobs_by_default, usize::from);
     println!("{}", side_by_side::planned(root, &scenarios, jobs));
-    let (harness, built) = harness_and_stages(project, arguments, &selection, &scenarios)?;
+    let built = harness_and_stages(project, arguments, &selection, &scenarios)?;
     let failed = side_by_side::run(&scenarios, jobs, cancel, |scenario| {
-        prepare_run(project, arguments, &selection, &harness, &built, scenario)
+        prepare_run(project, arguments, &selection, &built, scenario)
     })?;
     if scenarios.len() + not_run.len() > 1 {
         let text = side_by_side::summary(scenarios.len(), &failed, not_run.len());
@@ -145,6 +146,37 @@ pub fn run(project: Project<'_>, arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Builds what one scenario needs: the harness, and what it is asked to run, from config-files in `files`.
+///
+/// # Errors
+/// Several scenarios are asked for, one is not run with these parts, or those of [`run`].
+pub fn one(
+    project: Project<'_>,
+    arguments: &Arguments,
+    files: &Path,
+) -> Result<(PathBuf, RunRequest)> {
+    let scenarios = selected(project.root, arguments)?;
+    let [scenario] = scenarios.as_slice() else {
+        bail!(
+            "--scenario {} names {} scenarios: one is wanted",
+            arguments.scenario,
+            scenarios.len()
+        );
+    };
+    arguments.parts.check()?;
+    let store = Store::of_user()?;
+    let selection = profile::select(project, &store, &arguments.parts, Network::Allowed)?;
+    selection.announce();
+    if let Some(why) = scenario.not_run(selection.builds_double()) {
+        return Err(NotRun(why.to_owned()).into());
+    }
+    host::ensure(Go::when(selection.builds_double()), project.cancel)?;
+    let (harness, built) = harness_and_stages(project, arguments, &selection, &scenarios)?;
+    let of = (&*harness, &*built);
+    let request = whole_request(project, arguments, &selection, of, scenario, files)?;
+    Ok((harness, request))
 }
 
 /// The scenarios that are asked for, or their variants that have to fail.
@@ -302,17 +334,40 @@ fn prepare_run(
     project: Project<'_>,
     arguments: &Arguments,
     selection: &Selection,
-    harness: &Path,
-    built: &[StageRun],
+    (harness, built): &(PathBuf, Vec<StageRun>),
     scenario: &Scenario,
 ) -> Result<Prepared> {
     let files = tempfile::tempdir()?;
+    let request = whole_request(
+        project,
+        arguments,
+        selection,
+        (harness, built),
+        scenario,
+        files.path(),
+    )?;
+    let file = files.path().join("request.json");
+    fs_err::write(&file, serde_json::to_vec_pretty(&request)?)?;
+    let mut command = Command::new(harness);
+    command.arg("run").arg(file);
+    Ok(Prepared { command, files })
+}
+
+/// Builds the scenario's sticks, from config-files in `files`; what the harness is asked to run.
+fn whole_request(
+    project: Project<'_>,
+    arguments: &Arguments,
+    selection: &Selection,
+    (harness, built): (&Path, &[StageRun]),
+    scenario: &Scenario,
+    files: &Path,
+) -> Result<RunRequest> {
     let key = tempfile::tempdir()?;
     let mut runs: Vec<StageRun> = Vec::new();
     let (mut media, mut made) = (BTreeMap::new(), None);
     for (name, machine) in scenario.nodes() {
         let name = name.unwrap_or_default();
-        let copy = files.path().join(format!("config-file{name}"));
+        let copy = files.join(format!("config-file{name}"));
         let file = config_file(project.root, arguments, scenario, machine)?;
         copy_config_file(project, harness, &file, &copy)?;
         let of = (scenario, machine);
@@ -335,11 +390,7 @@ fn prepare_run(
     request.media = media;
     request.stages = runs.iter().map(|run| record(run, built)).collect();
     add_outputs(&mut request, scenario, &outputs)?;
-    let file = files.path().join("request.json");
-    fs_err::write(&file, serde_json::to_vec_pretty(&request)?)?;
-    let mut command = Command::new(harness);
-    command.arg("run").arg(file);
-    Ok(Prepared { command, files })
+    Ok(request)
 }
 
 /// A stage for the report. What this command has built beside the harness is in the store by now.

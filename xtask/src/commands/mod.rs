@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod bench;
 pub mod boot_order;
 pub mod clean;
+pub mod dev;
 pub mod e2e;
 pub mod hookos;
 pub mod scenarios;

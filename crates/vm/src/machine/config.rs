@@ -143,6 +143,7 @@ pub struct VmConfig {
     pub(crate) start: Start,
     pub(crate) ends_at_reset: bool,
     pub(crate) is_resumed: bool,
+    pub(crate) is_interactive: bool,
     pub(crate) domain: Option<String>,
     pub(crate) disks: Vec<Disk>,
     pub(crate) network: Network,
@@ -167,6 +168,7 @@ impl VmConfig {
             start: start.into(),
             ends_at_reset: false,
             is_resumed: false,
+            is_interactive: false,
             domain: None,
             disks: Vec::new(),
             network: Network::Restricted,
@@ -231,6 +233,13 @@ impl VmConfig {
     #[must_use]
     pub fn resumed(mut self) -> Self {
         self.is_resumed = true;
+        self
+    }
+
+    /// Somebody sits before it: its first serial port can be written to, its screen is seen by VNC on the host's loopback.
+    #[must_use]
+    pub fn interactive(mut self) -> Self {
+        self.is_interactive = true;
         self
     }
 

@@ -61,6 +61,8 @@ pub struct VmPlan {
     pub qmp_socket: PathBuf,
     /// The debugger socket of an emulated machine.
     pub gdb_socket: Option<PathBuf>,
+    /// The socket of the first serial port of an interactive machine.
+    pub terminal_socket: Option<PathBuf>,
     /// The serial ports' outputs.
     pub serial_logs: Vec<SerialLog>,
     /// QEMU's own messages.
@@ -101,7 +103,8 @@ impl VmConfig {
         {
             args.pair(option, value);
         }
-        push_consoles(&mut args, &serial_logs);
+        let terminal_socket = self.is_interactive.then(|| self.sockets.join("ttyS0.sock"));
+        push_consoles(&mut args, &serial_logs, terminal_socket.as_deref());
         args.pair(
             "-chardev",
             format!(
@@ -126,6 +129,7 @@ impl VmConfig {
             args: args.0,
             qmp_socket,
             gdb_socket,
+            terminal_socket,
             serial_logs,
             qemu_log: self.logs.join("qemu.log"),
             network: self.network,
@@ -199,6 +203,9 @@ impl VmConfig {
         args.pair("-object", "rng-random,id=rng0,filename=/dev/urandom");
         args.pair("-device", "virtio-rng-pci,rng=rng0");
         args.pair("-display", "none");
+        if self.is_interactive {
+            args.pair("-vnc", "127.0.0.1:0,to=99");
+        }
         args.pair("-device", "VGA,id=screen");
         args.pair("-device", "qemu-xhci,id=xhci");
         for (name, value) in &self.credentials {
@@ -256,12 +263,19 @@ fn push_disk(args: &mut Args, disk: &Disk) {
     args.pair("-device", device);
 }
 
-fn push_consoles(args: &mut Args, logs: &[SerialLog]) {
+/// Each serial port into its log; the first one also to and from `terminal`, where that is given.
+fn push_consoles(args: &mut Args, logs: &[SerialLog], terminal: Option<&Path>) {
+    let mut terminal = terminal;
     for SerialLog { port, path } in logs {
-        args.pair(
-            "-chardev",
-            format!("file,id={port},path={},append=on", escape(path)),
-        );
+        let log = escape(path);
+        let device = match terminal.take() {
+            Some(socket) => format!(
+                "socket,id={port},path={},server=on,wait=off,logfile={log},logappend=on",
+                escape(socket)
+            ),
+            None => format!("file,id={port},path={log},append=on"),
+        };
+        args.pair("-chardev", device);
         args.pair("-serial", format!("chardev:{port}"));
     }
 }

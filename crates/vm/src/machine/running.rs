@@ -157,6 +157,17 @@ impl RunningVm {
         network::forwarded(&said, SSH).ok_or(MachineError::NoPort { guest: SSH, said })
     }
 
+    /// The port on the host's loopback at which an interactive machine's screen is served by VNC; none of another one.
+    ///
+    /// # Errors
+    /// QEMU does not answer.
+    pub async fn vnc_port(&self) -> Result<Option<u16>, QmpError> {
+        let server = self.qmp.ask("query-vnc", serde_json::json!({})).await?;
+        Ok(server["service"]
+            .as_str()
+            .and_then(|port| port.parse().ok()))
+    }
+
     /// A port of the host's loopback that leads to a port of the guest, from now on. Its owner in the guest sees
     /// connections of the host as those of its network's gateway.
     ///
