@@ -10,6 +10,7 @@ use cluster_bootstrapper::values::Password;
 use cluster_bootstrapper::yaml::{Kind, Pointer, Tree};
 use cluster_bootstrapper::{ParseOptions, parse};
 use sha2::{Digest as _, Sha256};
+use vm::hex::hex;
 
 /// Checks a config-file and copies it to `copy`, where it has a password in the place of each placeholder. The same file
 /// always gives the same copy, so that a stick made with it is made once; so the password is no secret.
@@ -61,11 +62,7 @@ fn placeholders(tree: &Tree) -> Vec<std::ops::Range<usize>> {
 
 /// A password that nobody guesses who does not have the file.
 fn password(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest[..12]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(text)[..12])
 }
 
 /// A config-file holds passwords: readable by its owner only.

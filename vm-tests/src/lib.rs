@@ -14,3 +14,4 @@ pub mod node;
 pub mod output;
 pub mod scenario;
 pub mod ssh;
+mod tool;

@@ -52,6 +52,15 @@ impl Parts {
         Ok(())
     }
 
+    /// The absolute path of an OS image of the user's own.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn os_image(&self) -> Result<Option<PathBuf>> {
+        let image = self.os_image.as_ref().map(fs_err::canonicalize);
+        Ok(image.transpose()?)
+    }
+
     /// What is not as the profile has it, for the report.
     pub fn replaced(&self) -> Vec<String> {
         let mut all = Vec::new();

@@ -226,12 +226,7 @@ impl Chooser<'_> {
             reason,
             replaced: self.parts.replaced(),
             k3s: K3s::Double,
-            os_image: self
-                .parts
-                .os_image
-                .as_ref()
-                .map(fs_err::canonicalize)
-                .transpose()?,
+            os_image: self.parts.os_image()?,
             k3s_version: self.sources.k3s_version.clone(),
             hookos: Hookos::default(),
         };
@@ -271,12 +266,7 @@ impl Chooser<'_> {
             reason: "--k3s-dir names the files of a K3s release".into(),
             replaced: self.parts.replaced(),
             k3s: K3s::Release(Box::new(k3s_directory::read(directory)?)),
-            os_image: self
-                .parts
-                .os_image
-                .as_ref()
-                .map(fs_err::canonicalize)
-                .transpose()?,
+            os_image: self.parts.os_image()?,
             k3s_version: None,
             hookos: Hookos::default(),
         })

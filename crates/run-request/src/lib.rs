@@ -1,5 +1,6 @@
-//! What the harness is asked to run: one value, which `cargo xtask e2e` writes as JSON and `vm-tests run` reads. A crate of its
-//! own, so that `xtask` need not compile the harness, which needs system libraries.
+//! What the harness is asked to run: one value, which `cargo xtask e2e` writes as JSON and `vm-tests run` reads; and the words of
+//! scenario files that both programs know. A crate of its own, so that `xtask` need not compile the harness, which needs system
+//! libraries.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
@@ -125,4 +126,39 @@ pub struct StageRecord {
     /// What the builder says of its output, such as packages that are not the pinned ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What is installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OsImage {
+    /// The node image.
+    #[default]
+    Reference,
+    /// The node image with an immutable root.
+    Immutable,
+    /// An image of the same layout without an operating system.
+    Small,
+}
+
+/// What a machine is there for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It is installed from a stick and becomes a node.
+    #[default]
+    Node,
+    /// It runs a container registry for the others, from a disk that the harness brings.
+    Registry,
+}
+
+/// What a scenario needs that not every stick has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// K3s itself: with refk3s, its test double, the scenario is not run.
+    K3s,
 }

@@ -4,6 +4,7 @@
 pub mod accel;
 pub mod console;
 pub mod firmware;
+pub mod hex;
 pub mod machine;
 pub mod nvram;
 pub mod qmp;

@@ -1,16 +1,16 @@
 //! How long HookOS takes from the firmware's hand-over to the first step of the installer.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use arch::ARCH;
 use vm::accel::Accelerator;
 use vm::firmware::{Firmware, Kind};
 use vm::machine::{Bus, Disk, DiskFormat, VmConfig};
 
 use super::Watched;
+use crate::tool;
 
 /// Bytes of the stick beside HookOS: a FAT32 file system has at least 33 MB.
 const MARGIN: u64 = 40 << 20;
@@ -50,17 +50,10 @@ fn stick(efi: &Path, directory: &Path) -> Result<PathBuf> {
     let file = fs_err::File::create(&stick)?;
     file.set_len(fs_err::metadata(efi)?.len().next_multiple_of(1 << 20) + MARGIN)?;
     // mtools has a shell read the name of an image that has a character special to it.
-    let run = |program: &str, arguments: &[&str]| -> Result<()> {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut command = Command::new(program);
-        command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-        let output = command.args(arguments).current_dir(directory).output();
-        let output = output.with_context(|| {
-            format!("cannot start {program} (`cargo xtask setup` installs what is missing)")
-        })?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{program} failed: {}", said.trim());
-        Ok(())
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = tool::tool(program);
+        command.args(arguments).current_dir(directory);
+        tool::run(command).map(drop)
     };
     let copied = directory.join("copied.efi");
     fs_err::copy(efi, &copied)?;
@@ -73,6 +66,8 @@ fn stick(efi: &Path, directory: &Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -64,18 +64,22 @@ pub(super) fn failed(answer: &GuestOutput) -> Verdict {
     ))
 }
 
+/// The command succeeds, and its output, without white space at the ends, is looked at.
+fn output(
+    look: impl Fn(&str) -> Verdict + Send + Sync + 'static,
+) -> impl Fn(&GuestOutput) -> Verdict + Send + Sync + 'static {
+    move |answer| match answer.status {
+        0 => look(answer.text().trim()),
+        _ => failed(answer),
+    }
+}
+
 /// The command succeeds and prints exactly `expected`, but for white space at the ends.
 pub(super) fn equals(
     expected: impl Display,
 ) -> impl Fn(&GuestOutput) -> Verdict + Send + Sync + 'static {
     let expected = expected.to_string();
-    move |answer| {
-        if answer.status != 0 {
-            return failed(answer);
-        }
-        let text = answer.text();
-        Verdict::when(text.trim() == expected.trim(), text.trim())
-    }
+    output(move |text| Verdict::when(text == expected.trim(), text))
 }
 
 /// The command succeeds and one of its lines is `expected`.
@@ -83,16 +87,12 @@ pub(super) fn has_line(
     expected: impl Display,
 ) -> impl Fn(&GuestOutput) -> Verdict + Send + Sync + 'static {
     let expected = expected.to_string();
-    move |answer| {
-        if answer.status != 0 {
-            return failed(answer);
-        }
-        let text = answer.text();
+    output(move |text| {
         if text.lines().any(|line| line.trim() == expected.trim()) {
             return Verdict::good(expected.clone());
         }
-        Verdict::bad(text.trim().replace('\n', " | "))
-    }
+        Verdict::bad(text.replace('\n', " | "))
+    })
 }
 
 /// The command succeeds.

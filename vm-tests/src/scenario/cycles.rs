@@ -9,11 +9,11 @@ use super::aspect::{self, Subject};
 use super::context::{Context, Cycle, MACHINE};
 use super::cycle::run_machine;
 use super::machine::Hardware;
-use super::machine_definition::Role;
 use super::make_stick::make_stick;
 use super::step::Step;
 use super::turns::{OwnTurns, Turns};
 use crate::evidence::{Report, StepRecord};
+use run_request::Role;
 
 /// Runs the machine from power-on to power-off, as often as the scenario says.
 ///

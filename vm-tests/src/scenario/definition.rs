@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use diagnostics::decode::{decode, merge};
+use run_request::Need;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use thiserror::Error;
@@ -27,14 +28,6 @@ pub enum ScenarioError {
         /// What is wrong and where.
         message: String,
     },
-}
-
-/// What a scenario needs that not every stick has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Need {
-    /// K3s itself: with refk3s, its test double, the scenario is not run.
-    K3s,
 }
 
 /// An alteration with which the scenario has to fail: so it is known not to pass whatever happens.

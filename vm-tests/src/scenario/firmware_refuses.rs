@@ -5,6 +5,7 @@ use vm::console::{ConsoleState, NOTHING_TO_START, RefusedEntry};
 use vm::nvram::BootVariables;
 
 use super::failure::Failure;
+use super::guard::May;
 use super::session::Session;
 use crate::evidence::Check;
 
@@ -29,7 +30,9 @@ impl Session<'_> {
         };
         let doing = "waiting for the firmware to refuse the stick";
         let budget = self.budgets().first_marker;
-        self.guard.race_the_firmware(doing, budget, ended).await?;
+        self.guard
+            .race_but(May::Firmware, doing, budget, ended)
+            .await?;
         console.caught_up().await;
         self.screenshot("screen-refusal").await;
         let vars = fs_err::read(&self.hardware.firmware.vars)?;

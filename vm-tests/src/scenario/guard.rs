@@ -32,6 +32,17 @@ struct Note {
     since: Instant,
 }
 
+/// What may fail while something is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum May {
+    /// Nothing.
+    Nothing,
+    /// The installer.
+    Installer,
+    /// The firmware: it may find nothing to start. The installer may as well.
+    Firmware,
+}
+
 impl<'a> Guard<'a> {
     /// A watch over `vm` and its consoles, ended by `interrupted`.
     #[must_use]
@@ -112,49 +123,25 @@ impl<'a> Guard<'a> {
         budget: Duration,
         wanted: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
-        self.race_with(doing, budget, wanted, |state| {
-            installer_failed(state).or_else(|| fatal(state, None))
-        })
-        .await
+        self.race_but(May::Nothing, doing, budget, wanted).await
     }
 
-    /// As [`Guard::race`], where the installer may fail.
+    /// As [`Guard::race`], where something may fail that ends other waits.
     ///
     /// # Errors
-    /// As there, but for the installer's failure.
-    pub async fn race_the_machine<T, E: std::fmt::Display>(
+    /// As there, but for what may fail.
+    pub async fn race_but<T, E: std::fmt::Display>(
         &self,
+        may_fail: May,
         doing: &str,
         budget: Duration,
         wanted: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
-        self.race_with(doing, budget, wanted, |state| fatal(state, None))
-            .await
-    }
-
-    /// As [`Guard::race_the_machine`], where the firmware may find nothing to start.
-    ///
-    /// # Errors
-    /// As there, but for the firmware's giving up.
-    pub async fn race_the_firmware<T, E: std::fmt::Display>(
-        &self,
-        doing: &str,
-        budget: Duration,
-        wanted: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Failure> {
-        self.race_with(doing, budget, wanted, |state| {
-            fatal(state, Some(NOTHING_TO_START))
-        })
-        .await
-    }
-
-    async fn race_with<T, E: std::fmt::Display>(
-        &self,
-        doing: &str,
-        budget: Duration,
-        wanted: impl Future<Output = Result<T, E>>,
-        trouble: impl Fn(&ConsoleState) -> Option<String>,
-    ) -> Result<T, Failure> {
+        let trouble = |state: &ConsoleState| match may_fail {
+            May::Nothing => installer_failed(state).or_else(|| fatal(state, None)),
+            May::Installer => fatal(state, None),
+            May::Firmware => fatal(state, Some(NOTHING_TO_START)),
+        };
         let begun = Instant::now();
         *lock(&self.note) = Note {
             text: None,

@@ -12,8 +12,11 @@ use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::model::File;
 use sha2::{Digest, Sha256};
 
-use super::stick::{Place, debugfs, place_of, run, tool};
+use vm::hex::hex;
+
+use super::stick::{Place, debugfs, place_of};
 use crate::evidence::Check;
+use crate::tool::{run, tool};
 
 /// Names of the root partition and of the ESP in the GPT of an OS image.
 const ROOT: &str = "rootfs";
@@ -41,13 +44,13 @@ pub(super) fn file_system_check(label: &str, disk: &Path) -> Result<Check> {
     let output = command.output().context("cannot start e2fsck")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let clean = output.status.success();
-    Ok(Check {
-        key: "machine/fileSystem".into(),
-        check: format!("{label}the root file system has no errors"),
-        expected: "clean".into(),
-        actual: if clean { "clean" } else { text.trim() }.to_owned(),
-        passed: clean,
-    })
+    Ok(Check::new(
+        "machine/fileSystem",
+        format!("{label}the root file system has no errors"),
+        "clean",
+        if clean { "clean" } else { text.trim() },
+        clean,
+    ))
 }
 
 /// The disk as a whole is a partition table and nothing else: what it was before has left no trace that the installed
@@ -66,14 +69,12 @@ pub(super) fn signatures_check(disk: &Path) -> Result<Check> {
         .filter_map(|signature| signature["type"].as_str())
         .collect();
     let actual = types.into_iter().collect::<Vec<_>>().join(", ");
-    let expected = "PMBR, gpt";
-    Ok(Check {
-        key: "machine/signatures".into(),
-        check: "the disk is of no system besides the installed one".into(),
-        expected: expected.into(),
-        passed: actual == expected,
+    Ok(Check::same(
+        "machine/signatures",
+        "the disk is of no system besides the installed one",
+        "PMBR, gpt",
         actual,
-    })
+    ))
 }
 
 /// The SHA-256 of a disk's root partition in hexadecimal.
@@ -105,13 +106,8 @@ pub(super) fn written_files(disk: &Path, config: &ConfigFile) -> Result<Vec<Chec
             Ok(()) => seen(&fs_err::read(&copy)?),
             Err(error) => format!("{error:#}"),
         };
-        Ok(Check {
-            key: "machine/writeFiles".into(),
-            check: format!("{} is on the installed disk as it was written", file.path),
-            passed: expected == actual,
-            expected,
-            actual,
-        })
+        let text = format!("{} is on the installed disk as it was written", file.path);
+        Ok(Check::same("machine/writeFiles", text, expected, actual))
     };
     config
         .operating_system
@@ -242,11 +238,6 @@ fn read_folder(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
         tree.insert(name, text);
     }
     Ok(())
-}
-
-/// Two digits a byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How the tools of e2fsprogs name a file system inside a file.

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::aspect::{self, BOOT_LABEL};
 use super::failure::Failure;
+use super::guard::May;
 use super::machine::STICK;
 use super::session::{Session, wait_for_reset};
 use super::step::Refusal;
@@ -24,7 +25,8 @@ impl Session<'_> {
             )
         };
         self.guard
-            .race_the_machine(
+            .race_but(
+                May::Installer,
                 "waiting for the installer's first marker",
                 self.budgets().first_marker,
                 first,
@@ -133,26 +135,15 @@ impl Session<'_> {
         let doing = "waiting for the installer to refuse";
         let budget = self.budgets().install;
         let ended = async { Ok::<_, Failure>(ended.await) };
-        let marker = self.guard.race_the_machine(doing, budget, ended).await?;
-        let reason = marker.reason.clone().unwrap_or_default();
+        let marker = self
+            .guard
+            .race_but(May::Installer, doing, budget, ended)
+            .await?;
         anyhow::ensure!(
             marker.state == MarkerState::Failed,
             "the installer did not refuse: its last marker is `{marker}`"
         );
-        self.checks.push(Check {
-            key: "machine/refusal".into(),
-            check: "the installer fails in this step".into(),
-            expected: format!("{} failed", refusal.step),
-            actual: marker.to_string(),
-            passed: marker.step == refusal.step,
-        });
-        self.checks.push(Check {
-            key: "machine/refusal".into(),
-            check: "its reason says".into(),
-            expected: refusal.reason.clone(),
-            passed: reason.contains(&refusal.reason),
-            actual: reason,
-        });
+        self.checks.extend(refused(refusal, &marker));
         let told = console.wait_for(|state| {
             let lines = state.tail(usize::MAX);
             let shown = |text: &str| lines.iter().any(|line| line.contains(text));
@@ -160,14 +151,16 @@ impl Session<'_> {
         });
         let told = async { Ok::<_, Failure>(told.await) };
         let doing = "waiting for the installer's final screen";
-        let advice = self.guard.race_the_machine(doing, budget, told).await?;
-        self.checks.push(Check {
-            key: "machine/refusal".into(),
-            check: "the final screen tells a person what to do".into(),
-            expected: "Advice:".into(),
-            actual: if advice { "Advice:" } else { "no advice" }.into(),
-            passed: advice,
-        });
+        let advice = self
+            .guard
+            .race_but(May::Installer, doing, budget, told)
+            .await?;
+        self.checks.push(Check::same(
+            "machine/refusal",
+            "the final screen tells a person what to do",
+            "Advice:",
+            if advice { "Advice:" } else { "no advice" },
+        ));
         self.screenshot("screen-refusal").await;
         Ok(())
     }
@@ -175,13 +168,12 @@ impl Session<'_> {
     /// Until the firmware starts the next boot entry, which must be the installer's.
     pub async fn start_disk(&mut self) -> Result<()> {
         let started = self.next_boot().await?;
-        self.checks.push(Check {
-            key: "machine/startsDisk".into(),
-            check: format!("{}the firmware starts the installed disk", self.label),
-            expected: BOOT_LABEL.into(),
-            passed: started == BOOT_LABEL,
-            actual: started,
-        });
+        self.checks.push(Check::same(
+            "machine/startsDisk",
+            format!("{}the firmware starts the installed disk", self.label),
+            BOOT_LABEL,
+            started,
+        ));
         Ok(())
     }
 
@@ -193,7 +185,10 @@ impl Session<'_> {
         let started = async { Ok::<_, Failure>(started.await) };
         let doing = "waiting for the firmware to start a boot entry";
         let budget = self.budgets().first_marker;
-        Ok(self.guard.race_the_machine(doing, budget, started).await?)
+        Ok(self
+            .guard
+            .race_but(May::Installer, doing, budget, started)
+            .await?)
     }
 
     /// After power came back: to the installed disk, by a new installation if need be.
@@ -217,6 +212,27 @@ impl Session<'_> {
         );
         Ok(())
     }
+}
+
+/// The step in which the installer failed, and its reason.
+fn refused(refusal: &Refusal, marker: &Marker) -> [Check; 2] {
+    let reason = marker.reason.as_deref().unwrap_or_default();
+    [
+        Check::new(
+            "machine/refusal",
+            "the installer fails in this step",
+            format!("{} failed", refusal.step),
+            marker.to_string(),
+            marker.step == refusal.step,
+        ),
+        Check::new(
+            "machine/refusal",
+            "its reason says",
+            &refusal.reason,
+            reason,
+            reason.contains(&refusal.reason),
+        ),
+    ]
 }
 
 /// QMP's `query-blockstats` with the answer as QEMU gives it; the crate's typed one was not accepted from QEMU 7.2.
@@ -277,6 +293,22 @@ fn installer_steps(markers: &[Marker]) -> Vec<StepRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_has_its_step_and_its_reason() {
+        let refusal = Refusal {
+            step: "choose-disk".into(),
+            reason: "too small".into(),
+        };
+        let passed = |line: &str| {
+            let marker = Marker::parse(line).unwrap();
+            refused(&refusal, &marker).map(|check| check.passed)
+        };
+        let line = "EMTS step=choose-disk state=failed t=1 reason=\"the disk is too small\"";
+        assert_eq!(passed(line), [true, true]);
+        assert_eq!(passed(&line.replace("small", "large")), [true, false]);
+        assert_eq!(passed(&line.replace("choose-disk", "x")), [false, true]);
+    }
 
     #[test]
     fn a_steps_time_is_between_its_markers() {

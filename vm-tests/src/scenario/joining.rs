@@ -24,13 +24,13 @@ impl Session<'_> {
         };
         let budget = self.budgets().ready;
         let kubelet = self.guard.race(&doing, budget, joined).await?;
-        self.checks.push(Check {
-            key: "cluster/joined".into(),
-            check: format!("the node {name} is a ready node of the cluster"),
-            expected: "the version of its kubelet".into(),
-            passed: kubelet.starts_with('v'),
-            actual: kubelet,
-        });
+        self.checks.push(Check::new(
+            "cluster/joined",
+            format!("the node {name} is a ready node of the cluster"),
+            "the version of its kubelet",
+            &kubelet,
+            kubelet.starts_with('v'),
+        ));
         Ok(())
     }
 }

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use super::machine_definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition};
 use super::one_machine::Scenario;
-use super::stick::{copy_sparse, debugfs, inflict, place_of, run, tool};
+use super::stick::{copy_sparse, debugfs, inflict, place_of};
 use crate::access::{Access, CREDENTIAL};
+use crate::tool::{run, tool};
 use vm::accel::Accelerator;
 use vm::firmware::{Firmware, Kind};
 use vm::machine::{

@@ -3,6 +3,7 @@
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
+use run_request::{OsImage, Role};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vm::machine::{Bus, DiskFault, Mebibytes, Network};
@@ -74,30 +75,6 @@ pub enum ForeignEntry {
     OtherSystem,
     /// A load option that ends in the middle of its description; not in BootOrder.
     Broken,
-}
-
-/// What is installed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OsImage {
-    /// The node image.
-    #[default]
-    Reference,
-    /// The node image with an immutable root.
-    Immutable,
-    /// An image of the same layout without an operating system.
-    Small,
-}
-
-/// What a machine is there for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// It is installed from a stick and becomes a node.
-    #[default]
-    Node,
-    /// It runs a container registry for the others, from a disk that the harness brings.
-    Registry,
 }
 
 /// The machine.

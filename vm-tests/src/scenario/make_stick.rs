@@ -12,9 +12,10 @@ use super::cycle::run_machine;
 use super::machine::Hardware;
 use super::machine_definition::Workstation;
 use super::step::Step;
-use super::stick::{copy_sparse, run, tool};
+use super::stick::copy_sparse;
 use super::workstation::{ROOT, ROOT_SERIAL, WORK};
 use crate::evidence::Report;
+use crate::tool::{run, tool};
 
 const WORK_SIZE: Mebibytes = Mebibytes(3072);
 

@@ -44,12 +44,12 @@ mod workstation;
 pub use budgets::Budgets;
 pub use by_hand::by_hand;
 pub use context::RunOptions;
-pub use definition::{Need, ScenarioError, ScenarioFile, schema};
+pub use definition::{ScenarioError, ScenarioFile, schema};
 pub use failure::{Failure, Seen};
 pub use guard::Guard;
 pub use machine_definition::{
-    Attempt, DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, OsImage, Role,
-    StickDefinition, Workstation,
+    Attempt, DiskContent, DiskDefinition, ForeignEntry, MachineDefinition, StickDefinition,
+    Workstation,
 };
 pub use one_machine::Scenario;
 pub use request::machines_of;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::budgets::Budgets;
-use super::machine_definition::{MachineDefinition, OsImage, Role, Workstation};
+use super::machine_definition::{MachineDefinition, Workstation};
 use super::step::{Step, Timed};
+use run_request::{OsImage, Role};
 
 /// The greatest number on the machines' network: MAC addresses are made of it.
 const LAST_ON_LAN: NonZeroU8 = NonZeroU8::new(99).expect("it is not zero");

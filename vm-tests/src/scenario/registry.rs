@@ -67,14 +67,14 @@ impl Session<'_> {
         let objects = Objects::list(&api.client).await?;
         let pod = objects.find("Pod", "default", POD);
         let id = pod.and_then(|pod| pod["status"]["containerStatuses"][0]["imageID"].as_str());
-        let id = id.unwrap_or("no pod").to_owned();
-        self.checks.push(Check {
-            key: "registry/pulled".into(),
-            check: format!("a pod of {image} runs what the node pulled"),
-            expected: "an image by its digest in a repository".into(),
-            passed: id.contains("@sha256:"),
-            actual: id,
-        });
+        let id = id.unwrap_or("no pod");
+        self.checks.push(Check::new(
+            "registry/pulled",
+            format!("a pod of {image} runs what the node pulled"),
+            "an image by its digest in a repository",
+            id,
+            id.contains("@sha256:"),
+        ));
         Ok(())
     }
 }

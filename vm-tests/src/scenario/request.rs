@@ -8,9 +8,9 @@ use run_request::{Medium, RunRequest};
 
 use super::context::RunOptions;
 use super::definition::ScenarioFile;
-use super::machine_definition::Role;
 use super::one_machine::Scenario;
 use crate::evidence::new_run_folder;
+use run_request::Role;
 
 /// What each machine of a request's scenario needs, at least one machine, and what the run has to say when it fails, where
 /// it has to. The run's directory is made when all that is asked for is there.

@@ -14,7 +14,6 @@ use super::accelerator::{Host, choose_accelerator, remember};
 use super::check_list::CheckList;
 use super::context::{Context, MACHINE, RunOptions, secrets};
 use super::cycles::run_cycles;
-use super::machine_definition::Role;
 use super::power_cuts;
 use super::step::Step;
 use super::turns::{OtherFailed, Turns};
@@ -22,6 +21,7 @@ use crate::access::Access;
 use crate::evidence::{Evidence, Report, write_index};
 use crate::leases::{Leases, asked_or_by};
 use crate::output::Output;
+use run_request::Role;
 
 /// Runs a scenario on its machines, at least one, and writes its report, which tells whether it passed; one that has to
 /// fail passes when its failure says `must_fail`.

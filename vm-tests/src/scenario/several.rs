@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::guard::May;
 use super::session::Session;
 
 /// How long a machine may have nothing to do. Each step of the others has a limit of its own.
@@ -35,6 +36,9 @@ impl Session<'_> {
     ) -> Result<()> {
         let waiting = async { Ok::<_, std::convert::Infallible>(others.await) };
         let doing = "waiting for the steps of other machines";
-        Ok(self.guard.race_the_machine(doing, IDLE, waiting).await??)
+        Ok(self
+            .guard
+            .race_but(May::Installer, doing, IDLE, waiting)
+            .await??)
     }
 }

@@ -3,12 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vm::machine::extract_range;
+
+use crate::tool::{output, run, tool};
 
 /// Something that happened to a stick after it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -238,34 +239,6 @@ fn find_partition(bytes: &[u8], name: &str) -> Option<Place> {
         start: first * SECTOR,
         length: (last.checked_sub(first)? + 1) * SECTOR,
     })
-}
-
-/// A tool of `/usr/sbin`, which is not in the PATH of ordinary users.
-pub(super) fn tool(name: &str) -> Command {
-    let mut command = Command::new(name);
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-    command
-}
-
-/// Runs a tool; its standard output.
-pub(super) fn run(command: Command) -> Result<String> {
-    Ok(String::from_utf8_lossy(&output(command)?.stdout).into_owned())
-}
-
-fn output(mut command: Command) -> Result<Output> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| {
-        format!("cannot start {name} (`cargo xtask setup` installs what is missing)")
-    })?;
-    if !output.status.success() {
-        bail!(
-            "{name} ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(output)
 }
 
 /// One request to debugfs on the ext4 file system at `place`. It ends with 0 even when the request failed, so

@@ -27,13 +27,12 @@ pub(super) async fn checks(session: &mut Session<'_>) -> Result<()> {
     for name in names {
         session.output.doing(&format!("logging in as {name}"));
         let opened = login(session, &name).await?;
-        session.checks.push(Check {
-            key: "/operatingSystem/sshKey".into(),
-            check: format!("a key beside the given ones opens the account {name}"),
-            expected: name.clone(),
-            passed: opened == name,
-            actual: opened,
-        });
+        session.checks.push(Check::same(
+            "/operatingSystem/sshKey",
+            format!("a key beside the given ones opens the account {name}"),
+            name,
+            opened,
+        ));
     }
     Ok(())
 }

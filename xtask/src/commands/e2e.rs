@@ -15,10 +15,11 @@ use pipeline::stages::{bundle, registry, small_image, workload, workstation};
 use pipeline::store::Store;
 use pipeline::{cache, group};
 use run_request::{
-    AcceleratorChoice, LeaseChoice, ListedChecks, Medium, RunRequest, StageRecord, WorkstationParts,
+    AcceleratorChoice, LeaseChoice, ListedChecks, Medium, OsImage, RunRequest, StageRecord,
+    WorkstationParts,
 };
 
-use crate::commands::scenarios::{self, Machine, OsImage, Scenario};
+use crate::commands::scenarios::{self, Machine, Scenario};
 use crate::commands::side_by_side::{self, Prepared};
 use crate::harness;
 use crate::host::qemu;

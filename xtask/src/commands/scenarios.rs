@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use diagnostics::decode::merge;
 use diagnostics::text::closest;
+use run_request::{Need, OsImage, Role};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -46,14 +47,6 @@ struct Alteration {
     with: Value,
 }
 
-/// What a scenario needs that not every stick has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Need {
-    /// K3s itself.
-    K3s,
-}
-
 /// What QEMU needs beside a machine's memory, MiB.
 const OVERHEAD: u64 = 512;
 
@@ -88,32 +81,8 @@ pub struct Machine {
     memory: u64,
 }
 
-/// What a machine is there for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// It is installed from a stick.
-    #[default]
-    Node,
-    /// It runs a container registry, from the stage `registry`.
-    Registry,
-}
-
 fn four_gibibytes() -> u64 {
     4096
-}
-
-/// The OS image that a scenario installs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OsImage {
-    /// The node image.
-    #[default]
-    Reference,
-    /// The node image with an immutable root.
-    Immutable,
-    /// The stage `small-image`.
-    Small,
 }
 
 impl Scenario {

@@ -9,6 +9,8 @@ use rustix::fs::SeekFrom;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::hex::hex;
+
 /// Why a disk image could not be made or read.
 #[derive(Debug, Error)]
 pub enum DiskError {
@@ -71,11 +73,7 @@ pub fn fingerprint(path: &Path) -> std::io::Result<String> {
         }
         place += size as u64;
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 /// Makes a qcow2 overlay over a raw image, which itself stays as it is.

@@ -10,8 +10,8 @@ use super::hooks::{Aspect, Subject, When};
 use crate::evidence::Check;
 use crate::node::{Facts, Probe};
 use crate::scenario::installed;
-use crate::scenario::machine_definition::OsImage;
 use crate::scenario::one_machine::Scenario;
+use run_request::OsImage;
 
 /// What outlives a reboot, as the image has it: paths, those of folders with `/` at the end.
 const PERSISTENT: &str = include_str!("../../../reference/node/immutable/persistent.txt");

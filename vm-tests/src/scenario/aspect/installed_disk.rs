@@ -52,7 +52,8 @@ mod tests {
     use super::super::made::{Made, partition, results};
     use super::*;
     use crate::scenario::step::Refusal;
-    use crate::scenario::stick::{debugfs, place_of, run, tool};
+    use crate::scenario::stick::{debugfs, place_of};
+    use crate::tool::{run, tool};
 
     const CONFIG: &str = "version: 1.0\noperatingSystem:\n  writeFiles:\n    - path: /etc/a\n      content: as it has to be\n";
 

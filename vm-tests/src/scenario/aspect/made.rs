@@ -12,8 +12,9 @@ use crate::scenario::ScenarioFile;
 use crate::scenario::machine::Hardware;
 use crate::scenario::machine_definition::{DiskContent, DiskDefinition};
 use crate::scenario::one_machine::Scenario;
-use crate::scenario::stick::{CONFIG_PARTITION, mtool, place_of, run, tool};
+use crate::scenario::stick::{CONFIG_PARTITION, mtool, place_of};
 use crate::ssh::{GuestOutput, Secrets};
+use crate::tool::{run, tool};
 
 pub(super) struct Made {
     pub scenario: Scenario,

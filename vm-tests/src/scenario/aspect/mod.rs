@@ -132,8 +132,8 @@ fn each(
 mod tests {
     use super::made::Made;
     use super::*;
-    use crate::scenario::machine_definition::OsImage;
     use crate::scenario::step::Step;
+    use run_request::OsImage;
 
     /// Keys of what is checked of the machine that is off, each once, and the first error.
     fn off(made: &Made) -> (Vec<String>, Option<String>) {

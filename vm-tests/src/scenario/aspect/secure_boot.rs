@@ -8,12 +8,12 @@ use arch::ARCH;
 use sha2::{Digest, Sha256};
 use vm::console::Console;
 use vm::firmware::Kind;
+use vm::hex::hex;
 use vm::nvram::{Variable, read_store};
 
 use super::hooks::{Aspect, Subject, When};
 use crate::evidence::Check;
 use crate::node::{Facts, Probe};
-use crate::scenario::installed::hex;
 use crate::scenario::one_machine::Scenario;
 use crate::scenario::stick::{mtool, place_of};
 
