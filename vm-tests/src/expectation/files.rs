@@ -97,10 +97,9 @@ fn file_on_disk(key: &str, file: &File) -> Vec<Expectation> {
             format!("mode of {path}"),
             format!("{mode:04o}"),
             status("%a"),
-            move |answer| {
-                let text = answer.text();
-                Verdict::when(u32::from_str_radix(text.trim(), 8) == Ok(mode), text.trim())
-            },
+            super::judge::output(move |text| {
+                Verdict::when(u32::from_str_radix(text, 8) == Ok(mode), text)
+            }),
         ),
     ];
     if let Ok(bytes) = file.bytes() {

@@ -65,7 +65,7 @@ pub(super) fn failed(answer: &GuestOutput) -> Verdict {
 }
 
 /// The command succeeds, and its output, without white space at the ends, is looked at.
-fn output(
+pub(super) fn output(
     look: impl Fn(&str) -> Verdict + Send + Sync + 'static,
 ) -> impl Fn(&GuestOutput) -> Verdict + Send + Sync + 'static {
     move |answer| match answer.status {

@@ -26,8 +26,11 @@ pub(super) fn kubelet_setting(key: &str, field: &'static str, wanted: Value) -> 
 
 /// The kubelet's configuration in its answer.
 pub(super) fn configz(answer: &GuestOutput) -> Result<Value, Verdict> {
-    let mut all: Value = serde_json::from_str(&answer.text()).map_err(|_| failed(answer))?;
-    Ok(all["kubeletconfig"].take())
+    let all: Result<Value, _> = serde_json::from_str(&answer.text());
+    let found = all.ok().filter(|_| answer.status == 0);
+    found
+        .and_then(|mut all| Some(all.get_mut("kubeletconfig")?.take()))
+        .ok_or_else(|| failed(answer))
 }
 
 /// A value as a flag has it.

@@ -201,7 +201,10 @@ fn judge_unit(text: &str, on: bool) -> Verdict {
     let state = words.last().copied().unwrap_or_default();
     let passed = match on {
         true => enabled && state != "failed",
-        false => !enabled && !["active", "activating", "failed"].contains(&state),
+        // A node that does not know says neither word.
+        false => {
+            words.len() > 1 && !enabled && !["active", "activating", "failed"].contains(&state)
+        }
     };
     Verdict::when(passed, text.trim())
 }
@@ -247,5 +250,12 @@ mod tests {
             .passed
         );
         assert!(!judge_unit("disabled active\n", false).passed);
+        assert!(!judge_unit("disabled activating\n", false).passed);
+        assert!(!judge_unit("disabled failed\n", false).passed);
+        assert!(!judge_unit("enabled inactive\n", false).passed);
+        assert!(!judge_unit("alias inactive\n", false).passed);
+        assert!(judge_unit("alias active\n", true).passed);
+        assert!(!judge_unit("disabled active\n", true).passed);
+        assert!(!judge_unit("\n", false).passed);
     }
 }

@@ -6,7 +6,6 @@ use cluster_bootstrapper::k3s::settings;
 use super::judge::{Verdict, failed, has_line, node, objects};
 use super::{Expectation, K3S_VERSION, Source};
 use crate::node::Probe;
-use crate::ssh::GuestOutput;
 
 pub(super) fn expectations(source: &Source) -> Vec<Expectation> {
     let mut all = labels_and_taints(source);
@@ -111,8 +110,7 @@ fn installation(source: &Source) -> Vec<Expectation> {
             Probe::shell(K3S_VERSION),
             {
                 let wanted = wanted.clone();
-                move |answer: &GuestOutput| {
-                    let text = answer.text();
+                super::judge::output(move |text| {
                     let found = text
                         .split_whitespace()
                         .find(|word| word.starts_with('v') && word.contains('.'))
@@ -122,7 +120,7 @@ fn installation(source: &Source) -> Vec<Expectation> {
                         found.trim_start_matches('v') == wanted.trim_start_matches('v'),
                         found,
                     )
-                }
+                })
             },
         ));
     }

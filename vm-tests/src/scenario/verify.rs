@@ -123,24 +123,55 @@ pub(super) struct Identity {
     boot_id: String,
 }
 
+/// Another value in each boot.
+const BOOT_ID: &str = "cat /proc/sys/kernel/random/boot_id";
+
+impl Identity {
+    /// What tells who the node is.
+    fn who(kubernetes: bool) -> Probe {
+        match kubernetes {
+            true => Probe::Objects,
+            false => Probe::shell("cat /etc/machine-id"),
+        }
+    }
+
+    fn of(facts: &Facts, kubernetes: bool) -> Result<Self> {
+        let who = facts.text(&Self::who(kubernetes));
+        let uid = match kubernetes {
+            true => uid_of_node(&who)?,
+            false => who.trim().to_owned(),
+        };
+        let boot_id = facts.text(&Probe::shell(BOOT_ID)).trim().to_owned();
+        Ok(Self { uid, boot_id })
+    }
+
+    /// After a reboot: another boot of the same node.
+    fn checks(&self, after: &Self) -> [Check; 2] {
+        [
+            Check::new(
+                "machine/reboot",
+                "the node was rebooted",
+                format!("another boot than {}", self.boot_id),
+                &after.boot_id,
+                after.boot_id != self.boot_id && !after.boot_id.is_empty(),
+            ),
+            Check::new(
+                "machine/nodeIdentity",
+                "the same node came back",
+                &self.uid,
+                &after.uid,
+                after.uid == self.uid && !after.uid.is_empty(),
+            ),
+        ]
+    }
+}
+
 /// The node's identity now.
 pub(super) async fn identity(session: &Session<'_>) -> Result<Identity> {
     let kubernetes = session.has_kubernetes();
-    let who = match kubernetes {
-        true => Probe::Objects,
-        false => Probe::shell("cat /etc/machine-id"),
-    };
-    let probes = [who, Probe::shell("cat /proc/sys/kernel/random/boot_id")];
+    let probes = [Identity::who(kubernetes), Probe::shell(BOOT_ID)];
     let facts = session.ask("identity", &probes).await?;
-    let text = |index: usize| facts.text(&probes[index]);
-    let uid = match kubernetes {
-        true => uid_of_node(&text(0))?,
-        false => text(0).trim().to_owned(),
-    };
-    Ok(Identity {
-        uid,
-        boot_id: text(1).trim().to_owned(),
-    })
+    Identity::of(&facts, kubernetes)
 }
 
 fn uid_of_node(objects: &str) -> Result<String> {
@@ -153,33 +184,128 @@ fn uid_of_node(objects: &str) -> Result<String> {
 /// After a reboot: another boot, the same node, the pods running again.
 pub(super) async fn after_reboot(session: &mut Session<'_>, before: &Identity) -> Result<()> {
     let after = identity(session).await?;
-    session.checks.push(Check::new(
-        "machine/reboot",
-        "the node was rebooted",
-        format!("another boot than {}", before.boot_id),
-        &after.boot_id,
-        after.boot_id != before.boot_id && !after.boot_id.is_empty(),
-    ));
-    session.checks.push(Check::same(
-        "machine/nodeIdentity",
-        "the same node came back",
-        &before.uid,
-        after.uid,
-    ));
-    let mut probes = [service::STATE, CLOUD_INIT_ERRORS]
-        .map(Probe::shell)
-        .to_vec();
-    probes.extend(aspect::questions(
-        &session.options.scenario,
-        When::AfterReboot,
-    ));
+    session.checks.extend(before.checks(&after));
+    let commands = [service::STATE, CLOUD_INIT_ERRORS];
+    let mut probes = commands.map(Probe::shell).to_vec();
+    let scenario = &session.options.scenario;
+    probes.extend(aspect::questions(scenario, When::AfterReboot));
     let facts = session.ask("checks-after-reboot", &probes).await?;
     service_check(session, &facts, When::AfterReboot).await?;
-    session.checks.push(Check::same(
+    session.checks.push(cloud_init_check(&facts));
+    aspect::answered(session, When::AfterReboot, &facts)
+}
+
+fn cloud_init_check(facts: &Facts) -> Check {
+    Check::same(
         "machine/cloudInit",
         "cloud-init has no errors after the reboot",
         "\"errors\":[]",
         facts.text(&Probe::shell(CLOUD_INIT_ERRORS)).trim(),
-    ));
-    aspect::answered(session, When::AfterReboot, &facts)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssh::GuestOutput;
+
+    fn facts(answers: &[(Probe, i32, &str)]) -> Facts {
+        let mut facts = Facts::default();
+        for (probe, status, text) in answers {
+            let output = GuestOutput {
+                status: *status,
+                stdout: text.as_bytes().to_vec(),
+                stderr: Vec::new(),
+            };
+            facts.insert(probe.clone(), output);
+        }
+        facts
+    }
+
+    fn identity(uid: &str, boot_id: &str) -> Identity {
+        Identity {
+            uid: uid.to_owned(),
+            boot_id: boot_id.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_node_is_rebooted_when_its_boot_is_another_and_its_identity_the_same() {
+        let before = identity("a", "1");
+        let passed = |uid, boot| {
+            let checks = before.checks(&identity(uid, boot));
+            checks.map(|check| check.passed)
+        };
+        assert_eq!(passed("a", "2"), [true, true]);
+        assert_eq!(passed("a", "1"), [false, true]);
+        assert_eq!(passed("a", ""), [false, true]);
+        assert_eq!(passed("b", "2"), [true, false]);
+        let nobody = identity("", "1").checks(&identity("", "2"));
+        assert!(!nobody[1].passed);
+    }
+
+    #[test]
+    fn a_node_without_kubernetes_is_known_by_its_machine_id() {
+        let facts = facts(&[
+            (Identity::who(false), 0, "0123\n"),
+            (Probe::shell(BOOT_ID), 0, "4567\n"),
+        ]);
+        let seen = Identity::of(&facts, false).unwrap();
+        assert_eq!(seen, identity("0123", "4567"));
+        assert!(Identity::of(&facts, true).is_err());
+    }
+
+    #[test]
+    fn a_node_of_kubernetes_is_known_by_its_object() {
+        let node = r#"{"kind": "List", "items": [{"kind": "Node", "metadata": {"name": "n", "uid": "u-1"}}]}"#;
+        let facts = facts(&[(Identity::who(true), 0, node)]);
+        assert_eq!(Identity::of(&facts, true).unwrap(), identity("u-1", ""));
+    }
+
+    #[test]
+    fn k3s_tells_its_version_where_it_was_asked() {
+        let asked = Probe::shell(expectation::K3S_VERSION);
+        assert_eq!(k3s_version(&facts(&[])), None);
+        assert_eq!(
+            k3s_version(&facts(&[(asked.clone(), 1, "no such file")])),
+            None
+        );
+        let told = facts(&[(asked, 0, "k3s version v1\ngo version go1\n")]);
+        assert_eq!(
+            k3s_version(&told).as_deref(),
+            Some("k3s version v1; go version go1")
+        );
+    }
+
+    #[test]
+    fn an_error_of_cloud_init_after_the_reboot_fails() {
+        let passed = |text| {
+            let facts = facts(&[(Probe::shell(CLOUD_INIT_ERRORS), 0, text)]);
+            cloud_init_check(&facts).passed
+        };
+        assert!(passed("\"errors\":[]\n"));
+        assert!(!passed("\"errors\":[\"x\"]\n") && !passed(""));
+    }
+
+    /// What the shell makes of cloud-init's notes: the script is run as the node runs it, with its files in `directory`.
+    #[test]
+    fn the_errors_are_read_from_the_notes_as_cloud_init_writes_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let notes = directory.path().join("result.json");
+        let command =
+            CLOUD_INIT_ERRORS.replace("/run/cloud-init/result.json", &notes.display().to_string());
+        assert_ne!(command, CLOUD_INIT_ERRORS);
+        for (errors, seen) in [("[]", "[]"), ("[\n   \"a b\"\n  ]", "[\"ab\"]")] {
+            let text = format!(
+                "{{\n \"v1\": {{\n  \"datasource\": \"x\",\n  \"errors\": {errors}\n }}\n}}\n"
+            );
+            fs_err::write(&notes, text).unwrap();
+            let output = std::process::Command::new("sh")
+                .args(["-c", &command])
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(text.trim(), format!("\"errors\":{seen}"));
+        }
+    }
 }
