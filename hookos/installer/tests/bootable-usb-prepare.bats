@@ -286,6 +286,72 @@ CONTROLS='\u001b[2J\u009b1A\n\b\u202e\u2028'
   done
 }
 
+# Archive, config-file and directory for temporary files by names that some tool takes for something else.
+odd_name() { # archive, config-file, directory, target
+  cd "$BATS_TEST_TMPDIR"
+  mkdir -- "$3"
+  cp -- "$ARCHIVE" "./$1"
+  cp -- "$CONFIG" "./$2"
+  TMPDIR=$3 run -0 "$SCRIPT" -- "$4" "$1" "$2"
+  IMAGE="./$4"
+  partition_to_file 2 os
+  [ "$(debugfs -R "cat /manifest.json" os | jq -r .id)" = "$(jq -r .id "$BATS_FILE_TMPDIR/files/manifest.json")" ]
+  partition_to_file 3 conf
+  mcopy -i conf ::/config-file read-back
+  cmp read-back "$CONFIG"
+  [ -z "$(ls -A -- "./$3")" ]
+}
+
+@test "takes names with a colon, which are no other machine's and no drive's" {
+  odd_name x:y.tar.gz c:conf c:tmp h:out.img
+}
+
+@test "takes names that begin with a dash, which are no options" {
+  odd_name -arch.tar.gz -conf -tmp -out.img
+}
+
+@test "takes names with what marks an offset for mtools and for mke2fs" {
+  odd_name a@@1.tar.gz 'conf@@512' 'tmp@@1M' 'out@@1M?offset=512.img'
+}
+
+@test "says how a file is given whose name looks like an option" {
+  run -2 "$SCRIPT" "$IMAGE" "$ARCHIVE" -conf
+  [[ $output == *"unknown option -conf (a file of this name is given as ./-conf)"* ]]
+}
+
+@test "makes no file in /dev, however its name is written" {
+  ln -s /dev/emts-not-there "$BATS_TEST_TMPDIR/link"
+  cd /dev
+  for target in emts-not-there ./emts-not-there ../dev/emts-not-there "$BATS_TEST_TMPDIR/link"; do
+    run -6 "$SCRIPT" --yes "$target" "$ARCHIVE" "$CONFIG"
+    [[ $output == *"there is no device $target"* ]]
+  done
+  [ ! -e /dev/emts-not-there ]
+}
+
+@test "shows nothing of the names in SHA256SUMS that controls a terminal" {
+  altered_archive bash -c 'printf "%064d  a\e[2Jb\n" 0 >>SHA256SUMS'
+  run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *'a^[[2Jb'* && $output != *$'\e'* ]]
+}
+
+@test "refuses an archive that has a link in a file's place" {
+  altered_archive bash -c 'mv manifest.json other && ln -s other manifest.json'
+  run -4 "$SCRIPT" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"has no manifest.json"* ]]
+}
+
+@test "runs no cluster-bootstrapper of the archive where another one is beside the script" {
+  mkdir "$BATS_TEST_TMPDIR/release"
+  cp "$SCRIPT" "$BATS_FILE_TMPDIR/files/cluster-bootstrapper" "$BATS_TEST_TMPDIR/release/"
+  altered_archive bash -c '
+    printf "#!/bin/sh\ntouch %s\n" "$BATS_TEST_TMPDIR/ran" >cluster-bootstrapper
+    sed -i "/cluster-bootstrapper/d" SHA256SUMS && sha256sum cluster-bootstrapper >>SHA256SUMS'
+  run -4 "$BATS_TEST_TMPDIR/release/bootable-usb-prepare.sh" --dry-run "$IMAGE" "$ARCHIVE" "$CONFIG"
+  [[ $output == *"is not the one beside this script, and is not run"* ]]
+  [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
 @test "shows the diagnostics of an invalid config-file and exits with 5 before anything is written" {
   echo "INVALID" >"$BATS_TEST_TMPDIR/config-file"
   run -5 "$SCRIPT" --yes "$IMAGE" "$ARCHIVE" "$BATS_TEST_TMPDIR/config-file"

@@ -54,6 +54,10 @@ readonly MIB=$((1024 * 1024))
 readonly FAT32_CLUSTERS=66000
 readonly CONF_MIB=64
 export MTOOLS_SKIP_CHECK=1 # mtools would ask for the geometry of a floppy disk
+# For jq: `shown` gives what a manifest or a disk says as one line that a terminal only shows, without characters that
+# control it or that change the order of others, and not too long.
+readonly SHOWN='def shown: if type == "string" then . else tojson end
+  | .[:200] | gsub("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]"; "?");'
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 YES="" FORCE="" ALLOW_REFERENCE="" SIZE="" VERIFY=yes DRY_RUN="" JSON=""
@@ -122,12 +126,14 @@ parse_arguments() {
       --size=*) parse_size "${1#--size=}" ;;
       --help | -h) usage; exit 0 ;;
       --) shift; positional+=("$@"); break ;;
-      -*) fail_usage "unknown option $1" ;;
+      -*) fail_usage "unknown option $1 (a file of this name is given as ./$1)" ;;
       *) positional+=("$1") ;;
     esac
     shift
   done
   ((${#positional[@]} == 3)) || fail_usage "three arguments are needed, ${#positional[@]} given"
+  # The same files by names that no command takes for an option.
+  positional=("${positional[@]/#-/./-}")
   TARGET=${positional[0]} ARCHIVE=${positional[1]} CONFIG=${positional[2]}
 }
 
@@ -158,7 +164,7 @@ check_target() {
     check_device
   elif [[ -e $TARGET && ! -f $TARGET ]]; then
     fail "$EXIT_TARGET" "$TARGET is neither a block device nor a regular file"
-  elif [[ $TARGET == /dev/* ]]; then
+  elif [[ $(readlink -m "$TARGET") == /dev/* ]]; then
     fail "$EXIT_TARGET" "there is no device $TARGET"
   elif [[ ! -d $(dirname "$TARGET") || ! -w $(dirname "$TARGET") ]]; then
     fail "$EXIT_TARGET" "the folder of $TARGET does not exist or cannot be written"
@@ -208,7 +214,7 @@ system_disks() {
 
 # Prints why the device in lsblk's JSON on stdin is refused, or nothing.
 device_refusal() { # disks of the running system, "yes" if it need not be removable, files behind loop devices, card type
-  jq -r --arg system "$1" --arg force "$2" --arg loops "$3" --arg card "$4" '
+  jq -r --arg system "$1" --arg force "$2" --arg loops "$3" --arg card "$4" "$SHOWN"'
     def flag: . == true or . == 1 or . == "1";
     .blockdevices[0]
     | [recurse(.children[]?)] as $all
@@ -223,7 +229,7 @@ device_refusal() { # disks of the running system, "yes" if it need not be remova
       elif ($behind_loops | length) > 0 then "a loop device uses \($behind_loops | join(", "))"
       elif $force == "yes" then empty
       elif $card != "MMC" and (([.rm, .hotplug] | any(flag)) or .tran == "usb") then empty
-      else "not a removable disk (\(.model // "unknown model" | gsub("^ +| +$"; "")), \(.tran // "unknown transport")); --force allows it" end'
+      else "not a removable disk (\(.model // "unknown model" | gsub("^ +| +$"; "") | shown), \(.tran // "unknown transport")); --force allows it" end'
 }
 
 check_size() { # MiB needed
@@ -241,6 +247,7 @@ check_size() { # MiB needed
 make_work_folder() {
   local base=${TMPDIR:-/var/tmp} need free
   [[ -d $base && -w $base ]] || fail "$EXIT_HOST" "$base is no folder that can be written to; TMPDIR names another one"
+  if [[ $base != /* ]]; then base="$PWD/$base"; fi
   need=$(($(stat -c %s "$ARCHIVE") * 3 / 1024 + 256 * 1024))
   free=$(df --output=avail -k "$base" | tail -n 1)
   ((free > need)) || fail "$EXIT_HOST" "$base has $((free / 1024)) MiB free, $((need / 1024)) are needed; TMPDIR names another folder"
@@ -251,20 +258,28 @@ make_work_folder() {
 unpack_archive() {
   local file
   say "Checking $ARCHIVE"
-  tar -xzf "$ARCHIVE" -C "$BUNDLE" --no-same-owner || fail "$EXIT_ARCHIVE" "$ARCHIVE cannot be unpacked"
+  # Without --force-local a name with a colon is one on another machine.
+  tar --force-local -xzf "$ARCHIVE" -C "$BUNDLE" --no-same-owner || fail "$EXIT_ARCHIVE" "$ARCHIVE cannot be unpacked"
   for file in hookos.efi os-image.json cluster-bootstrapper manifest.json SHA256SUMS; do
-    [[ -s $BUNDLE/$file ]] || fail "$EXIT_ARCHIVE" "$ARCHIVE has no $file"
+    is_in_bundle "$file"
     if [[ $file != SHA256SUMS ]]; then
       grep -q "  $file\$" "$BUNDLE/SHA256SUMS" || fail "$EXIT_ARCHIVE" "SHA256SUMS in $ARCHIVE has no sum of $file"
     fi
   done
-  (cd "$BUNDLE" && sha256sum --check --quiet --strict SHA256SUMS >&2) ||
+  # The names in it are of the archive's author: `cat -v` shows what would control the terminal.
+  (cd "$BUNDLE" && sha256sum --check --quiet --strict SHA256SUMS 2>&1 | cat -v >&2) ||
     fail "$EXIT_ARCHIVE" "a file in $ARCHIVE does not match its checksum"
   jq -e '.format == 1' "$BUNDLE/manifest.json" >/dev/null ||
     fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE has another format than this script knows (1)"
   OS_IMAGE=$(jq -er '.osImage.file | select(test("\\A[A-Za-z0-9][A-Za-z0-9._-]*\\z"))' "$BUNDLE/manifest.json") ||
     fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE names no OS image"
+  is_in_bundle "$OS_IMAGE"
   grep -q "  $OS_IMAGE\$" "$BUNDLE/SHA256SUMS" || fail "$EXIT_ARCHIVE" "SHA256SUMS in $ARCHIVE has no sum of $OS_IMAGE"
+}
+
+# A link would have another file of this machine read, and its mode changed.
+is_in_bundle() { # name
+  [[ -s $BUNDLE/$1 && ! -L $BUNDLE/$1 && -f $BUNDLE/$1 ]] || fail "$EXIT_ARCHIVE" "$ARCHIVE has no $1"
 }
 
 # Any value but null counts: a double must not pass for a release because its name is odd.
@@ -275,12 +290,7 @@ check_test_double() {
     fail "$EXIT_ARCHIVE" "$ARCHIVE is refused: it holds a test double instead of K3s: $TEST_DOUBLE. A machine that is installed from it is for tests alone; --allow-reference allows that. For any other use take an archive with a K3s release"
 }
 
-# Prints what a filter makes of the manifest. Its `shown` gives any value as one line that a terminal only shows:
-# without characters that control it or that change the order of others, and not too long.
-manifest_text() { # jq filter
-  jq -r 'def shown: if type == "string" then . else tojson end
-    | .[:200] | gsub("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]"; "?");'"$1" "$BUNDLE/manifest.json"
-}
+manifest_text() { jq -r "$SHOWN $1" "$BUNDLE/manifest.json"; } # jq filter
 
 warn_of_test_double() {
   if [[ -n $TEST_DOUBLE ]]; then
@@ -294,8 +304,12 @@ validate_config() {
   # Nobody knows the K3s in an OS image of a user's own.
   version=$(jq -r '.osImage.k3sVersion | strings' "$BUNDLE/manifest.json") ||
     fail "$EXIT_ARCHIVE" "manifest.json in $ARCHIVE cannot be read"
-  # The one beside this script serves where nothing can be run from the temporary folder.
-  if cmp --quiet "$HERE/cluster-bootstrapper" "$tool"; then tool="$HERE/cluster-bootstrapper"; fi
+  # The one beside this script came with it, and serves where nothing can be run from the temporary directory.
+  if [[ -e $HERE/cluster-bootstrapper ]]; then
+    cmp --quiet "$HERE/cluster-bootstrapper" "$tool" ||
+      fail "$EXIT_ARCHIVE" "cluster-bootstrapper in $ARCHIVE is not the one beside this script, and is not run; take both from one release"
+    tool="$HERE/cluster-bootstrapper"
+  fi
   if [[ ! -x $tool ]]; then chmod u+x "$tool"; fi
   "$tool" validate --config-file "$CONFIG" ${version:+--k3s-version "$version"} >&2 || code=$?
   ((code == 0)) || fail "$EXIT_CONFIG" "$CONFIG is not valid; see above (cluster-bootstrapper ended with exit code $code)"
@@ -329,8 +343,8 @@ describe_plan() {
 
 # What the user is about to lose.
 file_systems() {
-  lsblk --json --output NAME,FSTYPE,LABEL "$TARGET" | jq -r '[.blockdevices[] | recurse(.children[]?) | select(.fstype)
-    | "\(.fstype) \(.label // "without a label") on \(.name)"] | join(", ") | if . == "" then "no file system" else . end'
+  lsblk --json --output NAME,FSTYPE,LABEL "$TARGET" | jq -r "$SHOWN"'[.blockdevices[] | recurse(.children[]?) | select(.fstype)
+    | "\(.fstype) \(.label // "without a label" | shown) on \(.name)"] | join(", ") | if . == "" then "no file system" else . end'
 }
 
 confirm() {
@@ -375,7 +389,7 @@ make_os() {
     for file in manifest.json SHA256SUMS "$OS_IMAGE" cluster-bootstrapper; do
       mv "$BUNDLE/$file" "$WORK/os/" && chmod go=rX "$WORK/os/$file" || return 1
     done &&
-    mke2fs -q -t ext4 -O ^has_journal -m 0 -N 64 -E root_owner=0:0 -L EMTS-OS -d "$WORK/os" "$WORK/os.img" "${OS_MIB}M"
+    in_work mke2fs -q -t ext4 -O ^has_journal -m 0 -N 64 -E root_owner=0:0 -L EMTS-OS -d os os.img "${OS_MIB}M"
 }
 
 make_conf() {
