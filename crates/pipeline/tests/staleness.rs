@@ -123,12 +123,7 @@ fn an_edit_makes_those_stages_stale_that_reach_the_file() {
 /// What is known of single files: shared code, code of one stage, code of programs, and what is no code.
 #[test]
 fn an_edit_makes_these_stages_stale_and_no_others() {
-    let programs = [
-        "bootstrapper",
-        "installer",
-        "hookos-init",
-        "test-workload",
-    ];
+    let programs = ["bootstrapper", "installer", "hookos-init", "test-workload"];
     let images = [
         "bootstrapper-image",
         "installer-image",

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::WaitOptions;
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use crate::console::say;
+use crate::console::{self, say};
 use crate::ending::Ending;
 use crate::logs::{Logs, tell_end};
 use crate::modules::Modules;
@@ -24,6 +24,8 @@ use crate::modules::Modules;
 /// How many endings of unknown processes are remembered: a container's first
 /// process may end before its process id is read from runc's pid file.
 const REMEMBERED: usize = 256;
+/// How long a console that is held is left alone.
+const HELD_CONSOLE: Duration = Duration::from_secs(1);
 
 /// What the machine is asked to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +161,11 @@ impl Supervisor {
 
     /// Sleeps until something happens or the time is over, and deals with it.
     pub fn turn(&mut self, timeout: Option<Duration>) {
+        let timeout = if console::flush() {
+            timeout
+        } else {
+            Some(timeout.unwrap_or(HELD_CONSOLE).min(HELD_CONSOLE))
+        };
         let timeout = timeout.map(|time| Timespec {
             tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: i64::from(time.subsec_nanos()),

@@ -64,11 +64,7 @@ impl Recipe for HookOs {
     const USUAL: Duration = Duration::from_secs(3);
 
     fn needs(_: &Options) -> &'static [&'static str] {
-        &[
-            "reference-images",
-            "bootstrapper-image",
-            "installer-image",
-        ]
+        &["reference-images", "bootstrapper-image", "installer-image"]
     }
 
     fn inputs(request: &Request<'_>) -> Result<Inputs> {
