@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::hookos::compare::BootFiles;
 use ::hookos::oci::{self, ImageSource, Layout};
 use ::hookos::{Request as Assembly, assemble, uki};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{boot_files, program_image, reference_images};
@@ -24,6 +24,9 @@ const OS_RELEASE: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\n"
 );
+
+/// The option of the kernel's command line with which HookOS gives a root shell to whoever stands before the machine.
+const SHELL: &str = "emts.shell";
 
 /// The stage.
 pub const STAGE: Stage = Stage::of::<HookOs>();
@@ -118,6 +121,10 @@ impl Recipe for HookOs {
         let image = work.out.join("hookos.efi");
         efi(inputs.stub.path(), &kernel, &files.initrd, &cmdline, &image)?;
         if let Some(key) = &inputs.signing {
+            ensure!(
+                !cmdline.split_whitespace().any(|option| option == SHELL),
+                "the command line has `{SHELL}`, which opens a root shell without a password: it is not signed"
+            );
             signing::sign(&image, key)?;
         }
         inputs.note(&work.out)
