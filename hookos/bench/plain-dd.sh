@@ -23,7 +23,7 @@ main_dd() {
   # Nothing announces file systems, and the modules of hook-os.yaml come later.
   modprobe -a usb_storage uas sd_mod ext4
   mkdir -p "$MEDIA" "$MEMORY"
-  find_consoles
+  start_screen
   wait_until "$MEDIA_DEADLINE" media_present || fail "no stick"
   mount -t ext4 -o ro,noload "$(stick_part EMTS-OS)" "$MEDIA"
   cp "$MEDIA/manifest.json" "$MANIFEST"
@@ -41,6 +41,7 @@ main_dd() {
   say "EMTS plain-dd: written in $(seconds_since "$began") s"
   umount "$MEMORY"
   blkdiscard --force "$DISK"
+  end_screen
 }
 
 main_dd

@@ -70,21 +70,27 @@ set_boot_order() {
 
 # ---------------------------------------------------------------- reboot
 
-# reboot(2) in a container's PID namespace ends only the container. The SysRq trigger restarts the machine
-# from anywhere; as the container's own /proc may be read-only there, all ways to it are tried.
 reboot() {
-  local proc
-  final_screen_done
   unmount_all
   sync "$DISK"
   blockdev --flushbufs "$DISK"
   marker reboot "done"
+  end_screen || true
+  restart_machine
+  start_screen
+  fail "the machine did not restart"
+}
+
+# reboot(2) in a container's PID namespace ends only the container. The SysRq trigger restarts the machine
+# from anywhere; as the container's own /proc may be read-only there, all ways to it are tried.
+# Returns if none of them has an effect.
+restart_machine() {
+  local proc
   mkdir -p "$RUN/proc"
   mount -t proc proc "$RUN/proc" || true
   for proc in "$RUN/proc" /proc /host/proc; do
     # A restart needs a moment; only a trigger that had no effect is followed by the next.
     if (echo b >"$proc/sysrq-trigger"); then sleep 5; fi
   done
-  nsenter --pid=/host/proc/1/ns/pid -- reboot -f && sleep 5
-  fail "the machine did not restart"
+  if nsenter --pid=/host/proc/1/ns/pid -- reboot -f; then sleep 5; fi
 }

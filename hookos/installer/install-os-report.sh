@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# Sourced by install-os.sh: markers and messages on the consoles, failure, final screens, logs on the stick.
+# Sourced by install-os.sh: markers and messages for the screen and the log, failure, logs on the stick.
 
-CONSOLES=()
 WARNINGS=()
 STEP=start
 STARTED=0 # centiseconds since the kernel started
 DISK=""   # the target disk, once chosen
-ADVICE="" # what a person can do about a failure, where the step's own advice does not fit
+SCREEN="" # descriptor of the pipe to `installer screen`, while it goes on
+SCREEN_PROCESS=""
 
 uptime_cs() {
   local up _
@@ -21,30 +21,39 @@ seconds_since() { # centiseconds since the kernel started
 
 elapsed() { seconds_since "$STARTED"; }
 
-# Markers go to the kernel's consoles, and to the second serial port when there is a real one: nothing
-# else writes to that port.
-find_consoles() {
-  local name names=()
-  read -r -a names </sys/class/tty/console/active || true
-  CONSOLES=()
-  for name in "${names[@]}"; do
-    if [[ -c /dev/$name ]]; then CONSOLES+=("/dev/$name"); fi
-  done
-  if [[ -c /dev/ttyS1 && " ${CONSOLES[*]} " != *" /dev/ttyS1 "* ]] &&
-    grep '^1: uart:' /proc/tty/driver/serial | grep -qv 'uart:unknown'; then
-    (stty -F /dev/ttyS1 115200 -echo) || true
-    CONSOLES+=(/dev/ttyS1)
-  fi
+# All that people see is the work of a process of its own: a terminal that is held holds up nothing but what it shows.
+start_screen() {
+  local pipe="$RUN/screen"
+  rm -f "$pipe"
+  mkfifo -m 0600 "$pipe"
+  "$INSTALLER" screen <"$pipe" &
+  SCREEN_PROCESS=$!
+  exec {SCREEN}>"$pipe"
 }
 
-# Prints lines on all consoles and in the log. The consoles are opened in a child process, so that none
-# becomes the controlling terminal of the installer.
+# Writes lines to the screen. Where it has ended they go to the kernel's log, and from there to its consoles.
+show() {
+  local line
+  (trap '' PIPE && printf '%s\n' "$@" >&"$SCREEN") 2>/dev/null ||
+    for line in "$@"; do printf '<3>%s\n' "$line"; done >/dev/kmsg || true
+}
+
+# Shows how the installation ended. Returns 0 when the machine can be restarted, after a failure where the stick was
+# pulled that had nothing left to do.
+end_screen() {
+  local code=0
+  [[ -n $SCREEN ]] || return 1
+  show "EMTS end"
+  exec {SCREEN}>&-
+  SCREEN=""
+  wait "$SCREEN_PROCESS" || code=$?
+  return "$code"
+}
+
+# Prints lines in the log and on the screen.
 say() {
-  local tty
   printf '%s\n' "$@"
-  for tty in "${CONSOLES[@]}"; do
-    (printf '%s\n' "$@" >"$tty") 2>/dev/null || true
-  done
+  if [[ -n $SCREEN ]]; then show "$@"; fi
 }
 
 marker_line() { # step, state, seconds, [reason]
@@ -74,7 +83,7 @@ fail() { # reason
   marker "$STEP" failed "$1"
   write_logs failed "$1" || true
   unmount_all || true
-  final_screen_failed "$1"
+  if end_screen; then restart_machine; fi
   exit 1
 }
 
@@ -87,46 +96,6 @@ on_error() { # exit code, line, command
 # An end that nothing has explained: `exit`, or a signal.
 on_exit() { # exit code
   fail "the installer ended with exit code $1"
-}
-
-advice() { # step
-  case $1 in
-    find-media) echo "Check that exactly one EMTS stick, made by bootable-usb-prepare.sh, is attached; try another port." ;;
-    validate-config) echo "Mend the config-file with the help of the lines above and make the stick again." ;;
-    verify-image) echo "The stick is damaged or incomplete. Make it again, on another stick if this repeats." ;;
-    choose-disk) echo "The list of disks above says why each one was not taken." ;;
-    write-image | grow-root) echo "The disk or the stick may be failing. Start again; replace them if this repeats." ;;
-    reboot) echo "The system is installed. Switch the machine off and on." ;;
-    *) echo "Start again from the stick. If this repeats, report it with the logs." ;;
-  esac
-}
-
-# What a person has to know about the disks after a failure.
-disk_state() {
-  case $STEP in
-    find-media | validate-config | verify-image | choose-disk) echo "No disk of this machine has been changed." ;;
-    reboot) echo "$DISK is complete and the first in the boot order." ;;
-    *) echo "$DISK is incomplete. The machine starts from the stick until an installation succeeds." ;;
-  esac
-}
-
-final_screen_failed() { # reason
-  say "" \
-    "==============================  INSTALLATION FAILED  ==============================" \
-    "Step:    $STEP" \
-    "Reason:  $1" \
-    "Disk:    $(disk_state)" \
-    "Advice:  ${ADVICE:-$(advice "$STEP")}" \
-    "Log:     $LOG, and logs/ on the partition EMTS-CONF of the stick" \
-    "==================================================================================="
-}
-
-final_screen_done() {
-  say "" \
-    "=============================  INSTALLATION COMPLETE  =============================" \
-    "The operating system is on $DISK. The machine restarts from it now." \
-    "${WARNINGS[@]/#/Warning: }" \
-    "==================================================================================="
 }
 
 # ---------------------------------------------------------------- save-logs

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs the operating system from the EMTS stick onto an internal disk.
 #
-# Runs in the os-installer container of HookOS, with install-os-*.sh beside it. Each step of STEPS is the
-# function of the same name (`-` read as `_`). A step prints one marker line when it begins and when it
-# ends, on every console, on the second serial port and in the log:
+# Runs in the os-installer container of HookOS, with install-os-*.sh beside it. Each step that `installer steps` lists
+# is the function of the same name (`-` read as `_`). A step prints one marker line when it begins and when it
+# ends, for the screen, on the second serial port and in the log:
 #   EMTS step=<name> state=<begin|done|failed> t=<seconds> [reason=<text>]
 # Nothing on the target disk changes before choose-disk is done, and the firmware boots the stick until
 # set-boot-order is done; so a machine that loses power at any time installs again from the start.
@@ -12,9 +12,6 @@
 set -Eeuo pipefail
 export LC_ALL=C
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
-
-readonly STEPS=(find-media validate-config verify-image choose-disk write-image grow-root
-  configure-os configure-kubernetes set-boot-order save-logs reboot)
 
 readonly BOOTSTRAPPER=${EMTS_BOOTSTRAPPER:-/mnt/bootstrapper/cluster-bootstrapper} # set from outside by tests
 readonly INSTALLER=${EMTS_INSTALLER:-/mnt/installer/installer} # set from outside by tests
@@ -73,13 +70,12 @@ call_installer() { # command, argument...
   wait "$!"
 }
 
-# The same, and the error that the command notes is the step's.
+# The same, and the error that the command notes is the step's; the screen takes its advice from there.
 run_installer() { # command, argument...
   local noted="$RUN/problem.json"
   rm -f "$noted"
   if call_installer "$@"; then return 0; fi
   [[ -s $noted ]] || fail "installer $1 failed without a reason; the log has what it said"
-  ADVICE=$(jq -r '.advice // ""' "$noted")
   fail "$(jq -r .reason "$noted")"
 }
 
@@ -248,11 +244,14 @@ run_step() { # name
   marker "$STEP" "done"
 }
 
+# The steps' names, one a line.
+step_names() { "$INSTALLER" steps | cut -f 1; }
+
 main() {
-  local step
+  local step steps
   mkdir -p "$RUN"
   chmod 0700 "$RUN"
-  rm -f "$RUN/reason" "$REDACTED"
+  rm -f "$RUN/reason" "$RUN"/*.json
   exec >>"$LOG" 2>&1 </dev/null
   trap 'on_error $? $LINENO "$BASH_COMMAND"' ERR
   trap 'on_exit $?' EXIT
@@ -260,8 +259,10 @@ main() {
   STARTED=$(uptime_cs)
   # Process substitution needs it; a devtmpfs that no udev looks after may lack it.
   if [[ ! -e /dev/fd ]]; then ln -s /proc/self/fd /dev/fd; fi
-  find_consoles
-  for step in "${STEPS[@]}"; do run_step "$step"; done
+  start_screen
+  mapfile -t steps < <(step_names)
+  ((${#steps[@]} > 0)) || fail "$INSTALLER does not list the steps"
+  for step in "${steps[@]}"; do run_step "$step"; done
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main; fi

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::termios::{OptionalActions, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// How much a terminal that takes nothing is behind at most, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -39,6 +40,26 @@ impl Terminal {
             waiting: VecDeque::new(),
             left_out: 0,
         })
+    }
+
+    /// Its columns and rows; none for a line that does not know them, such as a serial one.
+    #[must_use]
+    pub fn size(&self) -> Option<(usize, usize)> {
+        let size = tcgetwinsize(self.file.as_ref()?).ok()?;
+        (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
+    }
+
+    /// Sets a serial line to this speed, in bits per second, 8 bits without parity, and has it not send back what comes
+    /// in.
+    ///
+    /// # Errors
+    /// It is no serial line, or has no such speed.
+    pub fn set_speed(&self, speed: u32) -> io::Result<()> {
+        let file = self.file.as_ref().ok_or(ErrorKind::NotConnected)?;
+        let mut settings = tcgetattr(file)?;
+        settings.make_raw();
+        settings.set_speed(speed)?;
+        Ok(tcsetattr(file, OptionalActions::Now, &settings)?)
     }
 
     /// Writes a line, with its end, behind what is waiting.
@@ -92,8 +113,8 @@ impl Terminal {
     fn next(&mut self) -> Option<Vec<u8>> {
         match std::mem::take(&mut self.left_out) {
             0 => self.waiting.pop_front(),
-            1 => Some("… 1 line not shown\r\n".into()),
-            count => Some(format!("… {count} lines not shown\r\n").into_bytes()),
+            1 => Some("... 1 line not shown\r\n".into()),
+            count => Some(format!("... {count} lines not shown\r\n").into_bytes()),
         }
     }
 }
@@ -173,7 +194,7 @@ mod tests {
         let left_out = terminal.left_out;
         terminal.line("last");
         let text = shown(&mut screen, &mut terminal, "last");
-        let notice = format!("… {} lines not shown", left_out + 1);
+        let notice = format!("... {} lines not shown", left_out + 1);
         let at = text
             .lines()
             .position(|line| line == notice)
@@ -186,12 +207,35 @@ mod tests {
     }
 
     #[test]
+    fn a_speed_is_set_and_nothing_is_sent_back() {
+        let (_screen, terminal) = pair();
+        terminal.set_speed(115_200).expect("it has this speed");
+        let settings = tcgetattr(terminal.file.as_ref().expect("it is open")).expect("it is one");
+        assert_eq!(settings.output_speed(), 115_200);
+        assert!(
+            !settings
+                .local_modes
+                .contains(rustix::termios::LocalModes::ECHO)
+        );
+    }
+
+    #[test]
+    fn a_terminal_without_a_size_has_none() {
+        let (screen, terminal) = pair();
+        assert_eq!(terminal.size(), None);
+        let mut size = tcgetwinsize(&screen).expect("it is a terminal");
+        (size.ws_col, size.ws_row) = (160, 50);
+        rustix::termios::tcsetwinsize(&screen, size).expect("it is a terminal");
+        assert_eq!(terminal.size(), Some((160, 50)));
+    }
+
+    #[test]
     fn one_line_is_counted_as_one() {
         let (_screen, mut terminal) = pair();
         terminal.left_out = 1;
         assert_eq!(
             terminal.next().as_deref(),
-            Some("… 1 line not shown\r\n".as_bytes())
+            Some("... 1 line not shown\r\n".as_bytes())
         );
     }
 

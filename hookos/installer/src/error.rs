@@ -29,6 +29,9 @@ pub struct Error {
     /// What a person can do, where it is more than the step's own advice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// Whether the machine restarts by itself when the medium is pulled, as nothing is left to be done with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restarts: bool,
 }
 
 /// What a step gives.
@@ -41,6 +44,7 @@ impl Error {
             kind,
             reason: escaped(reason.as_ref()),
             advice: None,
+            restarts: false,
         }
     }
 
@@ -49,6 +53,15 @@ impl Error {
     pub fn advice(mut self, advice: impl AsRef<str>) -> Self {
         self.advice = Some(escaped(advice.as_ref()));
         self
+    }
+
+    /// The same, and the machine restarts by itself when the medium is pulled.
+    #[must_use]
+    pub fn restarting(self) -> Self {
+        Self {
+            restarts: true,
+            ..self
+        }
     }
 
     /// The same with what was being done before the reason.

@@ -10,7 +10,7 @@ use installer::disks::settle::SystemClock;
 use installer::disks::steps;
 use installer::error::{Error, escaped};
 use installer::state::State;
-use installer::write;
+use installer::{screen, write};
 
 /// The parts of install-os.sh that need more than a shell.
 #[derive(Parser)]
@@ -22,6 +22,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Print the steps in their order: name, effect, what a failure leaves, advice, with tabs between
+    Steps,
+    /// Show the installation on all consoles, by the lines that come on standard input
+    ///
+    /// It ends when the machine can be restarted.
+    Screen,
     /// Wait for the installation medium and note its partitions
     FindMedia,
     /// Choose the disk to write to and note it, with what it loses
@@ -77,6 +83,8 @@ fn run(command: Command) -> Result<()> {
     let state = State::from_environment();
     let say = &mut steps::say;
     match command {
+        Command::Steps => print!("{}", installer::steps::table()),
+        Command::Screen => screen::from_standard_input(&state)?,
         Command::FindMedia => steps::find_media(&host, &state, &mut SystemClock)?,
         Command::ChooseDisk { selector } => {
             let selector = std::fs::read_to_string(selector)?;

@@ -153,6 +153,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_harness_knows_the_installers_steps() {
+        let names: Vec<_> = installer::steps::STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names, STEPS);
+    }
+
     fn markers() -> Vec<Marker> {
         ["begin t=10", "done t=30"]
             .iter()
