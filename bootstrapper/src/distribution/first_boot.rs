@@ -14,10 +14,15 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 const DEFAULT_ROUTE: &str = include_str!("default-route.sh");
-/// The unit gets the node's environment (the proxy), and a default route before it starts.
+const LOGIN_SCREEN: &str = include_str!("login-screen.sh");
+/// The unit gets the node's environment (the proxy), and a default route before it starts; the login screen says how it
+/// is.
 const DROP_IN: &str = "[Service]\n\
     EnvironmentFile=-/etc/environment\n\
-    ExecStartPre=-/bin/sh /etc/rancher/emts/default-route.sh\n";
+    ExecStartPre=-/bin/sh /etc/rancher/emts/default-route.sh\n\
+    ExecStartPre=-/bin/sh /etc/rancher/emts/login-screen.sh starts\n\
+    ExecStartPost=-/bin/sh /etc/rancher/emts/login-screen.sh runs\n\
+    ExecStopPost=-/bin/sh /etc/rancher/emts/login-screen.sh ended\n";
 
 /// Our own folder on the node.
 macro_rules! own_folder {
@@ -207,17 +212,21 @@ impl<'a> Installed<'a> {
     }
 
     /// Its files, which come after all others; these are part of what it has to be restarted for.
-    fn files(&self, others: &[BootFile]) -> [BootFile; 4] {
+    fn files(&self, others: &[BootFile]) -> [BootFile; 5] {
         let digest = digest(&self.settings.1, others);
         let drop_in = format!("/etc/systemd/system/{}.d/10-emts.conf", self.unit);
         let node_ip = self.route.node_ip.map(|address| address.to_string());
         let default_route = DEFAULT_ROUTE
             .replace("@FAMILY@", self.route.family)
             .replace("@NODE_IP@", &node_ip.unwrap_or_default());
+        let login_screen = LOGIN_SCREEN
+            .replace("@NAME@", self.name)
+            .replace("@UNIT@", self.unit);
         let install = self.install.1.replace("@DIGEST@", &digest);
         [
             own(&drop_in, 0o644, DROP_IN),
             own(&script_path("default-route.sh"), 0o755, &default_route),
+            own(&script_path("login-screen.sh"), 0o755, &login_screen),
             own(&script_path(self.install.0), 0o755, &install),
             own(self.settings.0, 0o640, &self.settings.1),
         ]

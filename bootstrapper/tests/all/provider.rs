@@ -15,7 +15,7 @@ use std::io::Read as _;
 
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 /// What the first boot has of its own; the heading in the list says for what.
-const OWN: [(&str, &str); 3] = [
+const OWN: [(&str, &str); 4] = [
     (
         "K3s gets the environment and a default route",
         "/etc/systemd/system/k3s.service.d/10-emts.conf",
@@ -23,6 +23,10 @@ const OWN: [(&str, &str); 3] = [
     (
         "K3s gets the environment and a default route",
         "/etc/rancher/emts/default-route.sh",
+    ),
+    (
+        "K3s gets the environment and a default route",
+        "/etc/rancher/emts/login-screen.sh",
     ),
     (
         "The install line is a script with a deadline",

@@ -86,6 +86,7 @@ fn an_empty_template_leaves_all_to_rke2() {
         [
             "/etc/systemd/system/rke2-server.service.d/10-emts.conf",
             "/etc/rancher/emts/default-route.sh",
+            "/etc/rancher/emts/login-screen.sh",
             "/etc/rancher/emts/install-rke2.sh",
             "/etc/rancher/rke2/config.yaml",
         ]

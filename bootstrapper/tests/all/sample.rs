@@ -31,6 +31,7 @@ fn converts_the_sample_to_the_golden_output() {
 fn the_generated_scripts_pass_shellcheck() {
     for path in [
         "distribution/default-route.sh",
+        "distribution/login-screen.sh",
         "distribution/k3s/scripts/install-k3s.sh",
         "distribution/rke2/scripts/install-rke2.sh",
     ] {
@@ -102,4 +103,34 @@ fn the_proposals_example_is_taken_and_each_slip_in_it_is_named() {
         "golden/proposal-config.yaml",
         &boot_file(&boot, "/etc/rancher/k3s/config.yaml"),
     );
+}
+
+/// What the login screen says after its script was called so, where `SERVICE_RESULT` is this.
+fn login_screen(argument: &str, result: &str) -> String {
+    let parsed = parse(&sample(), &ParseOptions::default());
+    let boot = parsed.config.expect("valid").first_boot().expect("decoded");
+    let folder = tempfile::tempdir().expect("temporary directory");
+    let to = folder.path().to_str().expect("a path in UTF-8");
+    // Nobody waits for a name here.
+    let script = boot_file(&boot, "/login-screen.sh")
+        .replace("/run/issue.d", to)
+        .replace("command -v agetty", "command -v no-agetty");
+    let run = Command::new("sh")
+        .args(["-c", &script, "sh", argument])
+        .env("SERVICE_RESULT", result)
+        .status()
+        .expect("sh");
+    assert!(run.success());
+    std::fs::read_to_string(folder.path().join("50-emts.issue")).expect("written")
+}
+
+#[test]
+fn the_login_screen_says_how_k3s_is_and_how_to_log_in() {
+    assert_eq!(
+        login_screen("starts", ""),
+        "K3s is starting.\nAddress: \\4 \\6\nLog in as a user of the config-file, here or by ssh USER@ADDRESS.\n\n"
+    );
+    assert!(login_screen("runs", "").starts_with("K3s is running.\n"));
+    let ended = "K3s has ended (exit-code); journalctl -u k3s.service says why.\n";
+    assert!(login_screen("ended", "exit-code").starts_with(ended));
 }

@@ -162,6 +162,8 @@ impl Session<'_> {
             if advice { "Advice:" } else { "no advice" },
         ));
         self.screenshot("screen-refusal").await;
+        // Another start by the firmware comes after this.
+        self.boots = console.look(|state| state.boots.len());
         Ok(())
     }
 
@@ -200,16 +202,19 @@ impl Session<'_> {
     }
 
     pub async fn unplug_stick(&mut self) -> Result<()> {
-        let answer = self
-            .guard
-            .vm()
-            .qmp
-            .monitor(&format!("device_del {STICK}-device"))
-            .await?;
-        anyhow::ensure!(
-            answer.trim().is_empty(),
-            "the stick cannot be pulled: {answer}"
-        );
+        self.ask_qemu("the stick cannot be pulled", &format!("device_del {STICK}-device"))
+            .await
+    }
+
+    pub async fn press_keys(&mut self, keys: &str) -> Result<()> {
+        self.ask_qemu("the keys cannot be pressed", &format!("sendkey {keys}"))
+            .await
+    }
+
+    /// A command to QEMU's monitor, which says nothing where it does it.
+    async fn ask_qemu(&mut self, otherwise: &str, command: &str) -> Result<()> {
+        let answer = self.guard.vm().qmp.monitor(command).await?;
+        anyhow::ensure!(answer.trim().is_empty(), "{otherwise}: {answer}");
         Ok(())
     }
 }

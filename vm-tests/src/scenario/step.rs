@@ -131,6 +131,8 @@ pub enum Step {
     Recover,
     /// The stick is pulled.
     UnplugStick,
+    /// Keys are pressed on the machine's keyboard, in the words of QEMU's `sendkey`, such as `ctrl-s`.
+    PressKeys(String),
     /// The power is cut and comes back; the stick is attached.
     PowerCycle,
     /// As `power-cycle`, and somebody has made the stick again and put it first in the boot order.
@@ -169,6 +171,7 @@ impl Step {
             Self::Reboot => "reboot",
             Self::Recover => "recover",
             Self::UnplugStick => "unplug-stick",
+            Self::PressKeys(_) => "press-keys",
             Self::PowerCycle => "power-cycle",
             Self::PowerCycleToStick => "power-cycle-to-stick",
             Self::PowerCuts(_) => "power-cuts",

@@ -76,6 +76,7 @@ pub(super) async fn run_one(session: &mut Session<'_>, step: &Step) -> Result<()
         Step::RunOnNode(command) => session.run_on_node(command).await,
         Step::ServeImages => session.serve_images().await,
         Step::UnplugStick => session.unplug_stick().await,
+        Step::PressKeys(keys) => session.press_keys(keys).await,
         Step::MakeStick => workstation::work(session).await,
         Step::PowerCycle | Step::PowerCycleToStick | Step::PowerCuts(_) | Step::On(_) => {
             bail!("`{step}` is not done by a running machine")
