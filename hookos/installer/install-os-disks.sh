@@ -14,6 +14,7 @@ choose_disk() {
   if [[ $(<"$selector") != null ]]; then say "installDisk: $(<"$selector")"; fi
   run_installer choose-disk --selector "$selector"
   DISK=$(jq -er .path "$RUN/disk.json")
+  run_installer announce-loss
   release_disk
 }
 

@@ -51,6 +51,10 @@ enum Command {
         /// The medium's list
         list: PathBuf,
     },
+    /// Say what the target disk loses, and wait 15 s for the key S on a console, which stops it
+    ///
+    /// Nothing is said of an empty disk, or of one that the config-file selects.
+    AnnounceLoss,
     /// Write the zstd-compressed image on standard input to a disk, from its first byte on
     ///
     /// It goes past the page cache, and an image of many frames is decompressed on all processors. The disk's own cache
@@ -93,6 +97,7 @@ fn run(command: Command) -> Result<()> {
         Command::ListDisks => steps::list_disks(&host, say)?,
         Command::RefuseInstalled { list } => steps::refuse_installed(&host, &list, say)?,
         Command::NoteInstalled { time, list } => steps::note_installed(&state, &list, &time, say)?,
+        Command::AnnounceLoss => screen::objection::wait_for_it(&state, say)?,
         Command::WriteImage { sparse, disk } => write::from_standard_input(&disk, sparse)?,
     }
     Ok(())

@@ -38,6 +38,13 @@ enum Shows {
     Log,
 }
 
+/// The names of the consoles that a person may sit at.
+#[must_use]
+pub fn names(sysfs: &Path) -> Vec<String> {
+    let people = |place: Place| (place.shows != Shows::Log).then_some(place.name);
+    places(sysfs).into_iter().filter_map(people).collect()
+}
+
 /// All consoles: those of the kernel, and each serial port that has hardware.
 ///
 /// An adapter on USB is one only where the kernel's command line says so: nobody knows what hangs on it.
@@ -235,6 +242,12 @@ mod tests {
                 ("ttyS4".into(), Shows::Lines, false)
             ]
         );
+    }
+
+    #[test]
+    fn nobody_sits_at_the_port_for_programs() {
+        let root = sysfs("tty0 ttyS0", &[("ttyS1", "4"), ("ttyS4", "4")]);
+        assert_eq!(names(root.path()), ["tty1", "ttyS0", "ttyS4"]);
     }
 
     #[test]

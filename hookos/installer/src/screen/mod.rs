@@ -2,7 +2,7 @@
 //!
 //! [`event`] is what a line says, [`model`] what is known by it, [`facts`] what is installed where; [`picture`] draws a
 //! screen of that, [`lines`] lines for a serial console, [`panel`] the end. [`consoles`] has them all, [`medium`] the
-//! stick that is pulled at the end.
+//! stick that is pulled at the end, [`objection`] the key that stops an installation before another system is lost.
 
 pub mod consoles;
 pub mod event;
@@ -10,6 +10,7 @@ pub mod facts;
 pub mod lines;
 pub mod medium;
 pub mod model;
+pub mod objection;
 pub mod panel;
 pub mod picture;
 
