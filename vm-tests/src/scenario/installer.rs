@@ -202,8 +202,11 @@ impl Session<'_> {
     }
 
     pub async fn unplug_stick(&mut self) -> Result<()> {
-        self.ask_qemu("the stick cannot be pulled", &format!("device_del {STICK}-device"))
-            .await
+        self.ask_qemu(
+            "the stick cannot be pulled",
+            &format!("device_del {STICK}-device"),
+        )
+        .await
     }
 
     pub async fn press_keys(&mut self, keys: &str) -> Result<()> {

@@ -40,7 +40,8 @@ fn leaves(scenario: &Scenario) -> Option<LogsLeft> {
     if stick.read_only || stick.damage.iter().any(full) {
         return None;
     }
-    match scenario.steps.last()? {
+    let installer = |step: &&Step| matches!(step, Step::Install | Step::Refuse(_));
+    match scenario.steps.iter().rfind(installer)? {
         Step::Refuse(refusal) => {
             let found = refusal.step != "find-media";
             let pulled = scenario.steps.contains(&Step::UnplugStick);
@@ -49,11 +50,10 @@ fn leaves(scenario: &Scenario) -> Option<LogsLeft> {
                 configuration: refusal.step != "validate-config",
             })
         }
-        _ if scenario.steps.contains(&Step::Install) => Some(LogsLeft {
+        _ => Some(LogsLeft {
             summary: "installed in save-logs".to_owned(),
             configuration: true,
         }),
-        _ => None,
     }
 }
 
