@@ -47,7 +47,7 @@ choose_with() { # selector, disk.json
   choose_disk >"$BATS_TEST_TMPDIR/said"
   [ "$DISK" = /dev/sdb ]
   [ "$(<"$RUN/selector.json")" = '{"serial": "S-sdb", "wipe": false}' ]
-  [ "$(<"$BATS_TEST_TMPDIR/said")" = $'installDisk: {"serial": "S-sdb", "wipe": false}\ncalled: choose-disk --selector '"$RUN/selector.json" ]
+  [ "$(<"$BATS_TEST_TMPDIR/said")" = $'installDisk: {"serial": "S-sdb", "wipe": false}\ncalled: choose-disk --selector '"$RUN/selector.json"$'\ncalled: announce-loss' ]
 }
 
 @test "choose-disk releases the disk in the order that was noted" {

@@ -155,7 +155,10 @@ mod tests {
 
     #[test]
     fn the_harness_knows_the_installers_steps() {
-        let names: Vec<_> = installer::steps::STEPS.iter().map(|step| step.name).collect();
+        let names: Vec<_> = installer::steps::STEPS
+            .iter()
+            .map(|step| step.name)
+            .collect();
         assert_eq!(names, STEPS);
     }
 

@@ -194,10 +194,11 @@ fn installed(disk: &Disk, by: By, list: &Path) -> Error {
         By::Serial | By::Wwn => format!("this stick has installed {name} already"),
     };
     let list = list.file_name().unwrap_or_default().to_string_lossy();
-    let again =
-        format!("To install again, delete {list} from EMTS-CONF or make the stick again.");
+    let again = format!("To install again, delete {list} from EMTS-CONF or make the stick again.");
     let error = Error::new(Kind::User, reason);
-    error.advice(format!("Remove the stick. {again}")).restarting()
+    error
+        .advice(format!("Remove the stick. {again}"))
+        .restarting()
 }
 
 /// Marks the target as a finished node and notes it in the medium's list.

@@ -208,10 +208,7 @@ mod tests {
             said[0],
             "warning: /dev/sda3 Windows (ntfs, 200.0 GB) will be lost"
         );
-        assert!(
-            said[1].starts_with("Press S within 0 s"),
-            "{said:?}"
-        );
+        assert!(said[1].starts_with("Press S within 0 s"), "{said:?}");
     }
 
     #[test]
