@@ -2,7 +2,7 @@
 
 use super::InstallError;
 use super::access::Access;
-use super::draft::Draft;
+use super::draft::{Draft, lines};
 use crate::model::{OperatingSystem, User};
 use crate::password::shadow_hash;
 use crate::path_rule::PathRule;
@@ -57,10 +57,13 @@ struct Person {
     access: Access,
 }
 
+/// A field of a table's line, in whatever encoding the image has it.
+type Field = Vec<u8>;
+
 /// A table of lines with `:` between the fields, the first of which is the name.
 struct Table {
     path: &'static str,
-    lines: Vec<String>,
+    lines: Vec<Vec<u8>>,
     access: Access,
     changed: bool,
     missing: bool,
@@ -70,23 +73,24 @@ impl Table {
     fn read(draft: &Draft<'_>, path: &'static str, mode: u32) -> Result<Self, InstallError> {
         let found = draft.read(path)?;
         let missing = found.is_none();
-        let (text, access) = found.unwrap_or((String::new(), Access::root(mode)));
+        let (text, access) = found.unwrap_or((vec![], Access::root(mode)));
         Ok(Self {
             path,
-            lines: text.lines().map(str::to_owned).collect(),
+            lines: lines(&text).map(<[u8]>::to_vec).collect(),
             access,
             changed: false,
             missing,
         })
     }
 
-    fn find(&self, name: &str) -> Option<Vec<String>> {
-        let line = self.lines.iter().find(|line| name_of(line) == name)?;
-        Some(line.split(':').map(str::to_owned).collect())
+    fn find(&self, name: &str) -> Option<Vec<Field>> {
+        let mut lines = self.lines.iter();
+        let line = lines.find(|line| name_of(line) == name.as_bytes())?;
+        Some(fields_of(line).map(<[u8]>::to_vec).collect())
     }
 
-    fn set(&mut self, fields: &[String]) {
-        let line = fields.join(":");
+    fn set(&mut self, fields: &[Field]) {
+        let line = fields.join(&b':');
         let name = name_of(&line).to_owned();
         match self.lines.iter_mut().find(|line| name_of(line) == name) {
             Some(old) if *old == line => return,
@@ -97,7 +101,7 @@ impl Table {
     }
 
     fn ids(&self, field: usize) -> Vec<u32> {
-        let id = |line: &String| line.split(':').nth(field)?.parse().ok();
+        let id = |line: &Vec<u8>| number_in(fields_of(line).nth(field)?);
         self.lines.iter().filter_map(id).collect()
     }
 
@@ -105,13 +109,25 @@ impl Table {
         if !self.changed {
             return Ok(());
         }
-        let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        let text: Vec<u8> = self
+            .lines
+            .iter()
+            .flat_map(|line| [line, &b"\n"[..]].concat())
+            .collect();
         draft.write(self.path, text, self.access)
     }
 }
 
-fn name_of(line: &str) -> &str {
-    line.split(':').next().unwrap_or_default()
+fn fields_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b':')
+}
+
+fn name_of(line: &[u8]) -> &[u8] {
+    fields_of(line).next().unwrap_or_default()
+}
+
+fn number_in(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 struct Accounts {
@@ -171,7 +187,7 @@ impl Accounts {
         } else {
             "/bin/sh"
         };
-        let fields = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        let fields = |texts: &[&str]| texts.iter().map(|t| Field::from(*t)).collect::<Vec<_>>();
         let (uid, gid) = (id.to_string(), group.to_string());
         if self.group.find(name.as_str()).is_none() {
             self.group.set(&fields(&[name.as_str(), "x", &gid, ""]));
@@ -194,7 +210,7 @@ impl Accounts {
     /// A user id that is free as user and as group, and the group: one of the user's name when it is there.
     fn free_ids(&self, name: &UserName) -> (u32, u32) {
         let existing = self.group.find(name.as_str());
-        let existing = existing.and_then(|fields| fields.get(2)?.parse::<u32>().ok());
+        let existing = existing.and_then(|fields| number_in(fields.get(2)?));
         let (uids, gids) = (self.passwd.ids(2), self.group.ids(2));
         let free = LOGIN_UIDS
             .into_iter()
@@ -208,17 +224,20 @@ impl Accounts {
         let existing = self.shadow.find(name);
         let old = existing.as_ref().and_then(|fields| fields.get(1)).cloned();
         let hash = match &user.password {
-            Some(password) => shadow_hash(password, old.as_deref())?,
+            Some(password) => {
+                let old = old.and_then(|hash| String::from_utf8(hash).ok());
+                shadow_hash(password, old.as_deref())?.into_bytes()
+            }
             // `*` is no hash of any password, and sshd does not take it for a locked account as it does `!`.
-            None => old.unwrap_or_else(|| "*".to_owned()),
+            None => old.unwrap_or_else(|| b"*".to_vec()),
         };
         let mut fields = existing.unwrap_or_else(|| {
             ["", "", "", "0", "99999", "7", "", "", ""]
-                .map(str::to_owned)
+                .map(Field::from)
                 .to_vec()
         });
-        fields.resize(9, String::new());
-        fields[0] = name.to_owned();
+        fields.resize(9, vec![]);
+        fields[0] = name.into();
         fields[1] = hash;
         self.shadow.set(&fields);
         Ok(())
@@ -231,13 +250,17 @@ impl Accounts {
             field,
         };
         let fields = self.passwd.find(name).ok_or_else(|| bad("entry"))?;
-        let number = |at: usize| fields.get(at).and_then(|id| id.parse::<u32>().ok());
+        let number = |at: usize| fields.get(at).and_then(|id| number_in(id));
         let home = fields
             .get(5)
-            .filter(|home| home.starts_with('/') && home.len() > 1);
+            .and_then(|home| std::str::from_utf8(home).ok());
+        let home = home.filter(|home| home.starts_with('/'));
         Ok(Person {
             name: name.to_owned(),
-            home: home.ok_or_else(|| bad("home directory"))?.clone(),
+            home: home
+                .ok_or_else(|| bad("home directory"))?
+                .trim_end_matches('/')
+                .to_owned(),
             access: Access {
                 uid: number(2).ok_or_else(|| bad("user id"))?,
                 gid: number(3).ok_or_else(|| bad("group id"))?,
@@ -248,17 +271,18 @@ impl Accounts {
 }
 
 fn next_sub_id(table: &Table) -> u32 {
-    let end = |line: &String| {
-        let mut fields = line.split(':').skip(1);
-        let start: u32 = fields.next()?.parse().ok()?;
-        start.checked_add(fields.next()?.parse().ok()?)
+    let end = |line: &Vec<u8>| {
+        let mut fields = fields_of(line).skip(1);
+        let start = number_in(fields.next()?)?;
+        start.checked_add(number_in(fields.next()?)?)
     };
     let last = table.lines.iter().filter_map(end).max();
     last.unwrap_or(FIRST_SUB_ID).max(FIRST_SUB_ID)
 }
 
 fn home(person: &Person, draft: &mut Draft<'_>) -> Result<(), InstallError> {
-    if !draft.exists(&person.home)? {
+    // Of a home of `/` nothing is left.
+    if !person.home.is_empty() && !draft.exists(&person.home)? {
         draft.copy_directory("/etc/skel", &person.home, person.access)?;
     }
     Ok(())
@@ -276,12 +300,12 @@ fn authorized_keys(
     let path = format!("{directory}/authorized_keys");
     draft.directory(&directory, person.access);
     let mut text = draft.read(&path)?.map(|(text, _)| text).unwrap_or_default();
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        text.push(b'\n');
     }
     for key in keys {
-        if !text.lines().any(|line| line.trim() == key.as_str()) {
-            text.push_str(&format!("{key}\n"));
+        if !lines(&text).any(|line| line.trim_ascii() == key.as_str().as_bytes()) {
+            text.extend(format!("{key}\n").into_bytes());
         }
     }
     let access = Access {

@@ -9,6 +9,13 @@ use crate::path_rule::PathRule;
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The lines of a file, without their ends.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let lines = text.split(|byte| *byte == b'\n');
+    lines.take_while(move |_| !text.is_empty())
+}
+
 pub(super) struct Draft<'a> {
     root: &'a Root,
     plan: Plan,
@@ -61,15 +68,12 @@ impl<'a> Draft<'a> {
         self.last.contains_key(path)
     }
 
-    /// A file's text and access.
-    pub(super) fn read(&self, path: &str) -> Result<Option<(String, Access)>, InstallError> {
+    /// A file's content, in whatever encoding it is, and access.
+    pub(super) fn read(&self, path: &str) -> Result<Option<(Vec<u8>, Access)>, InstallError> {
         match self.planned(path) {
             Some(Action::Write {
                 access, content, ..
-            }) => Ok(Some((
-                String::from_utf8_lossy(content).into_owned(),
-                *access,
-            ))),
+            }) => Ok(Some((content.clone(), *access))),
             Some(Action::Link { target, .. }) => self.read(target),
             Some(Action::Remove { .. }) => Ok(None),
             _ => Ok(self.root.read(path)?),
@@ -224,7 +228,7 @@ impl<'a> Draft<'a> {
                     self.copy_directory(&source, &target, Access { mode, ..owner })?;
                 }
                 FileType::RegularFile => {
-                    if let Some((content, Access { mode, .. })) = self.root.read_bytes(&source)? {
+                    if let Some((content, Access { mode, .. })) = self.root.read(&source)? {
                         self.write_found(&target, content, Access { mode, ..owner })?;
                     }
                 }

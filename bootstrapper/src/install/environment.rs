@@ -2,7 +2,7 @@
 
 use super::InstallError;
 use super::access::Access;
-use super::draft::Draft;
+use super::draft::{Draft, lines};
 use crate::config_file::ConfigFile;
 use crate::path_rule::PathRule;
 use crate::values::{ProxyUrl, TimeZone};
@@ -114,19 +114,19 @@ fn proxy(
     draft: &mut Draft<'_>,
 ) -> Result<(), InstallError> {
     let found = draft.read(ENVIRONMENT)?;
-    let (text, mut access) = found.unwrap_or((String::new(), Access::root(0o644)));
-    let is_ours = |line: &&str| {
-        let name = line.split('=').next().unwrap_or_default().trim();
-        let name = name.strip_prefix("export ").unwrap_or(name).trim();
-        variables.iter().any(|(key, _)| *key == name)
+    let (text, mut access) = found.unwrap_or((vec![], Access::root(0o644)));
+    let is_ours = |line: &[u8]| {
+        let name = line.split(|byte| *byte == b'=').next().unwrap_or_default();
+        let name = name.trim_ascii();
+        let name = name.strip_prefix(b"export ").unwrap_or(name).trim_ascii();
+        variables.iter().any(|(key, _)| key.as_bytes() == name)
     };
-    let mut out: String = text
-        .lines()
-        .filter(|line| !is_ours(line))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let mut out = vec![];
+    for line in lines(&text).filter(|line| !is_ours(line)) {
+        out.extend([line, b"\n"].concat());
+    }
     for (key, value) in variables {
-        out.push_str(&format!("{key}={}\n", quoted(value)));
+        out.extend(format!("{key}={}\n", quoted(value)).into_bytes());
     }
     let proxy = &config.operating_system.proxy;
     let mut urls = proxy.http_proxy.iter().chain(&proxy.https_proxy);
@@ -156,20 +156,22 @@ fn hostname(name: &str, draft: &mut Draft<'_>) -> Result<(), InstallError> {
         return Ok(());
     }
     let found = draft.read(HOSTS)?;
-    let (text, access) =
-        found.unwrap_or(("127.0.0.1\tlocalhost\n".to_owned(), Access::root(0o644)));
-    let mut hosts: String = text
-        .lines()
-        .filter(|line| line.split_whitespace().next() != Some("127.0.1.1"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let (text, access) = found.unwrap_or((b"127.0.0.1\tlocalhost\n".to_vec(), Access::root(0o644)));
+    let address = |line: &&[u8]| {
+        let mut fields = line.split(u8::is_ascii_whitespace);
+        fields.find(|field| !field.is_empty()) == Some(b"127.0.1.1")
+    };
+    let mut hosts = vec![];
+    for line in lines(&text).filter(|line| !address(line)) {
+        hosts.extend([line, b"\n"].concat());
+    }
     let short = name.split('.').next().unwrap_or_default();
     let names = if short == name {
         short.to_owned()
     } else {
         format!("{name} {short}")
     };
-    hosts.push_str(&format!("127.0.1.1\t{names}\n"));
+    hosts.extend(format!("127.0.1.1\t{names}\n").into_bytes());
     draft.write_found(HOSTS, hosts, access)
 }
 

@@ -48,6 +48,7 @@ fn id_of(
         return Ok(Some(id));
     }
     let text = draft.read(table)?.map(|(text, _)| text).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let line = text
         .lines()
         .find(|line| line.split(':').next() == Some(name));

@@ -22,6 +22,9 @@ const NEW_FILE: OFlags = OFlags::WRONLY
 /// Links are followed as if the root were `/`; those of /proc not at all.
 const BENEATH: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
+/// As many links to nothing may follow each other; the kernel follows no more than 40 links.
+const MAX_LINKS: u8 = 8;
+
 /// A path of the tree could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {path} in the target's root {root}: {source}", root = .root.display())]
@@ -160,26 +163,22 @@ impl Root {
         Ok(found)
     }
 
-    /// A file's text and access; `None` when it is not there.
-    pub(super) fn read(&self, path: &str) -> Result<Option<(String, Access)>, RootError> {
-        let Some((bytes, access)) = self.read_bytes(path)? else {
-            return Ok(None);
-        };
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error());
-            self.io_error("reading", path, error)
-        })?;
-        Ok(Some((text, access)))
-    }
-
-    /// A file's content and access; `None` when it is not there.
-    pub(super) fn read_bytes(&self, path: &str) -> Result<Option<(Vec<u8>, Access)>, RootError> {
-        let fd = match self.resolve(path, OFlags::RDONLY) {
-            Ok(fd) => fd,
+    /// A file's content and access; `None` when it is not there, or is a FIFO, a socket or a device: to open one may wait
+    /// for ever.
+    pub(super) fn read(&self, path: &str) -> Result<Option<(Vec<u8>, Access)>, RootError> {
+        let failed = |errno| self.error("reading", path, errno);
+        let there = match self.resolve(path, OFlags::PATH) {
+            Ok(there) => there,
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(self.error("reading", path, errno)),
+            Err(errno) => return Err(failed(errno)),
         };
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| self.error("reading", path, errno))?;
+        let stat = rustix::fs::fstat(&there).map_err(failed)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Err(failed(Errno::ISDIR)),
+            _ => return Ok(None),
+        }
+        let fd = self.resolve(path, OFlags::RDONLY).map_err(failed)?;
         let mut bytes = vec![];
         File::from(fd)
             .read_to_end(&mut bytes)
@@ -238,6 +237,15 @@ impl Root {
     }
 
     fn make_directories(&self, path: &str, access: Access) -> Result<(), RootError> {
+        self.make_directories_through(path, access, MAX_LINKS)
+    }
+
+    fn make_directories_through(
+        &self,
+        path: &str,
+        access: Access,
+        links: u8,
+    ) -> Result<(), RootError> {
         let mut done = String::new();
         for step in path.split('/').filter(|step| !step.is_empty()) {
             let above = if done.is_empty() {
@@ -250,6 +258,17 @@ impl Root {
                 Ok(_) => continue,
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(self.error("opening the directory", &done, errno)),
+            }
+            // To what the first boot was to make, as with /home -> var/home. One that leads to nothing from `/` on may
+            // mean a place outside of the image, and is an error below.
+            let link = self.target_of(&done)?;
+            if let Some(target) = link.filter(|target| !target.starts_with('/')) {
+                let target = format!("{above}/{target}");
+                if links == 0 {
+                    return Err(self.error("opening the directory", &done, Errno::LOOP));
+                }
+                self.make_directories_through(&target, access, links - 1)?;
+                continue;
             }
             let dir = self
                 .resolve(&above, DIRECTORY)

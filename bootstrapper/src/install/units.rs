@@ -165,6 +165,7 @@ fn find(unit: &str, draft: &Draft<'_>) -> Result<Option<UnitFile>, InstallError>
                 return Err(unusable(unit, "the OS image masks it"));
             }
             if let Some((text, _)) = draft.read(&path)? {
+                let text = String::from_utf8_lossy(&text).into_owned();
                 return Ok(Some(UnitFile { path, text }));
             }
         }

@@ -200,7 +200,6 @@ fn a_password_changes_the_hash_alone() {
 #[test]
 fn an_account_without_a_home_or_an_id_is_refused() {
     for (line, field) in [
-        ("op:x:1000:1000::/:/bin/sh", "home directory"),
         ("op:x:1000:1000::home:/bin/sh", "home directory"),
         ("op:x:1000:1000", "home directory"),
         ("op:x::1000::/home/op:/bin/sh", "user id"),
@@ -364,4 +363,82 @@ fn follows_a_link_that_stays_in_the_root() {
         text(tree.path(), "var/home/op/.ssh/authorized_keys"),
         format!("{KEY}\n")
     );
+}
+
+/// "J\xe9r\xf4me" in ISO 8859-1.
+const LATIN1: &[u8] = b"J\xe9r\xf4me";
+
+#[test]
+fn what_is_not_utf_8_keeps_its_bytes() {
+    let tree = tree();
+    let root = tree.path();
+    let with = |before: &str, after: &str| [before.as_bytes(), LATIN1, after.as_bytes()].concat();
+    let passwd = with(
+        "root:x:0:0:root:/root:/bin/sh\nj:x:1001:1001:",
+        ":/home/j:/bin/sh\n",
+    );
+    fs::write(root.join("etc/passwd"), &passwd).expect("file");
+    fs::write(root.join("etc/hosts"), with("# ", "\n127.0.1.1 old\n")).expect("file");
+    fs::write(root.join("etc/environment"), with("NAME=", "\n")).expect("file");
+    fs::write(root.join("etc/skel/.profile"), LATIN1).expect("file");
+    let proxy = "  proxy: {httpProxy: \"http://proxy:80\"}\n";
+    run(root, &format!("{}{proxy}", user_with_key())).expect("installed");
+    let read = |path: &str| fs::read(root.join(path)).expect("file");
+    let op = b"op:x:1000:1000::/home/op:/bin/bash\n";
+    assert_eq!(read("etc/passwd"), [&passwd[..], op].concat());
+    assert!(read("etc/hosts").starts_with(&with("# ", "\n127.0.1.1\tnode-")));
+    assert!(read("etc/environment").starts_with(&with("NAME=", "\nhttp_proxy=")));
+    assert_eq!(read("home/op/.profile"), LATIN1);
+}
+
+#[test]
+fn a_fifo_is_replaced_and_never_opened() {
+    let tree = tree();
+    for path in ["etc/hosts", "etc/environment", "etc/skel/fifo"] {
+        let path = tree.path().join(path);
+        let _ = fs::remove_file(&path);
+        let mode = rustix::fs::Mode::from_raw_mode(0o644);
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).expect("fifo");
+    }
+    let proxy = "  proxy: {httpProxy: \"http://proxy:80\"}\n";
+    run(tree.path(), &format!("{}{proxy}", user_with_key())).expect("installed");
+    assert!(text(tree.path(), "etc/hosts").starts_with("127.0.0.1\tlocalhost\n127.0.1.1\t"));
+    assert!(text(tree.path(), "etc/environment").starts_with("http_proxy="));
+    assert!(!tree.path().join("home/op/fifo").exists());
+}
+
+#[test]
+fn a_home_directory_that_the_first_boot_was_to_make_is_made() {
+    let tree = tree();
+    fs::remove_dir(tree.path().join("home")).expect("removed");
+    symlink("var/home", tree.path().join("home")).expect("link");
+    run(tree.path(), &user_with_key()).expect("installed");
+    assert_eq!(
+        text(tree.path(), "var/home/op/.ssh/authorized_keys"),
+        format!("{KEY}\n")
+    );
+    assert_eq!(mode(tree.path(), "var/home"), 0o755);
+}
+
+#[test]
+fn links_to_nothing_that_follow_each_other_end() {
+    let tree = tree();
+    fs::remove_dir(tree.path().join("home")).expect("removed");
+    symlink("home", tree.path().join("home")).expect("link");
+    let error = run(tree.path(), &user_with_key()).expect_err("refused");
+    assert!(error.contains("/home"), "{error}");
+}
+
+#[test]
+fn a_home_may_be_the_root_itself() {
+    let tree = tree();
+    let passwd = "root:x:0:0::/:/bin/sh\n";
+    fs::write(tree.path().join("etc/passwd"), passwd).expect("file");
+    run(tree.path(), &format!("  sshKey: {KEY}\n")).expect("installed");
+    assert_eq!(
+        text(tree.path(), ".ssh/authorized_keys"),
+        format!("{KEY}\n")
+    );
+    assert!(!tree.path().join(".profile").exists());
 }
