@@ -9,7 +9,7 @@
 #   move_out           takes out of $tree what another file system has
 # Needs root's view of file ownership: run as root or under fakeroot.
 # Environment: ROOT_UUID, UUID of the root file system; SOURCE_DATE_EPOCH, the time of all its files.
-# In OUT-DIR: root.ext4, vmlinuz, initrd.img, kernel-version.
+# In OUT-DIR: root.ext4, vmlinuz, initrd.img, kernel-version, drivers (those of storage that it starts with).
 set -Eeuo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -110,6 +110,13 @@ module_files() {
     done | sed -n "s|^insmod $tree/||p" | cut -d' ' -f1 | sort -u
 }
 
+# The drivers of storage that the initramfs has or the kernel has built in, as the kernel names modules.
+list_drivers() {
+    (cd "$initramfs/lib/modules/$kernel" && find . -name '*.ko*' && cat modules.builtin) |
+        grep -E '/drivers/(ata|block|hv|message|mmc|nvme|nvdimm|pci/controller|scsi|ufs|usb|virtio)/' |
+        sed 's|.*/||; s/\.ko.*//; y/-/_/' | LC_ALL=C sort -u
+}
+
 make_initramfs() {
     local file
     mkdir -p "$initramfs"/{bin,dev,proc,sys,root}
@@ -122,6 +129,7 @@ make_initramfs() {
     cp "$tree/lib/modules/$kernel"/modules.{builtin,builtin.modinfo,order} \
         "$initramfs/lib/modules/$kernel/"
     depmod --basedir="$initramfs" "$kernel"
+    list_drivers > "$out/drivers"
     find "$initramfs" -exec touch --no-dereference --date=@0 {} +
     (cd "$initramfs" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
         cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) |

@@ -22,6 +22,8 @@ main() {
 make() {
     local features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg
     features+=,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
+    # So that another UUID is a matter of the superblock alone.
+    features+=,metadata_csum_seed
     truncate --size="${size_mib}M" "$file"
     # Named one by one: e2fsprogs 1.47 turns on features that older kernels and tools refuse.
     mke2fs -q -F -t ext4 -b 4096 -I 256 -m 1 -L "$label" -U "$uuid" -O "none,$features" \

@@ -4,6 +4,7 @@
 //! Both are the same bytes whenever their contents are: sorted, with fixed times and owners. A bundle whose OS image
 //! holds a test double of K3s is called otherwise and says so (`warning.rs`).
 
+mod not_before;
 mod warning;
 
 use std::io::Write;
@@ -85,6 +86,8 @@ impl Recipe for Bundle {
 pub struct BundleInputs {
     /// HookOS as one EFI executable.
     pub hookos_efi: PathBuf,
+    /// The kernel in it.
+    pub kernel: PathBuf,
     /// Directory with `os-image.json` and the image that it names.
     pub node_image: PathBuf,
     /// The static cluster-bootstrapper.
@@ -136,6 +139,7 @@ impl BundleInputs {
             manual: manual(&bootstrapper)?,
             bootstrapper,
             hookos_efi: inputs.hookos.directory.join("hookos.efi"),
+            kernel: inputs.hookos.directory.join("kernel"),
             node_image: inputs.node_image.directory,
             profile: inputs.profile,
             script: inputs.script.path().to_owned(),
@@ -315,6 +319,9 @@ fn usb_members(inputs: &BundleInputs, os_image: &OsImage) -> Result<Vec<Member>>
     if let Some(double) = &os_image.test_double {
         manifest["testDouble"] = double.as_str().into();
     }
+    let of_image = os_image.json["notBefore"].as_u64().unwrap_or(0);
+    let of_kernel = not_before::of_kernel(&inputs.kernel)?;
+    manifest["notBefore"] = of_image.max(of_kernel).into();
     manifest["profile"] = inputs.profile.as_str().into();
     manifest["osImage"] = os_image.json.clone();
     manifest["files"] = files.into();

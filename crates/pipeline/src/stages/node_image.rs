@@ -6,8 +6,12 @@
 
 mod apt_sources;
 pub(super) mod disk;
+mod ext;
+mod files;
+mod identities;
 mod inspect;
 pub(super) mod manifest;
+pub(super) mod partitions;
 mod root;
 
 use std::path::Path;
@@ -132,7 +136,13 @@ impl Recipe for NodeImage {
                 image,
                 name,
                 k3s_version,
-            } => inspect::accept(image.path(), &name, k3s_version.as_deref(), &work.out),
+            } => inspect::accept(
+                image.path(),
+                &name,
+                k3s_version.as_deref(),
+                &work.scratch,
+                &work.out,
+            ),
             Inputs::Reference(inputs) => build(&inputs, &work.scratch, &work.out),
         }
     }
@@ -155,6 +165,8 @@ fn build(inputs: &Reference, scratch: &Path, out: &Path) -> Result<()> {
         signing: inputs.signing.as_ref(),
     };
     disk::make(inputs.layout, &boot, work.path(), &raw)?;
+    let (described, _) = partitions::describe(&raw, work.path())?;
+    let drivers = drivers(work.path())?;
     manifest::write(
         &mut fs_err::File::open(&raw)?,
         &manifest::Description {
@@ -162,9 +174,17 @@ fn build(inputs: &Reference, scratch: &Path, out: &Path) -> Result<()> {
             k3s_version: Some(&version),
             reference: true,
             test_double: test_double.as_deref(),
+            drivers: Some(&drivers),
+            disk: &described,
         },
         out,
     )
+}
+
+/// The modules of the initramfs and of its kernel, one a line, as the kernel names them.
+fn drivers(work: &Path) -> Result<Vec<String>> {
+    let text = fs_err::read_to_string(work.join("drivers"))?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// All missing K3s files in one message.

@@ -113,6 +113,9 @@ fn build(inputs: &Inputs, scratch: &Path, out: &Path) -> Result<()> {
             "-F",
             "-t",
             "ext4",
+            // With the smaller blocks of a small file system it would not grow beyond 1 TiB.
+            "-b",
+            "4096",
             "-L",
             "rootfs",
             "-U",

@@ -9,7 +9,7 @@ store=/root/opt/.mount/persistence
 layers=/run/emts-layers
 
 find_root() {
-    device=$(busybox findfs "$root" 2> /dev/null) && [ -b "$device" ] || return 1
+    find_device || return 1
     # One folder up from a partition is its disk, with all its partitions.
     uevent=$(busybox grep -lx "PARTNAME=$persistent" "/sys/class/block/${device##*/}"/../*/uevent) &&
         persistent_device=/dev/$(busybox sed -n 's/^DEVNAME=//p' "$uevent") && [ -b "$persistent_device" ]

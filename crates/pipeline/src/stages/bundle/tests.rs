@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::super::node_image::manifest::{self, Description};
+use super::super::node_image::partitions;
 use super::super::test_double::{self, MARKER};
 use super::*;
 
@@ -11,12 +12,13 @@ fn inputs(dir: &Path) -> Result<BundleInputs> {
     let image = b"image";
     let description = json!({
         "file": "os-image.raw.zst", "compression": "zstd", "size": image.len(),
-        "sha256": digest::of_text("image"), "k3sVersion": "v1.33.13+refk3s1",
+        "sha256": digest::of_text("image"), "k3sVersion": "v1.33.13+refk3s1", "notBefore": 1_758_326_400,
     });
     fs_err::write(dir.join("os-image.raw.zst"), image)?;
     fs_err::write(dir.join("os-image.json"), description.to_string())?;
     for name in [
         "hookos.efi",
+        "kernel",
         "cluster-bootstrapper",
         "script",
         "README",
@@ -26,6 +28,7 @@ fn inputs(dir: &Path) -> Result<BundleInputs> {
     }
     Ok(BundleInputs {
         hookos_efi: dir.join("hookos.efi"),
+        kernel: dir.join("kernel"),
         node_image: dir.to_owned(),
         bootstrapper: dir.join("cluster-bootstrapper"),
         profile: "reference".into(),
@@ -90,6 +93,7 @@ fn the_manifest_id_is_made_from_the_sums_of_the_other_files() -> Result<()> {
     let manifest: Value = serde_json::from_slice(&found[3].1)?;
     assert_eq!(manifest["id"], digest::of_text(&others)[..16]);
     assert_eq!(manifest["osImage"]["k3sVersion"], "v1.33.13+refk3s1");
+    assert_eq!(manifest["notBefore"], 1_758_326_400);
     assert_eq!(manifest["files"].as_array().map(Vec::len), Some(4));
     Ok(())
 }
@@ -116,6 +120,8 @@ fn bundle_of(dir: &Path, k3s: &str) -> Result<()> {
         k3s_version: Some("v1.33.13+refk3s1"),
         reference: true,
         test_double: name.as_deref(),
+        drivers: None,
+        disk: &partitions::nothing(),
     };
     let image = format!("{}{k3s}", "boot files ".repeat(1000));
     manifest::write(&mut image.as_bytes(), &description, dir)?;

@@ -15,7 +15,7 @@ use crate::input::Source;
 use crate::process;
 use crate::signing;
 
-/// UUID of the root file system, by which the kernel command line names it.
+/// UUID of the root file system in the image; an installed disk has one of its own.
 pub const ROOT_UUID: &str = "1f6e2c4a-5b0d-4e7a-9c38-e0575f6d7402";
 /// UUID of the file system of what outlives a reboot.
 pub const PERSISTENT_UUID: &str = "93b1d6f8-27ce-4a15-b0e4-e0575f6d7403";
@@ -171,7 +171,7 @@ pub fn compose(
 }
 
 /// A tool of `/usr/sbin`, which is not in the PATH of ordinary users.
-fn tool(name: &str) -> Command {
+pub fn tool(name: &str) -> Command {
     let mut command = Command::new(name);
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
@@ -263,7 +263,8 @@ fn make_uki(access: &str, boot: &Boot<'_>, work: &Path) -> Result<(PathBuf, Stri
         boot.stub.path(),
         &work.join("vmlinuz"),
         &work.join("initrd.img"),
-        &format!("root=UUID={ROOT_UUID} {access} {}", arguments.trim()),
+        // On the disk that the boot loader was started from: another one may have the same name.
+        &format!("root=PARTLABEL={} {access} {}", ROOT.name, arguments.trim()),
         OS_RELEASE,
         &uki,
     )?;

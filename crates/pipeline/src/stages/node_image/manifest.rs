@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::partitions::Disk;
 use crate::digest::hex;
 
 /// The compressed image.
@@ -18,7 +19,7 @@ pub const MANIFEST: &str = "os-image.json";
 /// zstd level: most of the image is programs, which level 6 makes 10 % smaller than level 3.
 const LEVEL: i32 = 6;
 /// Bytes of the raw image per zstd frame. As the frames are independent, the installer decompresses several at the same
-/// time; a single one makes the image 0.6 % smaller. At most `PART` of hookos/installer/src/write/image.rs.
+/// time; a single one makes the image 0.6 % smaller. At most `PART` of hookos/installer/src/write/mod.rs.
 const FRAME: usize = 8 << 20;
 
 /// What `os-image.json` says besides sizes and digests.
@@ -32,6 +33,10 @@ pub struct Description<'a> {
     pub reference: bool,
     /// What stands in for K3s in it, where that is no release.
     pub test_double: Option<&'a str>,
+    /// Storage drivers that it starts with, where they are known.
+    pub drivers: Option<&'a [String]>,
+    /// What is on the disk that it is.
+    pub disk: &'a Disk,
 }
 
 /// Reads a raw disk image and writes both files into `out`.
@@ -73,9 +78,19 @@ pub fn write(reader: &mut impl Read, description: &Description<'_>, out: &Path) 
         "rawSize": raw.size,
         "rawSha256": raw.sha256,
         "rawXxh128": raw.xxh128,
+        "windowLog": FRAME.ilog2(),
         "name": description.name,
         "reference": description.reference,
     });
+    if let (Some(manifest), Value::Object(disk)) = (
+        manifest.as_object_mut(),
+        serde_json::to_value(description.disk)?,
+    ) {
+        manifest.extend(disk);
+    }
+    if let Some(drivers) = description.drivers {
+        manifest["drivers"] = json!(drivers);
+    }
     if let Some(version) = description.k3s_version {
         manifest["k3sVersion"] = version.into();
     }
@@ -153,6 +168,7 @@ impl<W: Write> Write for Counted<W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::partitions::nothing;
     use super::*;
 
     #[test]
@@ -164,6 +180,8 @@ mod tests {
             k3s_version: None,
             reference: true,
             test_double: None,
+            drivers: None,
+            disk: &nothing(),
         };
         write(&mut raw.as_slice(), &description, dir.path())?;
         let image = fs_err::read(dir.path().join(IMAGE))?;
@@ -187,6 +205,8 @@ mod tests {
             k3s_version: Some("v1.33.5+k3s1"),
             reference: false,
             test_double: None,
+            drivers: None,
+            disk: &nothing(),
         };
         write(&mut raw.as_slice(), &description, dir.path())?;
 
@@ -200,6 +220,10 @@ mod tests {
         // `xxhsum -H2` of 3 MiB of the byte 5.
         assert_eq!(manifest["rawXxh128"], "bd510cb15b76e877a87ae32902de3aa2");
         assert_eq!(manifest["k3sVersion"], "v1.33.5+k3s1");
+        assert_eq!(
+            (&manifest["sectorSize"], &manifest["windowLog"]),
+            (&512.into(), &23.into())
+        );
         assert!(zstd::decode_all(image.as_slice())? == raw);
         Ok(())
     }
@@ -213,6 +237,8 @@ mod tests {
                 k3s_version: None,
                 reference: true,
                 test_double,
+                drivers: None,
+                disk: &nothing(),
             };
             write(&mut [5; 512].as_slice(), &description, dir.path())?;
             let manifest: serde_json::Value =
