@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -23,6 +24,10 @@ const ROOT: &str = "rootfs";
 const ESP: &str = "esp";
 /// Bytes at the begin and the end of a disk that the partition tables take.
 const TABLES: u64 = 34 * 512;
+
+/// Bytes at the begin of the ESP with its boot sector and the copy of it, and where these have the serial number of FAT32.
+const FAT_HEAD: u64 = 4096;
+const FAT_NAMES: [Range<usize>; 2] = [67..71, 6 * 512 + 67..6 * 512 + 71];
 
 /// What every installation makes anew: identity with the host name, keys, salts of passwords.
 const UNIQUE: &[&str] = &[
@@ -144,24 +149,95 @@ fn differences(a: &Path, b: &Path) -> Result<Vec<String>> {
     if fs_err::metadata(b)?.len() != length {
         return Ok(vec!["the disk's size".to_owned()]);
     }
-    for (what, start, length) in [
-        ("the first partition table", 0, TABLES),
+    let (esp_a, esp_b) = (place_of(a, ESP)?, place_of(b, ESP)?);
+    let (head_a, head_b) = (
+        esp_a.start..esp_a.start + FAT_HEAD,
+        esp_b.start..esp_b.start + FAT_HEAD,
+    );
+    for (what, [a_place, b_place], names) in [
+        (
+            "the first partition table",
+            [0..TABLES, 0..TABLES],
+            names_in_table(512, 1024),
+        ),
         (
             "the second partition table",
-            length - TABLES + 512,
-            TABLES - 512,
+            [length - TABLES + 512..length, length - TABLES + 512..length],
+            names_in_table(TABLES as usize - 1024, 0),
         ),
+        ("the begin of the ESP", [head_a, head_b], FAT_NAMES.to_vec()),
     ] {
-        if range(a, start, length)? != range(b, start, length)? {
+        if without(a, a_place, &names)? != without(b, b_place, &names)? {
             found.push(what.to_owned());
         }
     }
-    let (esp_a, esp_b) = (place_of(a, ESP)?, place_of(b, ESP)?);
-    if range(a, esp_a.start, esp_a.length)? != range(b, esp_b.start, esp_b.length)? {
+    let rest = |disk, esp: Place| range(disk, esp.start + FAT_HEAD, esp.length - FAT_HEAD);
+    if rest(a, esp_a)? != rest(b, esp_b)? {
         found.push("the ESP".to_owned());
     }
     found.extend(differing_files(&tree(a)?, &tree(b)?));
     Ok(found)
+}
+
+/// Where a table has names of its own and checksums of them, in bytes from its begin: the disk's GUID, those of its
+/// partitions, and both CRC32 (UEFI specification, 5.3).
+fn names_in_table(header: usize, entries: usize) -> Vec<Range<usize>> {
+    let in_header = [16..20, 56..72, 88..92].map(|place| header + place.start..header + place.end);
+    let guids = (0..128).map(|number| entries + number * 128 + 16..entries + number * 128 + 32);
+    in_header.into_iter().chain(guids).collect()
+}
+
+/// Bytes of a disk with zeros in some places of them.
+fn without(disk: &Path, place: Range<u64>, names: &[Range<usize>]) -> Result<Vec<u8>> {
+    let mut file = fs_err::File::open(disk)?;
+    file.seek(SeekFrom::Start(place.start))?;
+    let mut bytes = vec![0; usize::try_from(place.end - place.start)?];
+    file.read_exact(&mut bytes)?;
+    for name in names {
+        bytes[name.clone()].fill(0);
+    }
+    Ok(bytes)
+}
+
+/// The check that two installations, one of which was not the other one's continuation, have no name in common.
+///
+/// # Errors
+/// A disk cannot be read, or a tool is missing.
+pub(super) fn nothing_shared_check(label: &str, whole: &Path, other: &Path) -> Result<Check> {
+    let (whole, other) = (names(whole)?, names(other)?);
+    let shared: Vec<_> = whole.intersection(&other).map(String::as_str).collect();
+    let expected = format!("{} names, none shared", whole.len());
+    let actual = match shared.is_empty() {
+        true => format!("{} names, none shared", other.len()),
+        false => format!("shared: {}", shared.join(", ")),
+    };
+    Ok(Check {
+        key: "machine/names".into(),
+        check: format!(
+            "{label}disk, partitions and file systems are called as those of no other installation"
+        ),
+        passed: expected == actual,
+        expected,
+        actual,
+    })
+}
+
+/// GUIDs of a disk's table and partitions, and UUIDs of its file systems.
+fn names(disk: &Path) -> Result<BTreeSet<String>> {
+    let table = gpt::GptConfig::new().writable(false).open(disk)?;
+    let mut names = BTreeSet::from([table.guid().to_string()]);
+    for partition in table.partitions().values().filter(|one| one.is_used()) {
+        names.insert(partition.part_guid.to_string());
+        let (first, last) = (partition.first_lba, partition.last_lba);
+        let mut blkid = tool("blkid");
+        blkid.args(["--probe", "--output", "value", "--match-tag", "UUID"]);
+        blkid.arg(format!("--offset={}", first * 512));
+        blkid
+            .arg(format!("--size={}", (last + 1 - first) * 512))
+            .arg(disk);
+        names.insert(run(blkid)?.trim().to_owned());
+    }
+    Ok(names)
 }
 
 /// A SHA-256 of part of a file.
@@ -248,24 +324,4 @@ fn at(disk: &Path, place: Place) -> OsString {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree_of(files: &[(&str, &str)]) -> Tree {
-        files
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn what_is_unique_to_a_machine_may_differ_and_nothing_else() {
-        let a = tree_of(&[("etc/machine-id", "1"), ("etc/passwd", "1"), ("only", "1")]);
-        let b = tree_of(&[("etc/machine-id", "2"), ("etc/passwd", "2")]);
-        assert_eq!(
-            differing_files(&a, &b),
-            ["/etc/passwd (1 and 2)", "/only (1 and absent)"]
-        );
-        assert!(differing_files(&a, &a).is_empty());
-    }
-}
+mod tests;

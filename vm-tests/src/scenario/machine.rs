@@ -106,6 +106,7 @@ impl Hardware {
             let mut attached =
                 Disk::new(&disk.name, &file, DiskFormat::Raw, disk.bus, &disk.serial);
             attached.fault = disk.fault;
+            attached.sector_size = disk.sector_size;
             disks.push(attached);
         }
         Ok(Self {
@@ -283,6 +284,10 @@ const RAID_RESERVED: u64 = 64 << 10;
 /// Its first words: `MD_SB_MAGIC`, `major_version`, `minor_version`.
 const RAID_MAGIC_AND_FORMAT: [u32; 3] = [0xa92b_4efc, 0, 90];
 
+const MIB: u64 = 1 << 20;
+/// Bytes of the second partition table.
+const TABLE: u64 = 33 * 512;
+
 /// The label of a physical volume of LVM, for the second sector of its disk or partition: that of a volume without
 /// metadata (LVM2, lib/format_text/layout.h and lib/label/label.c).
 fn lvm_label() -> [u8; 512] {
@@ -297,6 +302,14 @@ fn lvm_label() -> [u8; 512] {
     crc.update(&label[20..]);
     label[16..20].copy_from_slice(&(!crc.finalize()).to_le_bytes());
     label
+}
+
+/// Writes the superblock of a member of a RAID that ends there.
+fn raid_superblock(file: &Path, end: u64) -> Result<()> {
+    let disk = fs_err::OpenOptions::new().write(true).open(file)?;
+    let words = RAID_MAGIC_AND_FORMAT.iter();
+    let superblock: Vec<u8> = words.flat_map(|word| word.to_le_bytes()).collect();
+    Ok(disk.file().write_all_at(&superblock, end - RAID_RESERVED)?)
 }
 
 /// Puts something on an empty disk.
@@ -329,13 +342,13 @@ fn fill(file: &Path, content: DiskContent) -> Result<()> {
         }
         DiskContent::RaidMember => {
             fill(file, DiskContent::ForeignOs)?;
-            let disk = fs_err::OpenOptions::new().write(true).open(file)?;
-            let end = disk.metadata()?.len() & !(RAID_RESERVED - 1);
-            let superblock: Vec<u8> = RAID_MAGIC_AND_FORMAT
-                .iter()
-                .flat_map(|word| word.to_le_bytes())
-                .collect();
-            Ok(disk.file().write_all_at(&superblock, end - RAID_RESERVED)?)
+            let end = fs_err::metadata(file)?.len() & !(RAID_RESERVED - 1);
+            raid_superblock(file, end)
+        }
+        // Partitions end at whole MiB, before the second partition table.
+        DiskContent::StaleSuperblock => {
+            let end = fs_err::metadata(file)?.len() - TABLE;
+            raid_superblock(file, end & !(MIB - 1))
         }
         DiskContent::LvmMember => {
             let mut table = tool("sgdisk");

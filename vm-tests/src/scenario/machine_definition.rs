@@ -23,12 +23,19 @@ pub struct DiskDefinition {
     pub size: Mebibytes,
     /// The serial number that the guest sees.
     pub serial: String,
+    /// Bytes of its logical sectors.
+    #[serde(default = "usual_sector_size")]
+    pub sector_size: u32,
     /// What is on it before the machine is switched on.
     #[serde(default)]
     pub content: DiskContent,
     /// What is wrong with it.
     #[serde(default)]
     pub fault: Option<DiskFault>,
+}
+
+fn usual_sector_size() -> u32 {
+    512
 }
 
 /// What is on a disk before.
@@ -47,6 +54,9 @@ pub enum DiskContent {
     RaidMember,
     /// A partition that is a physical volume of LVM.
     LvmMember,
+    /// No partition table, and the superblock of a RAID, of format 0.90, where the last partition of an installed system
+    /// ends: a disk that was wiped at its begin alone.
+    StaleSuperblock,
 }
 
 /// The machine's stick.

@@ -105,6 +105,8 @@ pub struct Disk {
     pub bus: Bus,
     /// The serial number that the guest sees.
     pub serial: String,
+    /// Bytes of a logical sector.
+    pub sector_size: u32,
     /// Writes to it fail.
     pub read_only: bool,
     /// The firmware starts it first, whatever its boot order was.
@@ -125,6 +127,7 @@ impl Disk {
             format,
             bus,
             serial: serial.to_owned(),
+            sector_size: 512,
             read_only: false,
             starts_first: false,
             fault: None,

@@ -249,6 +249,10 @@ fn push_disk(args: &mut Args, disk: &Disk) {
     if disk.starts_first {
         common += ",bootindex=0";
     }
+    if disk.sector_size != 512 {
+        let size = disk.sector_size;
+        common += &format!(",logical_block_size={size},physical_block_size={size}");
+    }
     let device = match disk.bus {
         Bus::Nvme => format!("nvme,{common}"),
         Bus::Sata => format!("ide-hd,{common}"),

@@ -76,6 +76,31 @@ fn commas_in_paths_are_written_twice() {
 }
 
 #[test]
+fn a_disk_has_the_sectors_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    for bus in [Bus::Nvme, Bus::Sata, Bus::Virtio, Bus::Scsi, Bus::Usb] {
+        let line = |sector_size| {
+            let disk = Disk {
+                sector_size,
+                ..disk(folder.path(), "target", bus)
+            };
+            config(folder.path())
+                .disk(disk)
+                .plan()
+                .unwrap()
+                .args
+                .join(" ")
+        };
+        assert!(!line(512).contains("block_size"));
+        let line = line(4096);
+        assert!(
+            line.contains(",logical_block_size=4096,physical_block_size=4096"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn the_restricted_network_cuts_the_guest_off_and_leaves_the_port_to_qemu() {
     let folder = tempfile::tempdir().unwrap();
     let plan = config(folder.path()).plan().unwrap();
