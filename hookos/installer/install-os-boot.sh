@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Sourced by install-os.sh: the firmware's boot entry, and the restart of the machine.
 
-readonly TYPE_ESP=C12A7328-F81F-11D2-BA4B-00A0C93EC93B
 readonly BOOT_LABEL=EMTS
 readonly BOOT_LOADER='\EFI\BOOT\BOOTX64.EFI'
 
@@ -57,10 +56,10 @@ check_loader() { # node of the ESP
 
 set_boot_order() {
   local part node uuid
-  part=$(partition_number "$TYPE_ESP" esp) || fail "the OS image has no EFI system partition"
-  node=$(partition_path "$part")
+  part=$(target_partition esp number)
+  node=$(target_partition esp node)
+  uuid=$(target_partition esp guid)
   check_loader "$node"
-  uuid=$(blkid -p -o value -s PART_ENTRY_UUID "$node")
   if ! mount_efivars; then
     warn "no access to the firmware's variables; set the firmware to start from $DISK, or remove the stick"
   elif ! write_boot_entry "$part" "$uuid"; then

@@ -122,9 +122,11 @@ save_configuration() { # folder
 
 # The partition with the logs is writable only here. Returns 1 when it is full or cannot be written.
 write_logs() { # result, [reason]
-  local dir code=0
+  local time dir code=0 number=1
   if ! mountpoint -q "$CONF"; then return 0; fi
-  dir="$CONF/logs/$(date -u +%Y%m%dT%H%M%SZ)"
+  time=$(date -u +%Y%m%dT%H%M%SZ) dir="$CONF/logs/$time"
+  # A machine without a battery has had this time before.
+  while [[ -e $dir ]]; do dir="$CONF/logs/$time-$((number += 1))"; done
   mount -o remount,rw "$CONF" && mkdir -p "$dir" && summary "$@" >"$dir/summary.json" &&
     save_configuration "$dir" && cp "$LOG" "$dir/install.log" && flush_conf || code=1
   mount -o remount,ro "$CONF" || code=1

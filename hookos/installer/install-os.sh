@@ -8,7 +8,7 @@
 # Nothing on the target disk changes before choose-disk is done, and the firmware boots the stick until
 # set-boot-order is done; so a machine that loses power at any time installs again from the start.
 #
-# Needs bash, coreutils, util-linux, gdisk, e2fsprogs, jq, xxhash (gzip, xz for such images), efibootmgr.
+# Needs bash, coreutils, util-linux, e2fsprogs, jq, efibootmgr.
 set -Eeuo pipefail
 export LC_ALL=C
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -21,8 +21,6 @@ readonly MEDIA="$RUN/media" CONF="$RUN/conf" ESP="$RUN/esp" TARGET=${EMTS_TARGET
 readonly MANIFEST="$RUN/manifest.json" CONFIG_FILE="$CONF/config-file"
 readonly INSTALLED=installed.txt # on EMTS-CONF
 readonly REDACTED="$RUN/config-file.json" # without secrets, once it is validated
-
-readonly PARTITION_DEADLINE=30 # seconds
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=install-os-report.sh
@@ -47,17 +45,6 @@ k3s_version() {
 
 image_file() { printf '%s/%s\n' "$MEDIA" "$(image_field file)"; }
 
-# The command that decompresses from stdin to stdout. For zstd it is none: the installer program does that itself.
-decompressor() { # compression
-  case $1 in
-    zstd) ;;
-    gzip) echo gzip -dc ;;
-    xz) echo xz -dc ;;
-    none) echo cat ;;
-    *) fail "this installer cannot decompress '$1'" ;;
-  esac
-}
-
 # Runs a command of the installer's program: what it says is shown, its warnings are repeated on the last screen.
 call_installer() { # command, argument...
   local line
@@ -79,14 +66,9 @@ run_installer() { # command, argument...
   fail "$(jq -r .reason "$noted")"
 }
 
-# Repeats a command until it succeeds or the deadline has passed.
-wait_until() { # seconds, command...
-  local deadline=$(($(uptime_cs) + $1 * 100))
-  shift
-  until "$@"; do
-    if (($(uptime_cs) >= deadline)); then return 1; fi
-    sleep 0.2
-  done
+# What grow-root noted of a partition of the target.
+target_partition() { # esp, root or persistent; number, node or guid
+  jq -er --arg role "$1" --arg field "$2" '.[$role][$field]' "$RUN/layout.json"
 }
 
 unmount_all() {
@@ -108,6 +90,7 @@ find_media() {
   mount -t vfat -o ro "$(stick_part EMTS-CONF)" "$CONF" || fail "the partition EMTS-CONF cannot be mounted"
   [[ -s $CONFIG_FILE ]] || fail "EMTS-CONF has no config-file"
   check_manifest
+  run_installer set-clock
   warn_of_test_double
   run_installer refuse-installed "$CONF/$INSTALLED"
 }
@@ -167,9 +150,7 @@ validate_config() {
 # The compressed file is the shipped one, bit for bit, before the target is touched. What it decompresses
 # to is hashed when it is read back from the target, which checks decompressor, disk and memory at once.
 verify_image() {
-  local file sum compression
-  compression=$(image_field compression)
-  decompressor "$compression" >/dev/null
+  local file sum
   file=$(image_file)
   [[ -f $file ]] || fail "EMTS-OS has no $(basename "$file")"
   expect size "$(stat -c %s "$file")" "size of the OS image"
@@ -197,15 +178,20 @@ expect() { # name in the manifest, value seen, what
   [[ $2 == "$expected" ]] || fail "$3 is $2, the manifest says $expected"
 }
 
+# ---------------------------------------------------------------- write-image, grow-root
+
+write_image() { run_installer write-image; }
+
+grow_root() { run_installer grow-root; }
+
 # ---------------------------------------------------------------- configure-os, configure-kubernetes
 
 # One command makes the machine: users, files, network, its identity, and the first boot's k8s.cfg.
 configure_os() {
-  local root version out="$RUN/configure" code=0 reason line
-  root=$(root_partition)
+  local version out="$RUN/configure" code=0 reason line
   version=$(k3s_version)
   mkdir -p "$TARGET"
-  mount "$(partition_path "$root")" "$TARGET" || fail "the root file system of $DISK cannot be mounted"
+  mount "$(target_partition root node)" "$TARGET" || fail "the root file system of $DISK cannot be mounted"
   mount_persistent
   TMPDIR=$RUN "$BOOTSTRAPPER" install --config-file "$CONFIG_FILE" --root "$TARGET" ${version:+--k3s-version "$version"} \
     >"$out" 2>&1 || code=$?
@@ -216,16 +202,17 @@ configure_os() {
     reason=$(grep -m 1 '^error' "$out") || reason=$(head -n 1 "$out")
     fail "cluster-bootstrapper could not configure the operating system (exit code $code): ${reason:-no message}"
   fi
+  run_installer note-clock "$TARGET"
 }
 
 # An image whose root file system is read-only once it runs has /opt on a partition of its own. All else is
 # written into the root file system, from which the first boot fills that partition: accounts, which are not
 # among what it keeps, and files.
 mount_persistent() {
-  local number
-  number=$(partition_number "" edge_persistent) || return 0
+  local node
+  node=$(target_partition persistent node) || return 0
   mkdir -p "$TARGET/opt"
-  mount "$(partition_path "$number")" "$TARGET/opt" || fail "the partition edge_persistent of $DISK cannot be mounted"
+  mount "$node" "$TARGET/opt" || fail "the partition edge_persistent of $DISK cannot be mounted"
 }
 
 configure_kubernetes() {

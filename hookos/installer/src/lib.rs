@@ -4,10 +4,15 @@
 //!   do something about a failure.
 //! - [`disks`] finds the medium and chooses the disk.
 //! - [`steps`] is the table of the steps, [`screen`] what a person sees of them.
-//! - [`mod@write`] writes the OS image to the disk.
+//! - [`image`] is what the manifest says of the OS image, and whether it fits the machine; [`mod@write`] writes it and makes
+//!   a disk of its own of it; [`layout`] says which partition is which.
+//! - [`clock`] sets a clock that cannot be right.
 
+pub mod clock;
 pub mod disks;
 pub mod error;
+pub mod image;
+pub mod layout;
 pub mod program;
 pub mod screen;
 pub mod state;

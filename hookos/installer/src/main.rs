@@ -9,8 +9,9 @@ use installer::disks::list::Host;
 use installer::disks::settle::SystemClock;
 use installer::disks::steps;
 use installer::error::{Error, escaped};
+use installer::image::check;
 use installer::state::State;
-use installer::{screen, write};
+use installer::{clock, screen, write};
 
 /// The parts of install-os.sh that need more than a shell.
 #[derive(Parser)]
@@ -55,16 +56,18 @@ enum Command {
     ///
     /// Nothing is said of an empty disk, or of one that the config-file selects.
     AnnounceLoss,
-    /// Write the zstd-compressed image on standard input to a disk, from its first byte on
-    ///
-    /// It goes past the page cache, and an image of many frames is decompressed on all processors. The disk's own cache
-    /// is not flushed.
-    WriteImage {
-        /// Leave out what is zero, as DISK reads as zeros there already
-        #[arg(long)]
-        sparse: bool,
-        /// The disk
-        disk: PathBuf,
+    /// Set the machine's clock to the time of the bundle where it cannot be right
+    SetClock,
+    /// Refuse the chosen disk where the OS image does not fit it or this machine
+    CheckTarget,
+    /// Empty the chosen disk, write the OS image to it and read it back
+    WriteImage,
+    /// Give the written disk identities of its own and grow its last partition
+    GrowRoot,
+    /// Have the system in ROOT start with a clock that is not behind the bundle
+    NoteClock {
+        /// Where its root file system is mounted
+        root: PathBuf,
     },
 }
 
@@ -98,7 +101,16 @@ fn run(command: Command) -> Result<()> {
         Command::RefuseInstalled { list } => steps::refuse_installed(&host, &list, say)?,
         Command::NoteInstalled { time, list } => steps::note_installed(&state, &list, &time, say)?,
         Command::AnnounceLoss => screen::objection::wait_for_it(&state, say)?,
-        Command::WriteImage { sparse, disk } => write::from_standard_input(&disk, sparse)?,
+        Command::SetClock => clock::set(&state)?.iter().for_each(|text| warn(text)),
+        Command::CheckTarget => check::target(&state, &host.sysfs)?,
+        Command::WriteImage => write::image(&state, &host.sysfs)?,
+        Command::GrowRoot => write::grow::disk(&state)?.iter().for_each(|text| warn(text)),
+        Command::NoteClock { root } => clock::note(&state, &root)?,
     }
     Ok(())
+}
+
+/// A line that install-os.sh makes a warning of.
+fn warn(text: &str) {
+    println!("warning: {}", escaped(text));
 }

@@ -17,13 +17,19 @@ use crate::error::{Error, Kind, Result};
 /// All programs of others that the installer calls. They are found by `PATH`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
+    /// Discards or zeroes blocks (util-linux).
+    Blkdiscard,
     /// Signatures of file systems, RAIDs, encrypted volumes (util-linux).
     Blkid,
+    /// Has the kernel read a partition table (util-linux).
+    Blockdev,
     /// Checks ext2 to ext4 (e2fsprogs).
     E2fsck,
     /// The largest size, or another one, for ext2 to ext4 (e2fsprogs).
     Resize2fs,
-    /// Removes signatures (util-linux).
+    /// Gives ext2 to ext4 another UUID (e2fsprogs).
+    Tune2fs,
+    /// Lists and removes signatures (util-linux).
     Wipefs,
     /// Tests of this module, and of those that call programs.
     #[cfg(test)]
@@ -34,9 +40,12 @@ impl Program {
     /// The name that is looked up.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Blkdiscard => "blkdiscard",
             Self::Blkid => "blkid",
+            Self::Blockdev => "blockdev",
             Self::E2fsck => "e2fsck",
             Self::Resize2fs => "resize2fs",
+            Self::Tune2fs => "tune2fs",
             Self::Wipefs => "wipefs",
             #[cfg(test)]
             Self::Sh => "sh",
@@ -384,12 +393,25 @@ mod tests {
         let call = Call::new(Program::Sh);
         assert_eq!(call.shown(), "sh");
         let names = [
+            Program::Blkdiscard,
             Program::Blkid,
+            Program::Blockdev,
             Program::E2fsck,
             Program::Resize2fs,
+            Program::Tune2fs,
             Program::Wipefs,
         ];
-        let names = names.map(Program::name);
-        assert_eq!(names, ["blkid", "e2fsck", "resize2fs", "wipefs"]);
+        assert_eq!(
+            names.map(Program::name),
+            [
+                "blkdiscard",
+                "blkid",
+                "blockdev",
+                "e2fsck",
+                "resize2fs",
+                "tune2fs",
+                "wipefs"
+            ]
+        );
     }
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::layout::Layout;
 
 /// Where the files are by default; `EMTS_RUN` says another place, for tests.
 const DIRECTORY: &str = "/run/emts-installer";
@@ -36,6 +37,7 @@ records! {
     Seen, "seen.json", "find-media";
     Manifest, "manifest.json", "find-media";
     Target, "disk.json", "choose-disk";
+    Layout, "layout.json", "grow-root";
     Error, "problem.json", "every command that fails";
 }
 
@@ -185,6 +187,25 @@ impl State {
             _ => failed(error.to_string()),
         })?;
         serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// A SATA disk of 64 GB for tests.
+#[cfg(test)]
+pub fn example_target() -> Target {
+    Target {
+        path: "/dev/sda".into(),
+        name: "sda".into(),
+        size: 64_000_000_000,
+        sector_size: 512,
+        transport: "sata".into(),
+        model: "Disk".into(),
+        serial: "S1".into(),
+        wwn: String::new(),
+        mounts: vec![],
+        swaps: vec![],
+        loses: vec![],
+        selected: false,
     }
 }
 

@@ -47,7 +47,7 @@ choose_with() { # selector, disk.json
   choose_disk >"$BATS_TEST_TMPDIR/said"
   [ "$DISK" = /dev/sdb ]
   [ "$(<"$RUN/selector.json")" = '{"serial": "S-sdb", "wipe": false}' ]
-  [ "$(<"$BATS_TEST_TMPDIR/said")" = $'installDisk: {"serial": "S-sdb", "wipe": false}\ncalled: choose-disk --selector '"$RUN/selector.json"$'\ncalled: announce-loss' ]
+  [ "$(<"$BATS_TEST_TMPDIR/said")" = $'installDisk: {"serial": "S-sdb", "wipe": false}\ncalled: choose-disk --selector '"$RUN/selector.json"$'\ncalled: check-target\ncalled: announce-loss' ]
 }
 
 @test "choose-disk releases the disk in the order that was noted" {
@@ -102,33 +102,18 @@ program() { # shell code
   run -0 "$INSTALLER" refuse-installed /nonexistent
 }
 
-@test "names partitions after the kernel's rule" {
-  DISK=/dev/nvme0n1
-  [ "$(partition_path 2)" = /dev/nvme0n1p2 ]
-  DISK=/dev/sda
-  [ "$(partition_path 2)" = /dev/sda2 ]
-}
-
-@test "finds the root partition by its type, else by its name" {
-  DISK="$BATS_TEST_TMPDIR/disk"
-  truncate -s 64M "$DISK"
-  sgdisk --clear --new=1:1M:+8M --typecode=1:EF00 --new=2:0:+8M --typecode=2:8300 --change-name=2:rootfs \
-    --new=3:0:+8M --typecode=3:8304 "$DISK"
-  [ "$(partition_number "$TYPE_ROOT_X86_64" rootfs)" = 3 ]
-  sgdisk --delete=3 "$DISK"
-  [ "$(partition_number "$TYPE_ROOT_X86_64" rootfs)" = 2 ]
-  [ "$(partition_number "$TYPE_ESP" esp)" = 1 ]
+# The partitions that grow-root notes.
+layout() { # JSON
+  jq -n "$1" >"$EMTS_RUN/layout.json"
 }
 
 @test "mounts the persistent partition of an image that has one, and only then" {
   mount() { echo "mount $*"; }
   mkdir() { :; }
-  DISK="$BATS_TEST_TMPDIR/disk"
-  truncate -s 64M "$DISK"
-  sgdisk --clear --new=1:1M:+8M --typecode=1:EF00 --new=2:0:+8M --typecode=2:8300 --change-name=2:rootfs "$DISK"
+  layout '{root: {node: "/dev/sda2"}}'
   [ -z "$(mount_persistent)" ]
-  sgdisk --new=3:0:+8M --typecode=3:8300 --change-name=3:edge_persistent "$DISK"
-  [ "$(mount_persistent)" = "mount ${DISK}3 $TARGET/opt" ]
+  layout '{root: {node: "/dev/sda2"}, persistent: {node: "/dev/sda3"}}'
+  [ "$(mount_persistent)" = "mount /dev/sda3 $TARGET/opt" ]
 }
 
 @test "puts the entry first and keeps the order of the others" {
@@ -234,7 +219,7 @@ DOUBLE_WARNING="this stick installs a test double instead of K3s: refk3s v1. The
   call_installer() { echo "$1"; }
   echo "version: 1.0" >"$CONFIG_FILE"
   run -0 step find_media
-  [ "$output" = $'find-media\nchecked\nEMTS warning: '"$DOUBLE_WARNING"$'\nrefuse-installed' ]
+  [ "$output" = $'find-media\nchecked\nset-clock\nEMTS warning: '"$DOUBLE_WARNING"$'\nrefuse-installed' ]
 }
 
 @test "the screen gets each line of the log, and its end" {
@@ -290,141 +275,6 @@ DOUBLE_WARNING="this stick installs a test double instead of K3s: refk3s v1. The
   [[ $output == *"manifest.json on EMTS-OS has no osImage with compression k3sFlavour"* ]]
 }
 
-@test "copies the image to the target and reads it back" {
-  media
-  DISK="$BATS_TEST_TMPDIR/disk"
-  truncate -s 4M "$DISK"
-  run -0 copy_image yes
-  cmp -n 3000000 "$DISK" "$BATS_TEST_TMPDIR/os.raw"
-  run -0 verify_written 3000000
-}
-
-@test "reads back by XXH128 where the manifest has it" {
-  media
-  local manifest="$EMTS_RUN/manifest.json"
-  jq --arg sum "$(xxhsum -H2 <"$BATS_TEST_TMPDIR/os.raw" | cut -d' ' -f1)" '.osImage.rawXxh128 = $sum' \
-    "$manifest" >"$manifest.new"
-  mv "$manifest.new" "$manifest"
-  DISK="$BATS_TEST_TMPDIR/os.raw"
-  run -0 verify_written 3000000
-  printf 'xy' | dd of="$DISK" bs=1 seek=1234567 conv=notrunc status=none
-  read_back() { verify_written 3000000; }
-  run -1 step read_back
-  [[ $output == *"Xxh128 of $DISK, read back, is"* ]]
-}
-
-@test "notices a disk that does not read back what was written" {
-  media
-  DISK="$BATS_TEST_TMPDIR/os.raw"
-  printf 'xy' | dd of="$DISK" bs=1 seek=1234567 conv=notrunc status=none
-  read_back() { verify_written 3000000; }
-  run -1 step read_back
-  [[ $output == *"Sha256 of $DISK, read back, is"* ]]
-}
-
-# Puts another image on the stick: the same content, compressed by the command from stdin to stdout.
-image_by() { # compression, file, command...
-  local compression=$1 file=$2
-  shift 2
-  "$@" <"$BATS_TEST_TMPDIR/os.raw" >"$EMTS_RUN/media/$file"
-  jq --arg compression "$compression" --arg file "$file" --argjson size "$(stat -c %s "$EMTS_RUN/media/$file")" \
-    '.osImage += {file: $file, compression: $compression, size: $size}' "$EMTS_RUN/media/manifest.json" >"$EMTS_RUN/manifest.json"
-}
-
-@test "copies images of all compressions" {
-  media
-  DISK="$BATS_TEST_TMPDIR/disk"
-  for image in "gzip gz gzip -1" "xz xz xz -0" "none raw cat" "zstd zst zstd -q"; do
-    read -r compression suffix command <<<"$image"
-    # shellcheck disable=SC2086 # a command with its options
-    image_by "$compression" "os-image.$suffix" $command
-    for sparse in "" yes; do
-      truncate -s 0 "$DISK"
-      truncate -s 4M "$DISK"
-      run -0 copy_image "$sparse"
-      cmp -n 3000000 "$DISK" "$BATS_TEST_TMPDIR/os.raw"
-    done
-  done
-}
-
-@test "an image that does not open any more is told by the step, not by the shell's end" {
-  media
-  rm "$(image_file)"
-  DISK="$BATS_TEST_TMPDIR/disk"
-  truncate -s 4M "$DISK"
-  zero_target() { return 1; }
-  strictly() { set -u && write_image; }
-  run -1 step strictly
-  [[ $output == *"the OS image could not be written to $DISK: "*"os-image.raw.zst: No such file or directory"* ]]
-}
-
-@test "the reason of a write that failed is the last that its program said" {
-  media
-  truncate -s 1000000 "$(image_file)"
-  DISK="$BATS_TEST_TMPDIR/disk"
-  truncate -s 4M "$DISK"
-  zero_target() { return 1; }
-  run -1 step write_image
-  [[ $output == *"the OS image could not be written to $DISK: installer: reading the image at byte"* ]]
-}
-
-@test "notices that an image ends too early, whatever its compression" {
-  media
-  DISK="$BATS_TEST_TMPDIR/disk"
-  truncate -s 4M "$DISK"
-  for image in "gzip gz gzip -1" "xz xz xz -0" "zstd zst zstd -q"; do
-    read -r compression suffix command <<<"$image"
-    # shellcheck disable=SC2086 # a command with its options
-    image_by "$compression" "os-image.$suffix" $command
-    truncate -s 1000000 "$EMTS_RUN/media/os-image.$suffix"
-    run ! copy_image ""
-  done
-}
-
-@test "knows how far an image has been read, whatever its compression" {
-  media
-  for image in "gzip gz gzip -1" "xz xz xz -0" "none raw cat" "zstd zst zstd -q"; do
-    read -r compression suffix command <<<"$image"
-    # shellcheck disable=SC2086 # a command with its options
-    image_by "$compression" "os-image.$suffix" $command
-    exec {fd}<"$EMTS_RUN/media/os-image.$suffix"
-    [ "$(position_in "$fd")" = 0 ]
-    if [ "$compression" = zstd ]; then
-      truncate -s 4M "$BATS_TEST_TMPDIR/disk"
-      "$INSTALLER" write-image "$BATS_TEST_TMPDIR/disk" <&"$fd"
-    else
-      $(decompressor "$compression") <&"$fd" | cmp - "$BATS_TEST_TMPDIR/os.raw"
-    fi
-    [ "$(position_in "$fd")" = "$(stat -c %s "$EMTS_RUN/media/os-image.$suffix")" ]
-    exec {fd}<&-
-  done
-}
-
-@test "shows progress in percent and MB/s while the image is written" {
-  media
-  uptime_cs() { echo 1099; }
-  mkfifo "$BATS_TEST_TMPDIR/fifo"
-  exec {pipe}< <(exec cat "$BATS_TEST_TMPDIR/fifo" 3>&-)
-  writer=$!
-  # The first line ends the writer, which is all that the progress is shown for.
-  say() {
-    echo "$1"
-    kill "$writer"
-  }
-  exec {fd}<"$BATS_TEST_TMPDIR/os.raw"
-  dd bs=1 count=47 <&"$fd" of=/dev/null status=none
-  began=1000
-  run -0 show_progress "$pipe" "$fd" 100 500000000
-  [ "$output" = "EMTS progress: writing 47 % (235 MB/s)" ]
-}
-
-@test "refuses an image of an unknown compression before a disk is chosen" {
-  media
-  image_by bzip2 os-image.raw.bz2 cat
-  run -1 step verify_image
-  [[ $output == *"cannot decompress 'bzip2'"* ]]
-}
-
 # validate_config with this text as config-file.
 validate() { # text
   media
@@ -471,7 +321,8 @@ configured() {
   media
   mkdir -p "$TARGET"
   DISK="$BATS_TEST_TMPDIR/disk"
-  root_partition() { echo 2; }
+  layout '{root: {node: "/dev/sda2"}}'
+  run_installer() { echo "$*" >"$BATS_TEST_TMPDIR/installer"; }
   # What it is called with, instead of the real tool.
   printf '#!/bin/sh\necho "$@" >"%s/call"\n' "$BATS_TEST_TMPDIR" >"$EMTS_BOOTSTRAPPER"
 }
@@ -481,6 +332,7 @@ configured() {
   run -0 step configure_os
   [ "$(<"$BATS_TEST_TMPDIR/call")" = \
     "install --config-file $CONFIG_FILE --root $TARGET --k3s-version $(jq -r .osImage.k3sVersion "$MANIFEST")" ]
+  [ "$(<"$BATS_TEST_TMPDIR/installer")" = "note-clock $TARGET" ]
 }
 
 @test "configure-os fails when the operating system cannot be configured" {
@@ -545,6 +397,15 @@ logs() {
   call_installer() { echo "$1 $2 $4" && return 1; }
   run -0 step save_logs
   [[ $output == *"note-installed --time $CONF/installed.txt"*"EMTS warning: the stick could not note that it installed"* ]]
+}
+
+@test "the logs of two attempts at the same time of day do not replace each other" {
+  logs
+  date() { echo 19700101T000000Z; }
+  for reason in first second third; do run -0 write_logs failed "$reason"; done
+  for pair in :first -2:second -3:third; do
+    [ "$(jq -r .reason "$CONF/logs/19700101T000000Z${pair%%:*}/summary.json")" = "${pair#*:}" ]
+  done
 }
 
 @test "a full stick is told and does not end the installation" {

@@ -4,10 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
 use rustix::fs::OFlags;
 
-use super::image::{ALIGNMENT, PART};
+use super::{ALIGNMENT, PART};
+use crate::error::{Error, Kind, Result};
 
 /// What is zero is left out in pieces of this size: smaller ones spare next to nothing and make more requests.
 const ZEROS: usize = 64 << 10;
@@ -54,11 +54,12 @@ impl Disk {
 
     fn with_flags(path: &Path, sparse: bool, flags: OFlags) -> Result<Self> {
         let open = |flags: OFlags| {
-            OpenOptions::new()
-                .write(true)
-                .custom_flags(flags.bits().cast_signed())
-                .open(path)
-                .with_context(|| format!("opening {}", path.display()))
+            let mut options = OpenOptions::new();
+            options.write(true).custom_flags(flags.bits().cast_signed());
+            options.open(path).map_err(|error| {
+                let reason = format!("{} cannot be opened: {error}", path.display());
+                Error::new(Kind::Environment, reason)
+            })
         };
         Ok(Self {
             direct: open(flags)?,
@@ -88,8 +89,19 @@ impl Disk {
     }
 
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> Result<()> {
-        file.write_all_at(bytes, offset)
-            .with_context(|| format!("writing to {} at byte {offset}", self.path.display()))
+        let written = file.write_all_at(bytes, offset);
+        written.map_err(|error| self.failed(&format!("cannot be written at byte {offset}"), error))
+    }
+
+    /// Returns when the disk has all that was written, also what was in its own cache.
+    pub fn sync(&self) -> Result<()> {
+        let synced = self.buffered.sync_all();
+        synced.map_err(|error| self.failed("did not take what was written to it", error))
+    }
+
+    fn failed(&self, what: &str, error: std::io::Error) -> Error {
+        let reason = format!("{} {what}: {error}", self.path.display());
+        Error::new(Kind::Environment, reason)
     }
 }
 
@@ -105,7 +117,7 @@ mod tests {
     use super::*;
 
     /// What a file of ones holds after a part was written, one number for each piece.
-    fn written(sparse: bool) -> Result<Vec<u8>> {
+    fn written(sparse: bool) -> anyhow::Result<Vec<u8>> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("disk");
         fs::write(&path, vec![1; 6 * ZEROS])?;
@@ -122,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_everything_or_leaves_out_what_is_zero() -> Result<()> {
+    fn writes_everything_or_leaves_out_what_is_zero() -> anyhow::Result<()> {
         assert_eq!(written(false)?, [1, 0, 2, 2, 0, 1]);
         assert_eq!(written(true)?, [1, 1, 2, 2, 1, 1]);
         Ok(())

@@ -1,15 +1,14 @@
 //! The parts of a zstd-compressed image.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 
-use anyhow::{Context as _, Result, bail};
+use super::{ALIGNMENT, PART};
+use crate::error::{Error, Kind, Result};
 
-/// Bytes of a part, decompressed, at most.
-pub const PART: usize = 8 << 20;
-/// Each part's place on the disk is a multiple of this: direct I/O wants whole sectors, of which there are none larger.
-pub const ALIGNMENT: usize = 4096;
 /// Bytes that are read at once.
 const READ: usize = 1 << 20;
+/// The least that zstd takes as a limit.
+const MIN_WINDOW_LOG: u32 = 10;
 
 /// What [`Image::next`] found.
 pub enum Part {
@@ -25,23 +24,29 @@ pub enum Part {
 /// From the first other one on the image is decompressed here.
 pub struct Image<R> {
     source: Source<R>,
+    /// The next byte of the disk.
     offset: u64,
+    /// Bytes that the image has.
+    size: u64,
+    window_log: u32,
 }
 
 type Rest<R> = zstd::Decoder<'static, BufReader<std::io::Chain<Cursor<Vec<u8>>, R>>>;
 
 enum Source<R> {
-    /// The reader, and what was read and belongs to no part yet.
-    Frames(R, Vec<u8>),
+    Frames(R, Pending),
     Stream(Box<Rest<R>>),
     Ended,
 }
 
 impl<R: Read> Image<R> {
-    pub fn new(reader: R) -> Self {
+    /// An image of `size` bytes, whose decompression takes a window of `1 << window_log` bytes at most.
+    pub fn new(reader: R, size: u64, window_log: u32) -> Self {
         Self {
-            source: Source::Frames(reader, Vec::new()),
+            source: Source::Frames(reader, Pending::default()),
             offset: 0,
+            size,
+            window_log,
         }
     }
 
@@ -58,17 +63,20 @@ impl<R: Read> Image<R> {
         if part.is_err() {
             self.stop();
         }
-        part.with_context(|| format!("reading the image at byte {offset} of the disk"))
+        part.map_err(|error: std::io::Error| {
+            let reason =
+                format!("the OS image cannot be read, at byte {offset} of the disk: {error}");
+            Error::new(Kind::Medium, reason)
+        })
     }
 
-    fn part(&mut self, compressed: &mut Vec<u8>, plain: &mut [u8]) -> Result<Option<Part>> {
+    fn part(&mut self, compressed: &mut Vec<u8>, plain: &mut [u8]) -> io::Result<Option<Part>> {
+        let offset = self.offset;
         if let Source::Frames(reader, pending) = &mut self.source {
-            match frame(reader, pending, compressed)? {
-                Found::Nothing if self.offset == 0 => bail!("it is empty"),
-                Found::Nothing => return Ok(None),
+            match pending.frame(reader, compressed)? {
+                Found::Nothing => return self.end(),
                 Found::Frame(size) => {
-                    let offset = self.offset;
-                    self.offset += size;
+                    self.advance(size)?;
                     return Ok(Some(Part::Frame { offset }));
                 }
                 Found::Other => self.decompress()?,
@@ -77,16 +85,38 @@ impl<R: Read> Image<R> {
         let Source::Stream(stream) = &mut self.source else {
             return Ok(None);
         };
-        let (offset, size) = (self.offset, fill(stream, plain)?);
-        self.offset += size as u64;
-        Ok((size > 0).then_some(Part::Plain { offset, size }))
+        let size = fill(stream, plain)?;
+        if size == 0 {
+            return self.end();
+        }
+        self.advance(size as u64)?;
+        Ok(Some(Part::Plain { offset, size }))
     }
 
-    fn decompress(&mut self) -> Result<()> {
+    /// Nothing is written beyond the size that the disk was chosen for.
+    fn advance(&mut self, size: u64) -> io::Result<()> {
+        self.offset += size;
+        match self.offset > self.size {
+            true => Err(io::Error::other("it is larger than the manifest says")),
+            false => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> io::Result<Option<Part>> {
+        self.source = Source::Ended;
+        match self.offset < self.size {
+            true => Err(io::ErrorKind::UnexpectedEof.into()),
+            false => Ok(None),
+        }
+    }
+
+    fn decompress(&mut self) -> io::Result<()> {
         if let Source::Frames(reader, pending) = std::mem::replace(&mut self.source, Source::Ended)
         {
-            let rest = BufReader::with_capacity(READ, Cursor::new(pending).chain(reader));
-            self.source = Source::Stream(Box::new(zstd::Decoder::with_buffer(rest)?));
+            let rest = Cursor::new(pending.rest()).chain(reader);
+            let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(READ, rest))?;
+            decoder.window_log_max(self.window_log.max(MIN_WINDOW_LOG))?;
+            self.source = Source::Stream(Box::new(decoder));
         }
         Ok(())
     }
@@ -94,54 +124,74 @@ impl<R: Read> Image<R> {
 
 enum Found {
     Nothing,
-    /// A frame, moved to the caller's vector, that becomes so many bytes.
+    /// A frame, copied to the caller's vector, that becomes so many bytes.
     Frame(u64),
     /// Something that has to be decompressed in its order.
     Other,
 }
 
-fn frame(reader: &mut impl Read, pending: &mut Vec<u8>, frame: &mut Vec<u8>) -> Result<Found> {
-    loop {
-        if let Ok(compressed) = zstd::zstd_safe::find_frame_compressed_size(pending) {
-            return Ok(match zstd::zstd_safe::get_frame_content_size(pending) {
-                Ok(Some(size)) if size <= PART as u64 && size % ALIGNMENT as u64 == 0 => {
-                    // Only what was read beyond it is copied.
-                    frame.clear();
-                    frame.extend_from_slice(&pending[compressed..]);
-                    pending.truncate(compressed);
-                    std::mem::swap(pending, frame);
-                    Found::Frame(size)
-                }
-                _ => Found::Other,
-            });
+/// What was read and belongs to no part yet.
+#[derive(Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    /// Before it all has been handed out.
+    start: usize,
+}
+
+impl Pending {
+    fn frame(&mut self, reader: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<Found> {
+        loop {
+            let rest = &self.bytes[self.start..];
+            if let Ok(compressed) = zstd::zstd_safe::find_frame_compressed_size(rest) {
+                return Ok(match zstd::zstd_safe::get_frame_content_size(rest) {
+                    Ok(Some(size)) if size <= PART as u64 && size % ALIGNMENT as u64 == 0 => {
+                        frame.clear();
+                        frame.extend_from_slice(&rest[..compressed]);
+                        self.start += compressed;
+                        Found::Frame(size)
+                    }
+                    _ => Found::Other,
+                });
+            }
+            // What does not compress has hardly more bytes as a frame.
+            if rest.len() > PART + READ {
+                return Ok(Found::Other);
+            }
+            if self.read(reader)? == 0 {
+                return Ok(match self.bytes.len() - self.start {
+                    0 => Found::Nothing,
+                    _ => Found::Other,
+                });
+            }
         }
-        // What does not compress has hardly more bytes as a frame.
-        if pending.len() > PART + READ {
-            return Ok(Found::Other);
-        }
-        let known = pending.len();
-        pending.resize(known + READ, 0);
-        let read = fill(reader, &mut pending[known..])?;
-        pending.truncate(known + read);
-        if read == 0 {
-            return Ok(if pending.is_empty() {
-                Found::Nothing
-            } else {
-                Found::Other
-            });
-        }
+    }
+
+    /// Reads some more; what was handed out makes room for it. So each byte is moved once, however small frames are.
+    fn read(&mut self, reader: &mut impl Read) -> io::Result<usize> {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let known = self.bytes.len();
+        self.bytes.resize(known + READ, 0);
+        let read = fill(reader, &mut self.bytes[known..])?;
+        self.bytes.truncate(known + read);
+        Ok(read)
+    }
+
+    fn rest(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.start);
+        self.bytes
     }
 }
 
 /// Reads until the buffer is full or the reader at its end; the number of bytes.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {
             Ok(0) => break,
             Ok(size) => filled += size,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     Ok(filled)
@@ -158,13 +208,19 @@ mod tests {
 
     /// The places of an image's parts, and what they hold together.
     fn parts(image: &[u8]) -> Result<(Vec<Place>, Vec<u8>)> {
-        let (mut image, mut compressed, mut plain) = (Image::new(image), Vec::new(), vec![0; PART]);
+        // A size that it cannot end before, and a window for all that is made here.
+        let size = zstd::decode_all(image).map_or(u64::MAX, |content| content.len() as u64);
+        parts_of(Image::new(image, size, 27))
+    }
+
+    fn parts_of(mut image: Image<&[u8]>) -> Result<(Vec<Place>, Vec<u8>)> {
+        let (mut compressed, mut plain) = (Vec::new(), vec![0; PART]);
         let (mut parts, mut content) = (Vec::new(), Vec::new());
         while let Some(part) = image.next(&mut compressed, &mut plain)? {
             match part {
                 Part::Frame { offset } => {
                     parts.push((offset, true));
-                    content.extend(zstd::bulk::decompress(&compressed, PART)?);
+                    content.extend(zstd::bulk::decompress(&compressed, PART).expect("a frame"));
                 }
                 Part::Plain { offset, size } => {
                     parts.push((offset, false));
@@ -189,6 +245,13 @@ mod tests {
         zstd::bulk::compress(content, 1).expect("memory takes it")
     }
 
+    fn frame_without_size(content: &[u8]) -> Vec<u8> {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("memory takes it");
+        encoder.include_contentsize(false).expect("is known");
+        encoder.write_all(content).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    }
+
     #[test]
     fn frames_are_handed_out_with_their_places() -> Result<()> {
         let pieces = [noise(PART), vec![7; PART], noise(4096)];
@@ -203,12 +266,9 @@ mod tests {
     #[test]
     fn a_frame_of_an_odd_size_is_decompressed_with_all_after_it() -> Result<()> {
         let (small, large) = (noise(4096), noise(2 * PART + 512));
-        let mut encoder = zstd::Encoder::new(Vec::new(), 1)?;
-        encoder.include_contentsize(false)?;
-        encoder.write_all(&small)?;
         let others = [
             (frame_of(&large), 3),
-            (encoder.finish()?, 1),
+            (frame_without_size(&small), 1),
             (frame_of(&noise(1000)), 1),
         ];
         for (other, plain) in others {
@@ -217,7 +277,7 @@ mod tests {
             let mut expected = vec![(0, true)];
             expected.extend((0..plain).map(|n| (4096 + n * PART as u64, false)));
             assert_eq!(parts, expected);
-            assert!(content == zstd::decode_all(image.as_slice())?);
+            assert!(zstd::decode_all(image.as_slice()).is_ok_and(|whole| whole == content));
         }
         Ok(())
     }
@@ -239,5 +299,47 @@ mod tests {
         }
         let cut = [&frame[..], &frame[..50_000]].concat();
         assert!(parts(&cut).is_err());
+    }
+
+    #[test]
+    fn an_image_of_another_size_than_the_manifest_says_is_an_error() {
+        let (whole, odd) = (frame_of(&noise(8192)), frame_without_size(&noise(8192)));
+        for image in [whole.as_slice(), odd.as_slice()] {
+            assert!(parts_of(Image::new(image, 8192, 27)).is_ok());
+            let longer = parts_of(Image::new(image, 8191, 27)).expect_err("it is too long");
+            assert_eq!(longer.kind, Kind::Medium);
+            assert!(
+                longer
+                    .reason
+                    .ends_with("it is larger than the manifest says"),
+                "{longer}"
+            );
+            let shorter = parts_of(Image::new(image, 8193, 27)).expect_err("it is too short");
+            assert!(shorter.reason.contains("at byte 8192"), "{shorter}");
+        }
+    }
+
+    #[test]
+    fn a_window_above_the_manifest_s_is_an_error() {
+        let odd = frame_without_size(&noise(1 << 20));
+        assert!(parts_of(Image::new(&odd, 1 << 20, 20)).is_ok());
+        assert!(parts_of(Image::new(&odd, 1 << 20, 12)).is_err());
+    }
+
+    /// By moving all that was read once for each of them, this took minutes.
+    #[test]
+    fn many_small_frames_take_no_longer_than_their_bytes() -> Result<()> {
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4];
+        let image = [skippable.repeat(1 << 19), frame_of(&noise(4096))].concat();
+        let mut image = Image::new(image.as_slice(), 4096, 27);
+        let (mut frame, mut plain) = (Vec::new(), vec![0; PART]);
+        let began = std::time::Instant::now();
+        let mut frames = 0;
+        while image.next(&mut frame, &mut plain)?.is_some() {
+            frames += 1;
+        }
+        assert_eq!(frames, (1 << 19) + 1);
+        assert!(began.elapsed() < std::time::Duration::from_secs(30));
+        Ok(())
     }
 }
