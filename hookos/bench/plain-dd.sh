@@ -11,26 +11,19 @@ source "$HERE/install-os.sh"
 
 readonly MEMORY="$RUN/memory"
 
-find_disk() {
-  local disks ranked
-  disks=$(list_disks)
-  ranked=$(rank_disks "$(image_field rawSize)" "$(jq -r '.[0].path' <<<"$STICKS")" null <<<"$disks")
-  pick_disk "$ranked"
-}
-
 main_dd() {
   local began
   # Nothing announces file systems, and the modules of hook-os.yaml come later.
   modprobe -a usb_storage uas sd_mod ext4
-  mkdir -p "$MEDIA" "$MEMORY"
+  mkdir -p "$MEMORY"
   start_screen
-  wait_until "$MEDIA_DEADLINE" media_present || fail "no stick"
-  mount -t ext4 -o ro,noload "$(stick_part EMTS-OS)" "$MEDIA"
-  cp "$MEDIA/manifest.json" "$MANIFEST"
-  DISK=$(find_disk)
+  find_media
+  echo null >"$RUN/selector.json"
+  run_installer choose-disk --selector "$RUN/selector.json"
+  DISK=$(jq -er .path "$RUN/disk.json")
   mount -t tmpfs -o size=90% tmpfs "$MEMORY"
-  blkdiscard --force "$DISK"
-  "$INSTALLER" write-image --sparse "$DISK" <"$(image_file)"
+  # Decompressed by what writes it, and read back from there.
+  run_installer write-image
   dd if="$DISK" of="$MEMORY/image" bs=1M iflag=count_bytes count="$(image_field rawSize)" conv=sparse status=none
   blkdiscard --force "$DISK"
   blockdev --flushbufs "$DISK"

@@ -230,7 +230,10 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
 /// The length of a comment, a string or a character that a text begins with.
 pub fn ignored(text: &str) -> Option<usize> {
     // Most of what is asked about begins with something else.
-    if !matches!(text.as_bytes().first()?, b'/' | b'"' | b'\'' | b'b' | b'c' | b'r') {
+    if !matches!(
+        text.as_bytes().first()?,
+        b'/' | b'"' | b'\'' | b'b' | b'c' | b'r'
+    ) {
         return None;
     }
     if text.starts_with("//") {

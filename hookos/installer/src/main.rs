@@ -104,7 +104,9 @@ fn run(command: Command) -> Result<()> {
         Command::SetClock => clock::set(&state)?.iter().for_each(|text| warn(text)),
         Command::CheckTarget => check::target(&state, &host.sysfs)?,
         Command::WriteImage => write::image(&state, &host.sysfs)?,
-        Command::GrowRoot => write::grow::disk(&state)?.iter().for_each(|text| warn(text)),
+        Command::GrowRoot => write::grow::disk(&state)?
+            .iter()
+            .for_each(|text| warn(text)),
         Command::NoteClock { root } => clock::note(&state, &root)?,
     }
     Ok(())

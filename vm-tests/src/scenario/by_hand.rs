@@ -70,6 +70,7 @@ fn alter(machine: &mut MachineDefinition, memory: Option<u32>, disk: Option<u32>
             serial: "EMTS-DISK-0".into(),
             content: DiskContent::Empty,
             fault: None,
+            sector_size: 512,
         });
     }
 }

@@ -135,6 +135,7 @@ fn disk(name: &str) -> DiskDefinition {
         bus: Bus::Virtio,
         size: Mebibytes(8),
         serial: name.to_owned(),
+        sector_size: 512,
         content: DiskContent::Empty,
         fault: None,
     }

@@ -160,7 +160,7 @@ fn texts(raw: &Path, partition: &Partition, scratch: &Path) -> Result<Vec<Text>>
 
 /// The places of each text on a partition, in bytes from the begin of the image.
 fn search(raw: &Path, partition: &Partition, texts: &[String]) -> Result<Vec<Vec<u64>>> {
-    let finders: Vec<_> = texts.iter().map(|text| Finder::new(text)).collect();
+    let finders: Vec<_> = texts.iter().map(Finder::new).collect();
     let longest = texts.iter().map(String::len).max().unwrap_or(1);
     let mut found = vec![Vec::new(); texts.len()];
     let mut file = File::open(raw)?;
