@@ -52,10 +52,15 @@ pub struct QmpEvent {
 }
 
 impl QmpEvent {
-    /// True for the machine's reset asked for by the guest: a reboot.
+    /// True for the machine's reset asked for by the guest: a reboot. Of a machine that does not start again then
+    /// (`-action reboot=shutdown`), QEMU says that it was shut down, and why.
     #[must_use]
     pub fn is_guest_reset(&self) -> bool {
-        self.name == "RESET" && self.data.get("guest").and_then(Value::as_bool) == Some(true)
+        match self.name.as_str() {
+            "RESET" => self.data.get("guest").and_then(Value::as_bool) == Some(true),
+            "SHUTDOWN" => self.data.get("reason").and_then(Value::as_str) == Some("guest-reset"),
+            _ => false,
+        }
     }
 }
 

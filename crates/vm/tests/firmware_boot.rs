@@ -10,7 +10,7 @@ use vm::firmware::{Firmware, Kind};
 use vm::machine::{
     Bus, Disk, DiskFormat, MachineError, Mebibytes, RunningVm, VmConfig, VmPlan, create_empty_disk,
 };
-use vm::nvram::BootVariables;
+use vm::nvram::{BootVariables, Quirk, add_variable};
 
 /// Far more than OVMF needs under software emulation on a loaded host.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -148,11 +148,11 @@ async fn a_dropped_machine_leaves_no_process() {
     let (config, _) = config(folder.path());
     let vm = start(config.plan().unwrap(), folder.path()).await.unwrap();
     let mark = folder.path().to_string_lossy().into_owned();
-    assert!(qemu_runs(&mark));
+    assert!(runs(&mark));
     drop(vm);
     let gone = async {
         let mut poll = tokio::time::interval(Duration::from_millis(50));
-        while qemu_runs(&mark) {
+        while runs(&mark) {
             poll.tick().await;
         }
     };
@@ -181,7 +181,7 @@ async fn a_saved_machine_goes_on_in_another_process_and_only_on_the_same_machine
     line_of_firmware(&console).await;
     let state = folder.path().join("a state, saved");
     vm.save(&state).await.unwrap();
-    assert!(!qemu_runs(&folder.path().to_string_lossy()));
+    assert!(!runs(&folder.path().to_string_lossy()));
     let again = |memory| {
         let logs = folder.path().join(format!("resumed-{memory}"));
         fs_err::create_dir_all(&logs).unwrap();
@@ -242,14 +242,70 @@ async fn a_machine_that_cannot_be_saved_leaves_nothing() {
     let error = vm.save(&state).await.unwrap_err().to_string();
     assert!(error.contains("nvme"), "{error}");
     assert!(!state.exists() && !state.with_extension("new").exists());
-    assert!(!qemu_runs(&folder.path().to_string_lossy()));
+    assert!(!runs(&folder.path().to_string_lossy()));
 }
 
 /// True while a process has `mark` in its command line.
-fn qemu_runs(mark: &str) -> bool {
+fn runs(mark: &str) -> bool {
     let processes = fs_err::read_dir("/proc").unwrap().filter_map(Result::ok);
     let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     lines
         .into_iter()
         .any(|line| String::from_utf8_lossy(&line).contains(mark))
+}
+
+/// The first line of the firmware that says what it starts, or tries to.
+async fn first_choice(config: &VmConfig, folder: &Path) -> String {
+    let plan = config.plan().unwrap();
+    for log in &plan.serial_logs {
+        fs_err::write(&log.path, "").unwrap();
+    }
+    let console = Console::follow(&plan.serial_logs);
+    let vm = start(plan, folder).await.unwrap();
+    let line = console.wait_for(|state| {
+        let mut lines = state.tail(usize::MAX).into_iter();
+        lines.find(|line| line.contains("BdsDxe: ") && line.contains(" Boot0"))
+    });
+    let line = tokio::time::timeout(DEADLINE, line)
+        .await
+        .expect("the firmware tries an entry");
+    vm.kill().await.unwrap();
+    line
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firmware_starts_what_boot_next_names_unless_it_forgets_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, firmware) = config(folder.path());
+    let by_order = first_choice(&config, folder.path()).await;
+    assert!(by_order.contains("EMTS-TEST-7"), "{by_order}");
+    let mut bytes = fs_err::read(&firmware.vars).unwrap();
+    let boot = BootVariables::from_file_content(&bytes).unwrap();
+    let mut entries = boot.entries.iter();
+    let shell = entries
+        .find(|entry| entry.description.contains("Shell"))
+        .expect("OVMF has a shell");
+    add_variable(&mut bytes, "BootNext", &shell.number.to_le_bytes()).unwrap();
+    fs_err::write(&firmware.vars, &bytes).unwrap();
+    let as_named = first_choice(&config, folder.path()).await;
+    assert!(as_named.contains("Shell"), "{as_named}");
+    Quirk::IgnoresBootNext.start(&mut bytes).unwrap();
+    fs_err::write(&firmware.vars, &bytes).unwrap();
+    assert_eq!(first_choice(&config, folder.path()).await, by_order);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tpm_is_there_with_the_machine_and_gone_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config(folder.path());
+    let state = folder.path().join("tpm");
+    let plan = config.tpm(&state).plan().unwrap();
+    let vm = start(plan, folder.path()).await.unwrap();
+    let mark = format!("dir={}", state.display());
+    assert!(runs(&mark));
+    let said = vm.qmp.monitor("info tpm").await.unwrap();
+    assert!(said.contains("model=tpm-tis"), "{said}");
+    vm.stop().await.unwrap();
+    assert!(!runs(&mark));
+    assert!(fs_err::read_dir(&state).unwrap().next().is_some());
 }

@@ -8,7 +8,7 @@ use diagnostics::decode::decode;
 use serde::Deserialize;
 use vm::accel::Accelerator;
 use vm::firmware::Kernel;
-use vm::machine::{Bus, Disk, DiskFormat, Mebibytes, VmConfig, create_empty_disk};
+use vm::machine::{AtReset, Bus, Disk, DiskFormat, Mebibytes, VmConfig, create_empty_disk};
 
 use super::{DEADLINE, Watched};
 
@@ -79,7 +79,7 @@ async fn run(boot: &Boot, kernel: &Path, initrd: &Path, cpus: u8) -> Result<usiz
         .memory(Mebibytes(1024))
         .domain(DOMAIN)
         // The restart that PID 1 makes ends the machine.
-        .ends_at_reset()
+        .at_reset(AtReset::Ends)
         .disk(Disk::new(
             "disk",
             &disk,

@@ -71,6 +71,8 @@ fn alter(machine: &mut MachineDefinition, memory: Option<u32>, disk: Option<u32>
             content: DiskContent::Empty,
             fault: None,
             sector_size: 512,
+            discard: true,
+            late: false,
         });
     }
 }

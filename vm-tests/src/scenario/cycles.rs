@@ -52,6 +52,9 @@ pub(super) async fn run_cycles(
         if *begun_by == Some(&Step::PowerCycleToStick) {
             hardware.put_new_stick_first(&usb)?;
         }
+        hardware.firmware_starts(&scenario.machine)?;
+        let pulled = *begun_by == Some(&Step::PowerCycleWithoutStick);
+        let without_sticks = pulled.then(|| hardware.without_sticks());
         let cycle = Cycle {
             steps,
             folder: match number {
@@ -65,7 +68,8 @@ pub(super) async fn run_cycles(
                 places: &scenario.turns,
             }),
         };
-        result = run_machine(context, &hardware, &cycle, report).await;
+        let present = without_sticks.as_ref().unwrap_or(&hardware);
+        result = run_machine(context, present, &cycle, report).await;
         if result.is_err() {
             let later = cycles[number + 1..].iter().flat_map(|(_, steps)| *steps);
             let later = later.map(|step| StepRecord::not_run(step.name().to_owned()));

@@ -8,14 +8,14 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cluster_bootstrapper::ConfigFile;
 use cluster_bootstrapper::model::File;
 use sha2::{Digest, Sha256};
 
 use vm::hex::hex;
 
-use super::stick::{Place, debugfs, place_of};
+use super::stick::{Place, debugfs, place_of, places_of};
 use crate::evidence::Check;
 use crate::tool::{run, tool};
 
@@ -58,11 +58,11 @@ pub(super) fn file_system_check(label: &str, disk: &Path) -> Result<Check> {
     ))
 }
 
-/// The disk as a whole is a partition table and nothing else: what it was before has left no trace that the installed
-/// system could find.
+/// The disk as a whole is a partition table and nothing else, and each partition one thing: what it was before has left no
+/// trace that the installed system could find.
 ///
 /// # Errors
-/// wipefs cannot be started, or does not read the disk.
+/// wipefs or blkid cannot be started, or does not read the disk.
 pub(super) fn signatures_check(disk: &Path) -> Result<Check> {
     let mut command = tool("wipefs");
     command.args(["--no-act", "--json"]).arg(disk);
@@ -73,13 +73,45 @@ pub(super) fn signatures_check(disk: &Path) -> Result<Check> {
         .flatten()
         .filter_map(|signature| signature["type"].as_str())
         .collect();
-    let actual = types.into_iter().collect::<Vec<_>>().join(", ");
+    let mut actual = types.into_iter().collect::<Vec<_>>().join(", ");
+    for (name, place) in places_of(disk)? {
+        if let Some(usage) = foreign_usage(disk, place)? {
+            actual += &format!("; partition {name}: {usage}");
+        }
+    }
     Ok(Check::same(
         "machine/signatures",
-        "the disk is of no system besides the installed one",
+        "disk and partitions are of no system besides the installed one",
         "PMBR, gpt",
         actual,
     ))
+}
+
+/// What libblkid, and so udev in the installed system, takes a part of a disk for, where that is another thing than a file
+/// system: a member of a RAID that has a file system's superblock, too, is that member to it.
+fn foreign_usage(disk: &Path, place: Place) -> Result<Option<String>> {
+    /// Exit status of blkid(8) where there are signatures of which none goes before the others.
+    const AMBIVALENT: i32 = 8;
+    /// And where there is none.
+    const NOTHING: i32 = 2;
+    let mut command = tool("blkid");
+    command.args(["--probe", "--output", "value", "--match-tag", "USAGE"]);
+    command.args(["--offset", &place.start.to_string()]);
+    command
+        .args(["--size", &place.length.to_string()])
+        .arg(disk);
+    let output = command.output().context("cannot start blkid")?;
+    let usage = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match output.status.code() {
+        Some(0) => Ok(Some(usage).filter(|usage| usage != "filesystem")),
+        Some(NOTHING) => Ok(None),
+        Some(AMBIVALENT) => Ok(Some("several".to_owned())),
+        _ => bail!(
+            "blkid ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ),
+    }
 }
 
 /// The SHA-256 of a disk's root partition in hexadecimal.

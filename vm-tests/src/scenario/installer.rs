@@ -1,6 +1,6 @@
 //! The steps of a scenario in which the installer, or the firmware after it, is at work.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::aspect::{self, BOOT_LABEL};
 use super::failure::Failure;
@@ -167,14 +167,28 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Until the firmware starts the next boot entry, which must be the installer's.
+    /// Until the firmware starts the next boot entry, which must be the installer's, or the firmware's own of the installed
+    /// disk where that keeps no other.
     pub async fn start_disk(&mut self) -> Result<()> {
         let started = self.next_boot().await?;
-        self.checks.push(Check::same(
+        let scenario = &self.options.scenario;
+        let (expected, passed) = if scenario.machine.keeps_boot_entry() {
+            (BOOT_LABEL.to_owned(), started == BOOT_LABEL)
+        } else {
+            let mut disks = scenario.machine.disks.iter();
+            let target = disks.find(|disk| Some(disk.name.as_str()) == scenario.target());
+            let serial = target.context("no target disk")?.serial.as_str();
+            (
+                format!("the firmware's own entry of {serial}"),
+                started.contains(serial),
+            )
+        };
+        self.checks.push(Check::new(
             "machine/startsDisk",
             format!("{}the firmware starts the installed disk", self.label),
-            BOOT_LABEL,
+            expected,
             started,
+            passed,
         ));
         Ok(())
     }

@@ -1,25 +1,26 @@
 //! The scenario's machine: its disks in a working folder, its plan.
 
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::machine_definition::{DiskContent, DiskDefinition, ForeignEntry, MachineDefinition};
+use super::disk_content;
+use super::machine_definition::{DiskDefinition, ForeignEntry, MachineDefinition};
 use super::one_machine::Scenario;
-use super::stick::{copy_sparse, debugfs, inflict, place_of};
+use super::stick::{copy_sparse, inflict};
 use crate::access::{Access, CREDENTIAL};
-use crate::tool::{run, tool};
 use vm::accel::Accelerator;
 use vm::firmware::{Firmware, Kind};
 use vm::machine::{
-    Bus, Disk, DiskFormat, LanPort, VmConfig, VmPlan, create_empty_disk, create_overlay,
+    AtReset, Bus, Disk, DiskFormat, LanPort, VmConfig, VmPlan, create_empty_disk, create_overlay,
     fingerprint,
 };
-use vm::nvram::{self, BootVariables};
+use vm::nvram::{self, BootVariables, NvramError, Quirk};
 
 /// The name of the stick's disk, and of its device without `-device`.
 pub(super) const STICK: &str = "stick";
+/// The names of all sticks.
+const STICKS: [&str; 2] = [STICK, "second-stick"];
 /// The serial number of the stick.
 const STICK_SERIAL: &str = "EMTS-STICK-0";
 
@@ -42,7 +43,7 @@ pub(super) struct Reached<'a> {
 }
 
 /// The files that make up the machine between power cycles.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Hardware {
     /// The stick's file: an overlay over the image, which stays as it is.
     pub stick: PathBuf,
@@ -75,12 +76,41 @@ impl Hardware {
         };
         let hardware = Self::of_disks(folder, stick, disks, &machine.disks, kind)?;
         add_entries(&hardware.firmware.vars, &machine.boot_entries)?;
-        if machine.full_variables {
-            let mut bytes = fs_err::read(&hardware.firmware.vars)?;
-            nvram::fill(&mut bytes, FIRMWARE_ROOM)?;
-            fs_err::write(&hardware.firmware.vars, bytes)?;
-        }
+        hardware.change_variables(&machine.firmware, Quirk::prepare)?;
         Ok(hardware)
+    }
+
+    /// What the firmware does to its variables when it starts. To be called before each start of the machine.
+    ///
+    /// # Errors
+    /// The variable store cannot be read or written, or is full.
+    pub fn firmware_starts(&self, machine: &MachineDefinition) -> Result<()> {
+        self.change_variables(&machine.firmware, Quirk::start)
+    }
+
+    fn change_variables(
+        &self,
+        quirks: &[Quirk],
+        change: impl Fn(Quirk, &mut [u8]) -> Result<(), NvramError>,
+    ) -> Result<()> {
+        if quirks.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = fs_err::read(&self.firmware.vars)?;
+        for quirk in quirks {
+            change(*quirk, &mut bytes)?;
+        }
+        Ok(fs_err::write(&self.firmware.vars, bytes)?)
+    }
+
+    /// The machine without its sticks.
+    #[must_use]
+    pub fn without_sticks(&self) -> Self {
+        let mut machine = self.clone();
+        machine
+            .disks
+            .retain(|disk| !STICKS.contains(&disk.name.as_str()));
+        machine
     }
 
     /// Makes a variable store and the disks of `definitions` in `folder`, beside `disks` that are there already.
@@ -100,13 +130,15 @@ impl Hardware {
             let file = folder.join(format!("{}.raw", disk.name));
             create_empty_disk(&file, disk.size.bytes())
                 .with_context(|| format!("cannot make the disk `{}`", disk.name))?;
-            fill(&file, disk.content)
+            disk_content::fill(&file, disk.content, &stick)
                 .with_context(|| format!("cannot fill the disk `{}`", disk.name))?;
             before.push((disk.name.clone(), fingerprint(&file)?));
             let mut attached =
                 Disk::new(&disk.name, &file, DiskFormat::Raw, disk.bus, &disk.serial);
-            attached.fault = disk.fault;
             attached.sector_size = disk.sector_size;
+            attached.discard = disk.discard;
+            attached.late = disk.late;
+            attached.fault = disk.fault;
             disks.push(attached);
         }
         Ok(Self {
@@ -141,12 +173,18 @@ impl Hardware {
         .accelerator(processors.accelerator)
         .cpus(processors.count)
         .memory(scenario.machine.memory)
-        .network(scenario.machine.network);
+        .network(scenario.machine.network)
+        .clock(scenario.machine.clock)
+        .at_reset(scenario.machine.at_reset());
+        if scenario.machine.tpm {
+            config = config.tpm(&self.firmware.vars.with_file_name("tpm"));
+        }
         for disk in &self.disks {
             config = config.disk(disk.clone());
         }
         if reached.person {
-            config = config.interactive();
+            // Nobody would start it again at a reset.
+            config = config.interactive().at_reset(AtReset::Restarts);
         }
         if let Some(access) = reached.access {
             config = config.credential(CREDENTIAL, &access.lines);
@@ -235,13 +273,13 @@ fn sticks(
     }
     let mut disks = Vec::new();
     let serials = [Some(STICK_SERIAL), machine.stick.second.as_deref()];
-    for (name, serial) in [STICK, "second-stick"].into_iter().zip(serials) {
+    for (name, serial) in STICKS.into_iter().zip(serials) {
         let Some(serial) = serial else { continue };
         let file = folder.join(format!("{name}.qcow2"));
         create_overlay(&backing, &file).context("cannot make the stick")?;
         let mut disk = Disk::new(name, &file, DiskFormat::Qcow2, Bus::Usb, serial);
         disk.read_only = machine.stick.read_only;
-        disk.starts_first = machine.stick.starts_first;
+        disk.starts_first = machine.firmware.contains(&Quirk::StartsStickFirst);
         disks.push(disk);
     }
     Ok((disks[0].file.clone(), disks))
@@ -272,121 +310,5 @@ fn add_entries(vars: &Path, entries: &[ForeignEntry]) -> Result<()> {
     Ok(fs_err::write(vars, bytes)?)
 }
 
-/// Bytes of a full variable store that the firmware itself has: OVMF fills 12 KiB of them at its first start.
-const FIRMWARE_ROOM: usize = 16_000;
-
 /// The partition of the entry of another system: no disk of a scenario has it.
 const OTHER_ESP: [u8; 16] = *b"other system ESP";
-
-/// Bytes at the end of a disk, in whole multiples of themselves, that begin with the superblock of a Linux software RAID
-/// (`MD_RESERVED_BYTES` in Linux' include/uapi/linux/raid/md_p.h).
-const RAID_RESERVED: u64 = 64 << 10;
-/// Its first words: `MD_SB_MAGIC`, `major_version`, `minor_version`.
-const RAID_MAGIC_AND_FORMAT: [u32; 3] = [0xa92b_4efc, 0, 90];
-
-const MIB: u64 = 1 << 20;
-/// Bytes of the second partition table.
-const TABLE: u64 = 33 * 512;
-
-/// The label of a physical volume of LVM, for the second sector of its disk or partition: that of a volume without
-/// metadata (LVM2, lib/format_text/layout.h and lib/label/label.c).
-fn lvm_label() -> [u8; 512] {
-    let mut label = [0; 512];
-    label[..8].copy_from_slice(b"LABELONE");
-    label[8..16].copy_from_slice(&1u64.to_le_bytes()); // its sector
-    label[20..24].copy_from_slice(&32u32.to_le_bytes()); // where the volume's header begins
-    label[24..32].copy_from_slice(b"LVM2 001");
-    label[32..64].copy_from_slice(b"0123456789abcdefghijklmnopqrstuv"); // its UUID
-    // LVM inverts neither the first value nor the last one.
-    let mut crc = crc32fast::Hasher::new_with_initial(!0xf597_a6cf);
-    crc.update(&label[20..]);
-    label[16..20].copy_from_slice(&(!crc.finalize()).to_le_bytes());
-    label
-}
-
-/// Writes the superblock of a member of a RAID that ends there.
-fn raid_superblock(file: &Path, end: u64) -> Result<()> {
-    let disk = fs_err::OpenOptions::new().write(true).open(file)?;
-    let words = RAID_MAGIC_AND_FORMAT.iter();
-    let superblock: Vec<u8> = words.flat_map(|word| word.to_le_bytes()).collect();
-    Ok(disk.file().write_all_at(&superblock, end - RAID_RESERVED)?)
-}
-
-/// Puts something on an empty disk.
-fn fill(file: &Path, content: DiskContent) -> Result<()> {
-    match content {
-        DiskContent::Empty => Ok(()),
-        DiskContent::ForeignOs => {
-            let mut table = tool("sgdisk");
-            table
-                .args([
-                    "--new=1:2048:+32M",
-                    "--typecode=1:ef00",
-                    "--change-name=1:ESP",
-                ])
-                .args([
-                    "--new=2:0:+64M",
-                    "--typecode=2:8300",
-                    "--change-name=2:other-root",
-                ])
-                .arg(file);
-            run(table)?;
-            let place = place_of(file, "other-root")?;
-            let mut root = tool("mke2fs");
-            root.args(["-q", "-t", "ext4", "-L", "other", "-E"])
-                .arg(format!("offset={}", place.start))
-                .arg(file)
-                .arg(format!("{}k", place.length >> 10));
-            run(root)?;
-            debugfs(file, place, "mkdir home")
-        }
-        DiskContent::RaidMember => {
-            fill(file, DiskContent::ForeignOs)?;
-            let end = fs_err::metadata(file)?.len() & !(RAID_RESERVED - 1);
-            raid_superblock(file, end)
-        }
-        // Partitions end at whole MiB, before the second partition table.
-        DiskContent::StaleSuperblock => {
-            let end = fs_err::metadata(file)?.len() - TABLE;
-            raid_superblock(file, end & !(MIB - 1))
-        }
-        DiskContent::LvmMember => {
-            let mut table = tool("sgdisk");
-            table
-                .args([
-                    "--new=1:2048:0",
-                    "--typecode=1:8e00",
-                    "--change-name=1:volumes",
-                ])
-                .arg(file);
-            run(table)?;
-            let place = place_of(file, "volumes")?;
-            let disk = fs_err::OpenOptions::new().write(true).open(file)?;
-            Ok(disk.file().write_all_at(&lvm_label(), place.start + 512)?)
-        }
-        DiskContent::Luks => {
-            let key = tempfile::NamedTempFile::new()?;
-            fs_err::write(key.path(), "key of the other system")?;
-            let mut luks = tool("cryptsetup");
-            luks.args(["luksFormat", "--batch-mode", "--pbkdf", "pbkdf2"])
-                .args(["--pbkdf-force-iterations", "1000", "--key-file"])
-                .arg(key.path())
-                .arg(file);
-            if run(luks).is_err() {
-                bail!("cryptsetup cannot make a LUKS volume in {}", file.display());
-            }
-            Ok(())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::lvm_label;
-
-    #[test]
-    fn a_label_of_lvm_has_the_checksum_that_lvm_computes() {
-        // By the loop of `calc_crc` in LVM2's lib/misc/crc.c.
-        assert_eq!(lvm_label()[16..20], 0x3de7_a8a5_u32.to_le_bytes());
-    }
-}

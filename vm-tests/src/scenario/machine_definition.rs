@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use run_request::{OsImage, Role};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vm::machine::{Bus, DiskFault, Mebibytes, Network};
+use vm::machine::{AtReset, Bus, ClockTime, DiskFault, Mebibytes, Network};
+use vm::nvram::Quirk;
 
 use super::stick::Damage;
 
@@ -23,19 +24,54 @@ pub struct DiskDefinition {
     pub size: Mebibytes,
     /// The serial number that the guest sees.
     pub serial: String,
-    /// Bytes of its logical sectors.
-    #[serde(default = "usual_sector_size")]
-    pub sector_size: u32,
     /// What is on it before the machine is switched on.
     #[serde(default)]
     pub content: DiskContent,
+    /// Bytes of its sectors, 512 or 4096; 512 when left out.
+    #[serde(default = "sectors_of_512")]
+    pub sector_size: u32,
+    /// Whether it gives back what is discarded; `true` when left out. If not, it does not offer to, or (NVMe, SD) does
+    /// nothing then.
+    #[serde(default = "yes")]
+    pub discard: bool,
+    /// It is not there at power-on; the step `attach-disk` attaches it.
+    #[serde(default)]
+    pub late: bool,
     /// What is wrong with it.
     #[serde(default)]
     pub fault: Option<DiskFault>,
 }
 
-fn usual_sector_size() -> u32 {
+impl DiskDefinition {
+    /// Whether QEMU has such a disk; what is wrong.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Self { name, bus, .. } = self;
+        if !bus.takes_sectors_of(self.sector_size) {
+            return Err(format!(
+                "the disk `{name}` has `sectorSize: {}`: 512, or 4096 on another bus than sata and sd",
+                self.sector_size
+            ));
+        }
+        if self.late && !bus.takes_late_disks() {
+            return Err(format!(
+                "the disk `{name}` has `late: true`, which is for another bus than sata and sd"
+            ));
+        }
+        if *bus == Bus::Sd && !self.size.0.is_power_of_two() {
+            return Err(format!(
+                "the disk `{name}` is an SD card: its `sizeMiB` is a power of two"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn sectors_of_512() -> u32 {
     512
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What is on a disk before.
@@ -57,6 +93,8 @@ pub enum DiskContent {
     /// No partition table, and the superblock of a RAID, of format 0.90, where the last partition of an installed system
     /// ends: a disk that was wiped at its begin alone.
     StaleSuperblock,
+    /// The OS image that the stick installs, as on a disk that was copied from another one.
+    OsImage,
 }
 
 /// The machine's stick.
@@ -66,9 +104,6 @@ pub struct StickDefinition {
     /// Writes to it fail.
     #[serde(default)]
     pub read_only: bool,
-    /// The firmware starts it before everything else, whatever its boot order was.
-    #[serde(default)]
-    pub starts_first: bool,
     /// What was done to it after it was made.
     #[serde(default)]
     pub damage: Vec<Damage>,
@@ -133,13 +168,44 @@ pub struct MachineDefinition {
     /// Its firmware starts only what is signed with the test key.
     #[serde(default)]
     pub secure_boot: bool,
-    /// Its firmware's variable store has room for what the firmware itself writes, and for no boot entry: Linux keeps
-    /// 5 KiB of it free (`EFI_MIN_RESERVE`).
+    /// What its firmware does otherwise than the UEFI specification says.
     #[serde(default)]
-    pub full_variables: bool,
+    pub firmware: Vec<Quirk>,
     /// Entries that the firmware has already.
     #[serde(default)]
     pub boot_entries: Vec<ForeignEntry>,
+    /// What its clock shows at power-on, such as `1970-01-01T00:00:00`; the time of the host when left out.
+    #[serde(default)]
+    pub clock: Option<ClockTime>,
+    /// It has a TPM 2.0.
+    #[serde(default)]
+    pub tpm: bool,
+}
+
+impl MachineDefinition {
+    /// Whether it is stopped where its guest resets it, and then started by the harness: its firmware does something to
+    /// its variables at each start.
+    #[must_use]
+    pub fn stops_at_reset(&self) -> bool {
+        self.firmware.iter().any(|quirk| quirk.shows_at_start())
+    }
+
+    /// What becomes of it at a reset.
+    #[must_use]
+    pub fn at_reset(&self) -> AtReset {
+        if self.stops_at_reset() {
+            AtReset::Stops
+        } else {
+            AtReset::Restarts
+        }
+    }
+
+    /// Whether its firmware keeps the installer's boot entry and starts by it; if not, it starts disks by themselves.
+    #[must_use]
+    pub fn keeps_boot_entry(&self) -> bool {
+        let without = [Quirk::NoRoom, Quirk::StartsFallbackOnly];
+        !self.firmware.iter().any(|quirk| without.contains(quirk))
+    }
 }
 
 fn two_cpus() -> u8 {

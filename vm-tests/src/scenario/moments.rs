@@ -1,11 +1,12 @@
-//! When the power is cut: the moments of an installation, drawn by a seed, and the clock that finds them in another.
+//! When the power is cut: the moments of an installation and of the first boot after it, drawn by a seed, and the clock
+//! that finds them in another.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::step::PowerCuts;
+use super::step::{FIRST_BOOT, PowerCuts};
 use vm::console::{Marker, MarkerState, STEPS};
 
 /// The environment variable that takes the place of a scenario's seed.
@@ -46,7 +47,7 @@ pub(super) fn seed(cuts: &PowerCuts) -> Result<u64> {
 }
 
 /// The moments that the scenario asks for, in the order in which they come.
-pub(super) fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Moment> {
+pub(super) fn draw(cuts: &PowerCuts, seed: u64, times: &Times) -> Vec<Moment> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut boundaries: Vec<Moment> = STEPS
         .iter()
@@ -67,49 +68,64 @@ pub(super) fn draw(cuts: &PowerCuts, seed: u64, markers: &[Marker]) -> Vec<Momen
         boundaries.remove(at);
     }
     for step in &cuts.moments_in {
-        boundaries.extend((0..cuts.moments).map(|_| inside(step, &mut random, markers)));
+        boundaries.extend((0..cuts.moments).map(|_| inside(step, &mut random, times)));
     }
     sort(&mut boundaries);
     boundaries
 }
 
 /// Other random moments of the steps that these are of, by the durations of a later installation.
-pub(super) fn draw_again(late: Vec<Moment>, seed: u64, markers: &[Marker]) -> Vec<Moment> {
+pub(super) fn draw_again(late: Vec<Moment>, seed: u64, times: &Times) -> Vec<Moment> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let again = |moment: Moment| inside(&moment.step, &mut random, markers);
+    let again = |moment: Moment| inside(&moment.step, &mut random, times);
     let mut moments: Vec<_> = late.into_iter().map(again).collect();
     sort(&mut moments);
     moments
 }
 
 /// A random moment inside of a step.
-fn inside(step: &str, random: &mut fastrand::Rng, markers: &[Marker]) -> Moment {
+fn inside(step: &str, random: &mut fastrand::Rng, times: &Times) -> Moment {
     Moment {
         step: step.to_owned(),
         done: false,
-        after: (duration(markers, step) * INSIDE * random.f64()).max(0.01),
+        after: (times.of(step) * INSIDE * random.f64()).max(0.01),
     }
 }
 
 fn sort(moments: &mut [Moment]) {
     let place = |moment: &Moment| {
+        // The first boot comes after all of them.
         let step = STEPS.iter().position(|step| *step == moment.step);
-        (step, moment.done)
+        (step.unwrap_or(STEPS.len()), moment.done)
     };
     moments.sort_by(|a, b| place(a).cmp(&place(b)).then(a.after.total_cmp(&b.after)));
 }
 
-/// How long a step took, in seconds by the installer's clock.
-fn duration(markers: &[Marker], step: &str) -> f64 {
-    let time = |state| {
-        markers
-            .iter()
-            .find(|marker| marker.step == step && marker.state == state)
-            .and_then(|marker| marker.t.parse::<f64>().ok())
-    };
-    match (time(MarkerState::Begin), time(MarkerState::Done)) {
-        (Some(begin), Some(done)) => done - begin,
-        _ => 0.0,
+/// How long an installation and the first boot after it took.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    /// The installer's.
+    pub markers: Vec<Marker>,
+    /// Of the first boot.
+    pub first_boot: Duration,
+}
+
+impl Times {
+    /// How long a step took, in seconds: the installer's by its own clock.
+    fn of(&self, step: &str) -> f64 {
+        if step == FIRST_BOOT {
+            return self.first_boot.as_secs_f64();
+        }
+        let time = |state| {
+            self.markers
+                .iter()
+                .find(|marker| marker.step == step && marker.state == state)
+                .and_then(|marker| marker.t.parse::<f64>().ok())
+        };
+        match (time(MarkerState::Begin), time(MarkerState::Done)) {
+            (Some(begin), Some(done)) => done - begin,
+            _ => 0.0,
+        }
     }
 }
 
@@ -124,6 +140,19 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.held)
+    }
+
+    /// Whether moments are counted from this step's begin.
+    pub(super) fn counts_from(&self, step: &str) -> bool {
+        matches!(&self.begun, Some((begun, _)) if begun == step)
+    }
+
+    /// How long ago the step began that moments are counted from; nothing for another one.
+    pub(super) fn since(&self, step: &str) -> Duration {
+        match &self.begun {
+            Some((begun, at)) if begun == step => self.now().saturating_sub(*at),
+            _ => Duration::ZERO,
+        }
     }
 
     /// When the step began; now, for one that was not asked for before.
@@ -162,11 +191,17 @@ mod tests {
         assert_eq!(names, STEPS);
     }
 
-    fn markers() -> Vec<Marker> {
-        ["begin t=10", "done t=30"]
-            .iter()
-            .filter_map(|end| Marker::parse(&format!("EMTS step=write-image state={end}")))
-            .collect()
+    /// An installation whose image took until then, from second 10 on; the first boot took 100 s.
+    fn times(written: &str) -> Times {
+        let markers = ["begin t=10".to_owned(), format!("done t={written}")];
+        let line = |end| format!("EMTS step=write-image state={end}");
+        Times {
+            markers: markers
+                .iter()
+                .filter_map(|end| Marker::parse(&line(end)))
+                .collect(),
+            first_boot: Duration::from_secs(100),
+        }
     }
 
     #[test]
@@ -186,20 +221,29 @@ mod tests {
 
     #[test]
     fn all_boundaries_but_the_end_are_taken_in_their_order() {
-        let moments = draw(&cuts(None, 0), 1, &markers());
+        let moments = draw(&cuts(None, 0), 1, &times("30"));
         assert_eq!(moments.len(), 2 * STEPS.len() - 1);
         assert_eq!(moments[0].label(), "find-media-begin");
         assert_eq!(moments[1].label(), "find-media-done");
     }
 
     #[test]
+    fn moments_of_the_first_boot_come_after_the_installers_and_within_it() {
+        let mut cuts = cuts(Some(2), 5);
+        cuts.moments_in = vec![FIRST_BOOT.into(), "write-image".into()];
+        let moments = draw(&cuts, 1, &times("30"));
+        let (before, after) = moments.split_at(7);
+        assert!(before.iter().all(|moment| moment.step != FIRST_BOOT));
+        assert!(after.iter().all(|moment| moment.step == FIRST_BOOT));
+        assert!(after.iter().all(|moment| moment.after <= 85.0));
+        assert!(after.iter().any(|moment| moment.after > 20.0));
+        assert!(after.is_sorted_by(|a, b| a.after <= b.after));
+    }
+
+    #[test]
     fn a_moment_that_came_too_late_is_drawn_by_the_step_s_other_duration() {
-        let late = draw(&cuts(Some(0), 10), 1, &markers());
-        let quick: Vec<_> = ["begin t=10", "done t=10.5"]
-            .iter()
-            .filter_map(|end| Marker::parse(&format!("EMTS step=write-image state={end}")))
-            .collect();
-        let again = draw_again(late, 2, &quick);
+        let late = draw(&cuts(Some(0), 10), 1, &times("30"));
+        let again = draw_again(late, 2, &times("10.5"));
         assert_eq!(again.len(), 10);
         assert!(again.iter().all(|moment| moment.after < 0.5));
         assert!(again.is_sorted_by(|a, b| a.after <= b.after));
@@ -207,7 +251,7 @@ mod tests {
 
     #[test]
     fn random_moments_lie_inside_their_step_and_depend_on_the_seed_alone() {
-        let moments = draw(&cuts(Some(0), 10), 1, &markers());
+        let moments = draw(&cuts(Some(0), 10), 1, &times("30"));
         assert_eq!(moments.len(), 10);
         assert!(
             moments
@@ -215,7 +259,7 @@ mod tests {
                 .all(|moment| moment.after > 0.0 && moment.after <= 20.0)
         );
         assert!(moments.is_sorted_by(|a, b| a.after <= b.after));
-        assert_eq!(moments, draw(&cuts(Some(0), 10), 1, &markers()));
-        assert_ne!(moments, draw(&cuts(Some(0), 10), 2, &markers()));
+        assert_eq!(moments, draw(&cuts(Some(0), 10), 1, &times("30")));
+        assert_ne!(moments, draw(&cuts(Some(0), 10), 2, &times("30")));
     }
 }

@@ -1,6 +1,6 @@
-//! Power cuts in the middle of an installation.
+//! Power cuts in the middle of an installation, and of the first boot after it.
 //!
-//! One installation runs to its end: its disk is the measure. A second one is held still at every chosen moment
+//! One installation runs to its end: its disk is the measure, where no system was started from it. A second one is held still at every chosen moment
 //! while the state that a power cut would leave is kept: the firmware's variables and the stick as they are, of
 //! the disk what it had been told to make durable and a part of what was in its cache. Each of these states is
 //! then switched on as a machine of its own and has to end installed.
@@ -15,14 +15,14 @@ use serde::Serialize;
 use super::aspect::boot_checks_since_first;
 use super::context::{Context, Cycle, MACHINE};
 use super::cycle::run_machine;
-use super::failure::Failure;
 use super::guard::Guard;
 use super::installed;
 use super::machine::{Hardware, Reached};
-use super::moments::{Clock, Moment, SEED, draw, draw_again, seed};
-use super::step::{PowerCuts, Step};
+use super::moments::{Clock, Moment, SEED, Times, draw, draw_again, seed};
+use super::reaching::reach;
+use super::step::{FIRST_BOOT, PowerCuts, Step};
 use crate::evidence::{Check, Report};
-use vm::console::{Console, Marker, MarkerState};
+use vm::console::{Console, Marker};
 use vm::machine::{RunningVm, create_empty_disk, replay};
 
 /// Installations in which moments are looked for, at most.
@@ -62,8 +62,8 @@ pub(super) async fn run(
     context
         .output
         .line(&format!("seed {seed} (set {SEED} to draw others)"));
-    let whole = Whole::install(context, report).await?;
-    let moments = draw(cuts, seed, &whole.markers);
+    let whole = Whole::install(context, cuts, report).await?;
+    let moments = draw(cuts, seed, &whole.times);
     let count = moments.len();
     let (left, late) = cut_all(context, &whole, moments, seed).await?;
     report.checks.push(Check {
@@ -106,11 +106,11 @@ pub(super) async fn run(
 struct Whole {
     hardware: Hardware,
     target: String,
-    markers: Vec<Marker>,
+    times: Times,
 }
 
 impl Whole {
-    async fn install(context: &Context<'_>, report: &mut Report) -> Result<Self> {
+    async fn install(context: &Context<'_>, cuts: &PowerCuts, report: &mut Report) -> Result<Self> {
         let scenario = &context.options.scenario;
         let target = scenario
             .target()
@@ -118,18 +118,31 @@ impl Whole {
         let folder = context.evidence.path(MACHINE).join("whole");
         let usb = &context.options.usb;
         let hardware = Hardware::build(&scenario.machine, usb, &folder, &scenario.folder)?;
+        let mut steps = vec![Step::Install, Step::StartDisk];
+        if cuts.reach_first_boot() {
+            steps.push(Step::FirstBoot);
+        }
         let cycle = Cycle {
-            steps: &[Step::Install, Step::StartDisk],
+            steps: &steps,
             folder: context.evidence.path("whole"),
             label: "uninterrupted: ".to_owned(),
             power_cut: false,
             turns: None,
         };
+        let before = report.steps.len();
         run_machine(context, &hardware, &cycle, report).await?;
+        let after_reset = report.steps[before..].iter().filter(|step| {
+            let name = step.name.strip_prefix(&cycle.label);
+            name.is_some_and(|name| [Step::StartDisk.name(), FIRST_BOOT].contains(&name))
+        });
+        let seconds: f64 = after_reset.map(|step| step.seconds).sum();
         Ok(Self {
             target: target.to_owned(),
             hardware,
-            markers: read_markers(&cycle.folder)?,
+            times: Times {
+                markers: read_markers(&cycle.folder)?,
+                first_boot: Duration::from_secs_f64(seconds),
+            },
         })
     }
 
@@ -172,7 +185,7 @@ async fn cut_all(
             found.late.len()
         ));
         late.extend(found.late.iter().cloned());
-        moments = draw_again(found.late, seed + installation, &found.markers);
+        moments = draw_again(found.late, seed + installation, &found.times);
     }
     Ok((left, late))
 }
@@ -182,7 +195,7 @@ struct Found {
     left: Vec<Left>,
     /// The moments at which their step was over already.
     late: Vec<Moment>,
-    markers: Vec<Marker>,
+    times: Times,
 }
 
 /// Installs once more and keeps what a power cut would leave at each moment.
@@ -222,6 +235,7 @@ async fn cut(
         context.interrupted.clone(),
         context.accelerator,
     );
+    let mut resets = vm.qmp.events();
     let (mut left, mut late) = (Vec::new(), Vec::new());
     let mut clock = Clock {
         started: Instant::now(),
@@ -232,7 +246,7 @@ async fn cut(
         context
             .output
             .doing(&format!("waiting for {}", moment.label()));
-        if !reach(&guard, moment, context, &mut clock).await? {
+        if !reach(&guard, moment, context, &mut clock, &mut resets).await? {
             late.push(moment.clone());
             continue;
         }
@@ -248,54 +262,14 @@ async fn cut(
             log_length,
         });
     }
+    let times = Times {
+        // Where a moment came after its end, how long it took is known.
+        first_boot: clock.since(FIRST_BOOT),
+        markers: read_markers(&logs)?,
+    };
     drop(guard);
     vm.kill().await?;
-    let markers = read_markers(&logs)?;
-    Ok(Found {
-        left,
-        late,
-        markers,
-    })
-}
-
-/// Waits for a moment. False when its step ended before.
-async fn reach(
-    guard: &Guard<'_>,
-    moment: &Moment,
-    context: &Context<'_>,
-    clock: &mut Clock,
-) -> Result<bool> {
-    let state = if moment.done {
-        MarkerState::Done
-    } else {
-        MarkerState::Begin
-    };
-    let marker = |state| {
-        guard.console().wait_for(move |seen| {
-            let reached = |marker: &&Marker| marker.step == moment.step && marker.state == state;
-            seen.markers.iter().find(reached).map(|_| ())
-        })
-    };
-    let budgets = &context.options.scenario.budgets;
-    let reached = async {
-        marker(state).await;
-        if moment.done {
-            return Ok(true);
-        }
-        let due = clock.begin_of(&moment.step) + Duration::from_secs_f64(moment.after);
-        let left = due.saturating_sub(clock.now());
-        if moment.after == 0.0 {
-            return Ok(true);
-        }
-        Ok::<_, Failure>(tokio::select! {
-            biased;
-            () = marker(MarkerState::Done) => false,
-            () = tokio::time::sleep(left) => true,
-        })
-    };
-    let doing = format!("waiting for {}", moment.label());
-    let budget = budgets.first_marker + budgets.install;
-    Ok(guard.race(&doing, budget, reached).await?)
+    Ok(Found { left, late, times })
 }
 
 /// Copies what a cut leaves. The machine is held still.

@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use super::budgets::duration;
 
+/// The name of [`Step::FirstBoot`], which has moments of power cuts as the installer's steps have.
+pub(super) const FIRST_BOOT: &str = "first-boot";
+
 /// How the installer has to refuse.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,12 +33,21 @@ pub struct PowerCuts {
     /// How many random moments inside each of `moments_in` are taken besides.
     #[serde(default)]
     pub moments: usize,
-    /// The steps that have random moments.
+    /// The installer's steps that have random moments, and `first-boot`: from the reset after the installation to the end
+    /// of cloud-init.
     #[serde(default)]
     pub moments_in: Vec<String>,
     /// What is done after the recovery from each cut, such as `first-boot` and `ready`.
     #[serde(default)]
     pub then: Vec<Step>,
+}
+
+impl PowerCuts {
+    /// Whether there are cuts in the first boot, too.
+    #[must_use]
+    pub fn reach_first_boot(&self) -> bool {
+        self.moments > 0 && self.moments_in.iter().any(|step| step == FIRST_BOOT)
+    }
 }
 
 /// Steps of one machine of several.
@@ -58,7 +70,7 @@ pub struct Disturbed {
     pub actions: Vec<Timed>,
 }
 
-/// What is done to the network while a step goes on.
+/// What is done to the machine from outside while a step goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timed {
@@ -66,7 +78,7 @@ pub struct Timed {
     #[serde(deserialize_with = "duration")]
     #[schemars(with = "String")]
     pub after: Duration,
-    /// `unplug-network`, `plug-network` or `slow-network`.
+    /// `unplug-network`, `plug-network`, `slow-network` or `attach-disk`.
     #[serde(rename = "do")]
     pub action: Step,
 }
@@ -112,7 +124,9 @@ pub enum Step {
     PlugNetwork,
     /// Frames from and to the machine wait for up to this time; `0s` ends that.
     SlowNetwork(Delay),
-    /// A step, and what is done to the network meanwhile.
+    /// A disk with `late: true` is attached.
+    AttachDisk(String),
+    /// A step, and what is done to the machine from outside meanwhile.
     While(Disturbed),
     /// A pod of this image becomes ready on the node, which has to pull it.
     RunImage(String),
@@ -137,6 +151,8 @@ pub enum Step {
     PowerCycle,
     /// As `power-cycle`, and somebody has made the stick again and put it first in the boot order.
     PowerCycleToStick,
+    /// As `power-cycle`, and the stick is pulled meanwhile.
+    PowerCycleWithoutStick,
     /// Installations with power cuts, each in a machine of its own.
     PowerCuts(PowerCuts),
     /// All that is done on the scenario's workstation, before the steps of its file.
@@ -154,7 +170,7 @@ impl Step {
             Self::Refuse(_) => "refuse",
             Self::FirmwareRefuses => "firmware-refuses",
             Self::StartDisk => "start-disk",
-            Self::FirstBoot => "first-boot",
+            Self::FirstBoot => FIRST_BOOT,
             Self::Ready => "ready",
             Self::Verify => "verify",
             Self::NodeSays(_) => "node-says",
@@ -162,6 +178,7 @@ impl Step {
             Self::UnplugNetwork => "unplug-network",
             Self::PlugNetwork => "plug-network",
             Self::SlowNetwork(_) => "slow-network",
+            Self::AttachDisk(_) => "attach-disk",
             Self::While(disturbed) => disturbed.step.name(),
             Self::RunImage(_) => "run-image",
             Self::NodeJoins(_) => "node-joins",
@@ -174,17 +191,18 @@ impl Step {
             Self::PressKeys(_) => "press-keys",
             Self::PowerCycle => "power-cycle",
             Self::PowerCycleToStick => "power-cycle-to-stick",
+            Self::PowerCycleWithoutStick => "power-cycle-without-stick",
             Self::PowerCuts(_) => "power-cuts",
             Self::MakeStick => "make-stick",
         }
     }
 
-    /// True for what is done to the network from outside, at once.
+    /// True for what is done to the machine from outside, at once.
     #[must_use]
-    pub fn is_of_the_network(&self) -> bool {
+    pub fn is_from_outside(&self) -> bool {
         matches!(
             self,
-            Self::UnplugNetwork | Self::PlugNetwork | Self::SlowNetwork(_)
+            Self::UnplugNetwork | Self::PlugNetwork | Self::SlowNetwork(_) | Self::AttachDisk(_)
         )
     }
 
@@ -200,7 +218,10 @@ impl Step {
     /// True where one run of the machine ends and the next begins.
     #[must_use]
     pub fn ends_cycle(&self) -> bool {
-        matches!(self, Self::PowerCycle | Self::PowerCycleToStick)
+        matches!(
+            self,
+            Self::PowerCycle | Self::PowerCycleToStick | Self::PowerCycleWithoutStick
+        )
     }
 }
 
@@ -216,6 +237,7 @@ impl fmt::Display for Step {
                     .iter()
                     .try_for_each(|timed| write!(f, " {}", timed.action))
             }
+            Self::AttachDisk(disk) => write!(f, "attach-disk {disk}"),
             Self::RunImage(image) => write!(f, "run-image {image}"),
             Self::NodeJoins(node) => write!(f, "node-joins {node}"),
             _ => f.write_str(self.name()),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::session::Session;
 use super::step::{Disturbed, Step};
-use super::{network, verify, workstation};
+use super::{outside, verify, workstation};
 use crate::evidence::Outcome;
 
 /// Does `steps` in order, each when it is its turn where other machines have steps as well.
@@ -67,8 +67,8 @@ pub(super) async fn run_one(session: &mut Session<'_>, step: &Step) -> Result<()
         Step::Reboot => session.reboot().await,
         Step::NodeSays(text) => session.node_says(text).await,
         Step::ConnectNetwork => Ok(session.guard.vm().connect_network().await?),
-        Step::UnplugNetwork | Step::PlugNetwork | Step::SlowNetwork(_) => {
-            network::act(session.guard.vm(), step).await
+        Step::UnplugNetwork | Step::PlugNetwork | Step::SlowNetwork(_) | Step::AttachDisk(_) => {
+            outside::act(session.guard.vm(), step).await
         }
         Step::While(disturbed) => disturb(session, disturbed).await,
         Step::RunImage(image) => session.run_image(image).await,
@@ -78,7 +78,11 @@ pub(super) async fn run_one(session: &mut Session<'_>, step: &Step) -> Result<()
         Step::UnplugStick => session.unplug_stick().await,
         Step::PressKeys(keys) => session.press_keys(keys).await,
         Step::MakeStick => workstation::work(session).await,
-        Step::PowerCycle | Step::PowerCycleToStick | Step::PowerCuts(_) | Step::On(_) => {
+        Step::PowerCycle
+        | Step::PowerCycleToStick
+        | Step::PowerCycleWithoutStick
+        | Step::PowerCuts(_)
+        | Step::On(_) => {
             bail!("`{step}` is not done by a running machine")
         }
     }
@@ -92,7 +96,7 @@ async fn disturb(session: &mut Session<'_>, disturbed: &Disturbed) -> Result<()>
     let actions = async {
         for timed in &disturbed.actions {
             tokio::time::sleep_until(begun + timed.after).await;
-            network::act(vm, &timed.action).await?;
+            outside::act(vm, &timed.action).await?;
             let seconds = timed.after.as_secs();
             output.line(&format!("{} after {seconds} s", timed.action));
         }

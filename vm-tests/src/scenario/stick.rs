@@ -221,24 +221,43 @@ fn fill(image: &Path, place: Place) -> Result<()> {
 
 /// The partition called `name` on a raw image.
 pub(super) fn place_of(image: &Path, name: &str) -> Result<Place> {
+    let mut places = places_of(image)?.into_iter();
+    let place = places.find(|(other, _)| other == name);
+    let (_, place) =
+        place.with_context(|| format!("{} has no partition {name}", image.display()))?;
+    Ok(place)
+}
+
+/// All partitions of a raw image, each with its name.
+pub(super) fn places_of(image: &Path) -> Result<Vec<(String, Place)>> {
     let mut bytes = vec![0; usize::try_from(TABLE)?];
     fs_err::File::open(image)?.read_exact(&mut bytes)?;
-    find_partition(&bytes, name)
-        .with_context(|| format!("{} has no partition {name}", image.display()))
+    Ok(partitions(&bytes))
 }
 
 /// A partition by its name, in the first 34 sectors of 512 bytes of a GPT disk.
 fn find_partition(bytes: &[u8], name: &str) -> Option<Place> {
+    let mut partitions = partitions(bytes).into_iter();
+    partitions
+        .find(|(other, _)| other == name)
+        .map(|(_, place)| place)
+}
+
+fn partitions(bytes: &[u8]) -> Vec<(String, Place)> {
     let table = gpt::GptConfig::new().writable(false);
-    let table = table.open_from_device(Cursor::new(bytes.to_vec())).ok()?;
-    let mut partitions = table.partitions().iter();
-    let (number, partition) = partitions.find(|(_, partition)| partition.name == name)?;
-    let (first, last) = (partition.first_lba, partition.last_lba);
-    Some(Place {
-        number: usize::try_from(*number).ok()?,
-        start: first * SECTOR,
-        length: (last.checked_sub(first)? + 1) * SECTOR,
-    })
+    let Ok(table) = table.open_from_device(Cursor::new(bytes.to_vec())) else {
+        return Vec::new();
+    };
+    let place = |(number, partition): (&u32, &gpt::partition::Partition)| {
+        let (first, last) = (partition.first_lba, partition.last_lba);
+        let place = Place {
+            number: usize::try_from(*number).ok()?,
+            start: first * SECTOR,
+            length: (last.checked_sub(first)? + 1) * SECTOR,
+        };
+        Some((partition.name.clone(), place))
+    };
+    table.partitions().iter().filter_map(place).collect()
 }
 
 /// One request to debugfs on the ext4 file system at `place`. It ends with 0 even when the request failed, so
@@ -299,22 +318,27 @@ pub(super) fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Copies a partition of a machine's stick, which is an overlay, to a file of its own; where on the stick it is.
+///
+/// # Errors
+/// There is no such partition, or a tool is missing.
+pub(super) fn copy_partition(stick: &Path, name: &str, to: &Path) -> Result<Place> {
+    let work = tempfile::tempdir()?;
+    let table = work.path().join("gpt");
+    extract_range(stick, 0, TABLE, &table)?;
+    let place = find_partition(&fs_err::read(&table)?, name);
+    let place = place.with_context(|| format!("the stick has no {name}"))?;
+    extract_range(stick, place.start, place.length, to)?;
+    Ok(place)
+}
+
 /// Copies a file or directory of the partition EMTS-CONF of a machine's stick, which is an overlay.
 ///
 /// # Errors
 /// There is none, or a tool is missing.
 pub(super) fn copy_out(stick: &Path, name: &str, to: &Path) -> Result<()> {
     let work = tempfile::tempdir()?;
-    let table = work.path().join("gpt");
-    extract_range(stick, 0, TABLE, &table)?;
-    let place = find_partition(&fs_err::read(&table)?, CONFIG_PARTITION);
-    let place = place.with_context(|| format!("the stick has no {CONFIG_PARTITION}"))?;
-    extract_range(
-        stick,
-        place.start,
-        place.length,
-        &work.path().join("conf.img"),
-    )?;
+    copy_partition(stick, CONFIG_PARTITION, &work.path().join("conf.img"))?;
     let to = std::path::absolute(to)?;
     let mut command = tool("mcopy");
     // mtools has a shell read the name of an image that has a character special to it.

@@ -134,6 +134,7 @@ pub const NEEDS: &[Need] = &[
         ARCH.plain.code,
         "the virtual machine's UEFI firmware",
     ),
+    need("swtpm", "swtpm", "swtpm", "the virtual machine's TPM"),
     need(
         "openssh-client",
         "openssh-clients",

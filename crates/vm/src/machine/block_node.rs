@@ -7,9 +7,10 @@ use crate::shell::escape;
 pub(super) fn block_node(disk: &Disk) -> String {
     const SECTORS_PER_MIB: u64 = 2048;
     let mut node = format!(
-        "driver={},node-name={},discard=unmap,read-only={}",
+        "driver={},node-name={},discard={},read-only={}",
         disk.format.driver(),
         disk.name,
+        if disk.discard { "unmap" } else { "ignore" },
         if disk.read_only { "on" } else { "off" }
     );
     let mut below = "file".to_owned();
@@ -56,6 +57,7 @@ mod tests {
         let mut faulty = Disk::new("a", &file, DiskFormat::Raw, Bus::Sata, "S1");
         faulty.fault = Some(DiskFault::WriteErrorAtMiB(2));
         let node = block_node(&faulty);
+        assert!(node.contains(",discard=unmap,"), "{node}");
         assert!(
             node.contains("file.driver=blkdebug")
                 && node.contains("file.inject-error.0.sector=4096")
@@ -64,9 +66,13 @@ mod tests {
         );
         faulty.write_log = Some(PathBuf::from("log"));
         faulty.fault = Some(DiskFault::FlushError);
+        faulty.discard = false;
         let node = block_node(&faulty);
         assert!(
-            node.contains("file.driver=blklogwrites,file.log.driver=file,file.log.filename=log")
+            node.contains(",discard=ignore,")
+                && node.contains(
+                    "file.driver=blklogwrites,file.log.driver=file,file.log.filename=log"
+                )
                 && node.contains("file.file.driver=blkdebug")
                 && node.contains("file.file.inject-error.0.iotype=flush")
                 && node.contains("file.file.image.filename="),

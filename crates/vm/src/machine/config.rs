@@ -1,10 +1,11 @@
 //! What a virtual machine consists of, in the terms of the person who wants one.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use arch::ARCH;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::network::{LanPort, Network};
 use crate::firmware::Start;
@@ -60,6 +61,59 @@ pub enum Bus {
     /// USB mass storage that says of itself that it is not removable.
     #[serde(rename = "usb-fixed")]
     UsbFixed,
+    /// A card in a reader of its own, which Linux shows as it shows a soldered eMMC (`mmcblk0`). Its size is a power of
+    /// two, its serial number QEMU's own; Debian's OVMF has no driver for it.
+    Sd,
+}
+
+impl Bus {
+    /// Whether QEMU's disks on it can have sectors of this size, in bytes.
+    #[must_use]
+    pub fn takes_sectors_of(self, bytes: u32) -> bool {
+        bytes == 512 || bytes == 4096 && !matches!(self, Self::Sata | Self::Sd)
+    }
+
+    /// Whether it takes a disk while the machine runs.
+    #[must_use]
+    pub fn takes_late_disks(self) -> bool {
+        !matches!(self, Self::Sata | Self::Sd)
+    }
+}
+
+/// The time that a machine's clock shows at power-on, without a time zone, as `1970-01-01T00:00:00`; from 1970 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub struct ClockTime(#[schemars(with = "String")] SystemTime);
+
+impl ClockTime {
+    /// As QEMU reads it.
+    pub(super) fn text(self) -> String {
+        let text = humantime::format_rfc3339_seconds(self.0).to_string();
+        text.trim_end_matches('Z').to_owned()
+    }
+}
+
+impl<'de> Deserialize<'de> for ClockTime {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let time = humantime::parse_rfc3339(&format!("{text}Z"));
+        time.map(Self).map_err(|error| {
+            de::Error::custom(format!(
+                "`{text}` is no time such as 1970-01-01T00:00:00: {error}"
+            ))
+        })
+    }
+}
+
+/// What becomes of the machine when its guest resets it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AtReset {
+    /// It starts again.
+    #[default]
+    Restarts,
+    /// QEMU ends.
+    Ends,
+    /// It stands still for good; QEMU still answers.
+    Stops,
 }
 
 /// What a disk does wrong, from power-on.
@@ -105,12 +159,16 @@ pub struct Disk {
     pub bus: Bus,
     /// The serial number that the guest sees.
     pub serial: String,
-    /// Bytes of a logical sector.
-    pub sector_size: u32,
     /// Writes to it fail.
     pub read_only: bool,
     /// The firmware starts it first, whatever its boot order was.
     pub starts_first: bool,
+    /// Bytes of its sectors: 512 or 4096 ([`Bus::takes_sectors_of`]).
+    pub sector_size: u32,
+    /// It gives back what the guest discards. If not, it does not offer to, or (NVMe, SD) does nothing then.
+    pub discard: bool,
+    /// It is not there at power-on; [`attach`](super::RunningVm::attach) attaches it.
+    pub late: bool,
     /// What it does wrong.
     pub fault: Option<DiskFault>,
     /// The file in which every write is noted, in the form of dm-log-writes.
@@ -127,9 +185,11 @@ impl Disk {
             format,
             bus,
             serial: serial.to_owned(),
-            sector_size: 512,
             read_only: false,
             starts_first: false,
+            sector_size: 512,
+            discard: true,
+            late: false,
             fault: None,
             write_log: None,
         }
@@ -144,9 +204,11 @@ pub struct VmConfig {
     pub(crate) cpus: u8,
     pub(crate) memory: Mebibytes,
     pub(crate) start: Start,
-    pub(crate) ends_at_reset: bool,
     pub(crate) is_resumed: bool,
     pub(crate) is_interactive: bool,
+    pub(crate) at_reset: AtReset,
+    pub(crate) clock: Option<ClockTime>,
+    pub(crate) tpm: Option<PathBuf>,
     pub(crate) domain: Option<String>,
     pub(crate) disks: Vec<Disk>,
     pub(crate) network: Network,
@@ -169,9 +231,11 @@ impl VmConfig {
             cpus: 2,
             memory: Mebibytes(4096),
             start: start.into(),
-            ends_at_reset: false,
             is_resumed: false,
             is_interactive: false,
+            at_reset: AtReset::default(),
+            clock: None,
+            tpm: None,
             domain: None,
             disks: Vec::new(),
             network: Network::Restricted,
@@ -225,10 +289,24 @@ impl VmConfig {
         self
     }
 
-    /// Ends the machine where its guest resets it.
+    /// Chooses what becomes of the machine when its guest resets it.
     #[must_use]
-    pub fn ends_at_reset(mut self) -> Self {
-        self.ends_at_reset = true;
+    pub fn at_reset(mut self, at_reset: AtReset) -> Self {
+        self.at_reset = at_reset;
+        self
+    }
+
+    /// Sets the clock at power-on; the host's time without it.
+    #[must_use]
+    pub fn clock(mut self, time: Option<ClockTime>) -> Self {
+        self.clock = time;
+        self
+    }
+
+    /// Gives the machine a TPM 2.0 (swtpm) that keeps its state in this directory.
+    #[must_use]
+    pub fn tpm(mut self, state: &Path) -> Self {
+        self.tpm = Some(state.to_owned());
         self
     }
 

@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
 use super::block_node::block_node;
-use super::config::{Accelerator, Bus, Disk, VmConfig};
+use super::config::{Accelerator, AtReset, Bus, VmConfig};
+use super::device::{attaching, devices};
 use super::network::Network;
+use super::tpm::Tpm;
 use crate::firmware::Start;
 use crate::shell::{escape, quote};
 
@@ -22,6 +24,9 @@ pub enum PlanError {
     /// Two disks have one name.
     #[error("two disks of the machine are named `{0}`; give each a name of its own")]
     DuplicateDisk(String),
+    /// QEMU has no such disk.
+    #[error("the disk `{0}` cannot be had on {1:?}: sectors of that size, or attached later")]
+    Disk(String, Bus),
     /// A file is not there.
     #[error("{what} {path} does not exist; {advice}")]
     Missing {
@@ -71,6 +76,12 @@ pub struct VmPlan {
     pub network: Network,
     /// True when it has a card on a network with other machines.
     pub on_lan: bool,
+    /// What becomes of it when its guest resets it.
+    pub at_reset: AtReset,
+    /// The process that is its TPM.
+    pub tpm: Option<Tpm>,
+    /// What attaches each disk that is not there at power-on, by the disk's name.
+    pub(super) late_disks: Vec<(String, String)>,
 }
 
 impl VmConfig {
@@ -80,10 +91,9 @@ impl VmConfig {
     /// Missing files, names used twice, a socket path that is too long.
     pub fn plan(&self) -> Result<VmPlan, PlanError> {
         self.check()?;
-        let qmp_socket = self.sockets.join("qmp.sock");
-        if qmp_socket.as_os_str().len() > SOCKET_NAME_LIMIT {
-            return Err(PlanError::LongSocket(qmp_socket));
-        }
+        let qmp_socket = self.socket("qmp.sock")?;
+        let tpm = self.tpm.as_deref().map(|state| self.plan_tpm(state));
+        let tpm = tpm.transpose()?;
         let serial_logs: Vec<SerialLog> = ARCH
             .serial
             .map(|port| SerialLog {
@@ -94,8 +104,14 @@ impl VmConfig {
         let mut args = Args::default();
         self.push_base(&mut args);
         self.push_start(&mut args);
-        for disk in &self.disks {
-            push_disk(&mut args, disk);
+        for (number, disk) in self.disks.iter().enumerate() {
+            args.pair("-blockdev", block_node(disk));
+            for device in devices(disk, number) {
+                args.pair("-device", device);
+            }
+        }
+        for (option, value) in tpm.iter().flat_map(Tpm::arguments) {
+            args.pair(option, value);
         }
         for (option, value) in self
             .network
@@ -105,22 +121,12 @@ impl VmConfig {
         }
         let terminal_socket = self.is_interactive.then(|| self.sockets.join("ttyS0.sock"));
         push_consoles(&mut args, &serial_logs, terminal_socket.as_deref());
-        args.pair(
-            "-chardev",
-            format!(
-                "socket,id=qmp,path={},server=on,wait=off",
-                escape(&qmp_socket)
-            ),
-        );
+        push_socket(&mut args, "qmp", &qmp_socket);
         args.pair("-mon", "chardev=qmp,mode=control");
         let gdb_socket =
             (self.accelerator == Accelerator::Tcg).then(|| self.sockets.join("gdb.sock"));
         if let Some(socket) = &gdb_socket {
-            let path = escape(socket);
-            args.pair(
-                "-chardev",
-                format!("socket,id=gdb,path={path},server=on,wait=off"),
-            );
+            push_socket(&mut args, "gdb", socket);
             args.pair("-gdb", "chardev:gdb");
         }
         Ok(VmPlan {
@@ -134,7 +140,33 @@ impl VmConfig {
             qemu_log: self.logs.join("qemu.log"),
             network: self.network,
             on_lan: self.lan.is_some(),
+            at_reset: self.at_reset,
+            tpm,
+            late_disks: self.late_disks(),
         })
+    }
+
+    fn plan_tpm(&self, state: &Path) -> Result<Tpm, PlanError> {
+        Ok(Tpm {
+            state: state.to_owned(),
+            socket: self.socket("tpm.sock")?,
+            log: self.logs.join("swtpm.log"),
+        })
+    }
+
+    fn late_disks(&self) -> Vec<(String, String)> {
+        let late = self.disks.iter().filter(|disk| disk.late);
+        late.map(|disk| (disk.name.clone(), attaching(disk)))
+            .collect()
+    }
+
+    /// The path of a Unix socket, which cannot be long.
+    fn socket(&self, name: &str) -> Result<PathBuf, PlanError> {
+        let socket = self.sockets.join(name);
+        if socket.as_os_str().len() > SOCKET_NAME_LIMIT {
+            return Err(PlanError::LongSocket(socket));
+        }
+        Ok(socket)
     }
 
     fn check(&self) -> Result<(), PlanError> {
@@ -169,6 +201,11 @@ impl VmConfig {
             if self.disks[..at].iter().any(|other| other.name == disk.name) {
                 return Err(PlanError::DuplicateDisk(disk.name.clone()));
             }
+            if !disk.bus.takes_sectors_of(disk.sector_size)
+                || disk.late && !disk.bus.takes_late_disks()
+            {
+                return Err(PlanError::Disk(disk.name.clone(), disk.bus));
+            }
             if !disk.file.exists() {
                 return Err(missing(
                     "the disk image",
@@ -186,8 +223,13 @@ impl VmConfig {
         }
         args.pair("-name", &self.name);
         args.pair("-machine", self.start.machine().kind);
-        if self.ends_at_reset {
-            args.flag("-no-reboot");
+        match self.at_reset {
+            AtReset::Restarts => {}
+            AtReset::Ends => args.flag("-no-reboot"),
+            AtReset::Stops => args.pair("-action", "reboot=shutdown,shutdown=pause"),
+        }
+        if let Some(time) = self.clock {
+            args.pair("-rtc", format!("base={}", time.text()));
         }
         if self.is_resumed {
             args.pair("-incoming", "defer");
@@ -241,30 +283,13 @@ impl VmConfig {
     }
 }
 
-/// A disk has no `bootindex`, the boot order is the firmware's own, unless the firmware shall ignore it.
-fn push_disk(args: &mut Args, disk: &Disk) {
-    let Disk { name, serial, .. } = disk;
-    args.pair("-blockdev", block_node(disk));
-    let mut common = format!("id={name}-device,drive={name},serial={serial}");
-    if disk.starts_first {
-        common += ",bootindex=0";
-    }
-    if disk.sector_size != 512 {
-        let size = disk.sector_size;
-        common += &format!(",logical_block_size={size},physical_block_size={size}");
-    }
-    let device = match disk.bus {
-        Bus::Nvme => format!("nvme,{common}"),
-        Bus::Sata => format!("ide-hd,{common}"),
-        Bus::Virtio => format!("virtio-blk-pci,{common}"),
-        Bus::Scsi => {
-            args.pair("-device", format!("virtio-scsi-pci,id={name}-bus"));
-            format!("scsi-hd,{common},bus={name}-bus.0")
-        }
-        Bus::Usb => format!("usb-storage,{common},bus=xhci.0,removable=on"),
-        Bus::UsbFixed => format!("usb-storage,{common},bus=xhci.0,removable=off"),
-    };
-    args.pair("-device", device);
+/// A Unix socket that QEMU opens and does not wait at.
+fn push_socket(args: &mut Args, id: &str, path: &Path) {
+    let path = escape(path);
+    args.pair(
+        "-chardev",
+        format!("socket,id={id},path={path},server=on,wait=off"),
+    );
 }
 
 /// Each serial port into its log; the first one also to and from `terminal`, where that is given.
@@ -289,7 +314,7 @@ impl VmPlan {
     #[must_use]
     pub fn to_script(&self) -> String {
         let mut script = format!(
-            "#!/bin/sh\n# The virtual machine `{}` as it was run. Its disks are there only when the run was kept (--keep).\nset -e\nmkdir -p {}\nexec {}",
+            "#!/bin/sh\n# The virtual machine `{}` as it was run. Its disks are there only when the run was kept (--keep).\nset -e\nmkdir -p {}\n",
             self.name,
             quote(
                 &self
@@ -298,8 +323,12 @@ impl VmPlan {
                     .unwrap_or(Path::new("."))
                     .to_string_lossy()
             ),
-            quote(&self.program.to_string_lossy()),
         );
+        if let Some(tpm) = &self.tpm {
+            let words: Vec<_> = tpm.command().iter().map(|word| quote(word)).collect();
+            script += &format!("{} --daemon\n", words.join(" "));
+        }
+        script += &format!("exec {}", quote(&self.program.to_string_lossy()));
         for arg in &self.args {
             let separator = if arg.starts_with('-') { " \\\n  " } else { " " };
             script.push_str(separator);

@@ -9,12 +9,14 @@ use thiserror::Error;
 use tokio::process::Command;
 
 use super::code_cache;
+use super::config::AtReset;
 use super::group::ProcessGroup;
 use super::network;
 use super::plan::VmPlan;
+use super::tpm::Tpm;
 use crate::qmp::{Qmp, QmpError};
 
-/// How long QEMU may take to open its control socket.
+/// How long QEMU or swtpm may take to open its control socket.
 const START: Duration = Duration::from_secs(30);
 /// How long QEMU may take to end after it was asked to.
 const QUIT: Duration = Duration::from_secs(10);
@@ -26,16 +28,31 @@ const QUOTED_LINES: usize = 8;
 /// Why a machine could not be started or taken down.
 #[derive(Debug, Error)]
 pub enum MachineError {
-    /// QEMU could not be started.
-    #[error(
-        "cannot start {program}; install the package {} (`cargo xtask setup` does)",
-        ARCH.qemu_package.debian
-    )]
+    /// QEMU, or a program beside it, could not be started.
+    #[error("cannot start {program}; install the package {package} (`cargo xtask setup` does)")]
     Start {
         /// The program.
         program: PathBuf,
+        /// What brings it.
+        package: &'static str,
         /// The system's answer.
         source: std::io::Error,
+    },
+    /// The machine's TPM does not work.
+    #[error("the machine's TPM, swtpm, {reason}; its messages are in {log}")]
+    Tpm {
+        /// What it did instead.
+        reason: String,
+        /// The file with its messages.
+        log: PathBuf,
+    },
+    /// The machine has no such disk to attach.
+    #[error("the machine `{machine}` has no disk `{disk}` that is attached later")]
+    NoLateDisk {
+        /// The machine.
+        machine: String,
+        /// The disk's name.
+        disk: String,
     },
     /// QEMU ended by itself.
     #[error(transparent)]
@@ -73,7 +90,7 @@ pub enum MachineError {
     },
     /// Processes were left.
     #[error(
-        "processes of the machine `{0}` survive its end; look for {qemu} in the process list",
+        "processes of the machine `{0}` survive its end; look for {qemu} and swtpm in the process list",
         qemu = ARCH.qemu
     )]
     Survivors(String),
@@ -97,6 +114,8 @@ pub struct Death {
 pub struct RunningVm {
     plan: VmPlan,
     group: ProcessGroup,
+    /// The process that is its TPM.
+    tpm: Option<ProcessGroup>,
     /// The control channel.
     pub qmp: Qmp,
 }
@@ -109,7 +128,16 @@ impl RunningVm {
     /// # Errors
     /// QEMU is missing, ends at once, or does not answer.
     pub async fn start(plan: VmPlan, qmp_log: &Path) -> Result<Self, MachineError> {
-        let group = spawn(&plan)?;
+        let tpm = match &plan.tpm {
+            Some(tpm) => Some(start_tpm(tpm).await?),
+            None => None,
+        };
+        let group = guarded(
+            &plan.program,
+            ARCH.qemu_package.debian,
+            &plan.args,
+            &plan.qemu_log,
+        )?;
         let connect = async {
             let mut poll = tokio::time::interval(Duration::from_millis(20));
             loop {
@@ -127,7 +155,12 @@ impl RunningVm {
             }
         };
         match qmp {
-            Ok(qmp) => Ok(Self { plan, group, qmp }),
+            Ok(qmp) => Ok(Self {
+                plan,
+                group,
+                tpm,
+                qmp,
+            }),
             // A channel that breaks at once mostly means that QEMU is about to end: its reason says more.
             Err(error) => match tokio::time::timeout(Duration::from_secs(2), group.ended()).await {
                 Ok(status) => Err(death(&plan, status).into()),
@@ -212,6 +245,21 @@ impl RunningVm {
             .await
     }
 
+    /// Attaches a disk that was not there at power-on.
+    ///
+    /// # Errors
+    /// The machine has no such disk, QEMU refuses, or does not answer.
+    pub async fn attach(&self, disk: &str) -> Result<(), MachineError> {
+        let mut late = self.plan.late_disks.iter();
+        let Some((_, command)) = late.find(|(name, _)| name == disk) else {
+            return Err(MachineError::NoLateDisk {
+                machine: self.plan.name.clone(),
+                disk: disk.to_owned(),
+            });
+        };
+        self.disturb(std::slice::from_ref(command)).await
+    }
+
     /// Runs commands of the monitor that print nothing when they succeed.
     async fn disturb(&self, commands: &[String]) -> Result<(), MachineError> {
         for command in commands {
@@ -226,14 +274,15 @@ impl RunningVm {
         Ok(())
     }
 
-    /// Makes an emulated machine start again as fast as it did the first time; to be called at each reset.
+    /// Makes an emulated machine start again as fast as it did the first time; to be called at each reset after which it
+    /// starts again.
     ///
     /// # Errors
     /// QEMU does not answer. The machine goes on, more slowly.
     pub async fn forget_translations(&self) -> std::io::Result<()> {
-        match &self.plan.gdb_socket {
-            Some(socket) => code_cache::empty(socket).await,
-            None => Ok(()),
+        match (&self.plan.gdb_socket, self.plan.at_reset) {
+            (Some(socket), AtReset::Restarts) => code_cache::empty(socket).await,
+            _ => Ok(()),
         }
     }
 
@@ -265,7 +314,11 @@ impl RunningVm {
     /// # Errors
     /// Something of it survives.
     pub async fn kill(self) -> Result<(), MachineError> {
-        if self.group.kill().await {
+        let mut gone = self.group.kill().await;
+        if let Some(tpm) = &self.tpm {
+            gone &= tpm.kill().await;
+        }
+        if gone {
             return Ok(());
         }
         Err(MachineError::Survivors(self.plan.name.clone()))
@@ -281,34 +334,67 @@ fn is_there(program: &Path) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-fn spawn(plan: &VmPlan) -> Result<ProcessGroup, MachineError> {
+/// Starts a program that the kernel ends with this process; what it says goes to the end of `log`.
+fn guarded(
+    program: &Path,
+    package: &'static str,
+    args: &[String],
+    log: &Path,
+) -> Result<ProcessGroup, MachineError> {
     let failed = |source| MachineError::Start {
-        program: plan.program.clone(),
+        program: program.to_owned(),
+        package,
         source,
     };
     // setpriv would be started in any case.
-    if !is_there(&plan.program) {
+    if !is_there(program) {
         return Err(failed(std::io::ErrorKind::NotFound.into()));
     }
     let log = fs_err::OpenOptions::new()
         .create(true)
         .append(true)
-        .open(&plan.qemu_log)?;
+        .open(log)?;
     let log = log.into_parts().0;
-    // setpriv (util-linux) lets the kernel end QEMU when this process is killed.
+    // setpriv is of util-linux.
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "--"])
-        .arg(&plan.program)
-        .args(&plan.args);
+        .arg(program)
+        .args(args);
     command
         .stdout(Stdio::from(log.try_clone()?))
         .stderr(Stdio::from(log));
     ProcessGroup::spawn(command).map_err(failed)
 }
 
+/// Starts the machine's TPM; it can be reached when this ends.
+async fn start_tpm(tpm: &Tpm) -> Result<ProcessGroup, MachineError> {
+    fs_err::create_dir_all(&tpm.state)?;
+    let words = tpm.command();
+    let group = guarded(Path::new(&words[0]), "swtpm", &words[1..], &tpm.log)?;
+    let opens = async {
+        let mut poll = tokio::time::interval(Duration::from_millis(20));
+        while !tpm.socket.exists() {
+            poll.tick().await;
+        }
+    };
+    let reason = tokio::select! {
+        () = opens => return Ok(group),
+        status = group.ended() => format!("ended ({})", in_words(status)),
+        () = tokio::time::sleep(START) => format!("opened no socket within {START:?}"),
+    };
+    Err(MachineError::Tpm {
+        reason,
+        log: tpm.log.clone(),
+    })
+}
+
+fn in_words(status: Option<ExitStatus>) -> String {
+    status.map_or_else(|| "status unknown".to_owned(), |status| status.to_string())
+}
+
 fn death(plan: &VmPlan, status: Option<ExitStatus>) -> Death {
-    let status = status.map_or_else(|| "status unknown".to_owned(), |status| status.to_string());
+    let status = in_words(status);
     let text = fs_err::read(&plan.qemu_log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();

@@ -5,7 +5,9 @@
 //! specification and EDK II's `VariableFormat.h`, and nothing more.
 
 mod boot;
+mod quirk;
 mod store;
 
 pub use boot::{BootEntry, BootVariables, DevicePathNode, load_option};
-pub use store::{NvramError, Variable, add_variable, fill, read_store};
+pub use quirk::Quirk;
+pub use store::{NvramError, Variable, add_variable, read_store};

@@ -124,14 +124,7 @@ pub fn read_store(bytes: &[u8]) -> Result<Vec<Variable>, NvramError> {
 /// # Errors
 /// The content is no variable store, or the store is full.
 pub fn add_variable(bytes: &mut [u8], name: &str, data: &[u8]) -> Result<(), NvramError> {
-    let (mut at, end) = variables_area(bytes)?;
-    while at + VARIABLE_HEADER <= end && u16_at(bytes, at)? == VARIABLE_START {
-        let (variable, _, next) = read_variable(bytes, at)?;
-        if variable.name == name && variable.vendor == GLOBAL_VARIABLE {
-            bytes[at + 2] &= STATE_DELETED;
-        }
-        at = next;
-    }
+    let (at, end) = delete(bytes, name)?;
     let name: Vec<u8> = name
         .encode_utf16()
         .chain([0])
@@ -154,6 +147,32 @@ pub fn add_variable(bytes: &mut [u8], name: &str, data: &[u8]) -> Result<(), Nvr
     }
     bytes[at..at + variable.len()].copy_from_slice(&variable);
     Ok(())
+}
+
+/// Deletes the variable of the firmware's own namespace that has this name, if there is one. The machine must not run.
+///
+/// # Errors
+/// The content is no variable store.
+pub fn delete_variable(bytes: &mut [u8], name: &str) -> Result<(), NvramError> {
+    delete(bytes, name).map(drop)
+}
+
+/// Deletes a variable; where the store's free room is.
+fn delete(bytes: &mut [u8], name: &str) -> Result<(usize, usize), NvramError> {
+    let (mut at, end) = variables_area(bytes)?;
+    while at + VARIABLE_HEADER <= end && u16_at(bytes, at)? == VARIABLE_START {
+        let (variable, _, next) = read_variable(bytes, at)?;
+        if variable.name == name && variable.vendor == GLOBAL_VARIABLE {
+            bytes[at + 2] &= STATE_DELETED;
+        }
+        at = next;
+    }
+    Ok((at, end))
+}
+
+/// The name of the boot entry of this number.
+pub(super) fn named(number: u16) -> String {
+    format!("Boot{number:04X}")
 }
 
 /// Adds variables of the firmware's own namespace until `leave` bytes or a few less are free. The machine must not run.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use vm::console::Console;
-use vm::nvram::{BootVariables, DevicePathNode};
+use vm::nvram::{BootVariables, DevicePathNode, Quirk};
 
 use super::hooks::{Aspect, Subject, When};
 use crate::evidence::{Check, Evidence};
@@ -69,8 +69,9 @@ impl Aspect for BootOrder {
     fn powered_off(&self, subject: &Subject<'_>, finished: bool) -> Result<Vec<Check>> {
         let (scenario, evidence) = (subject.scenario, subject.evidence);
         let machine = &scenario.machine;
-        // A firmware that starts the stick first has changed the order since the installer left it.
-        let last = if machine.stick.starts_first || machine.full_variables {
+        // A firmware with an order of its own has changed it since the installer left it.
+        let quirks = &machine.firmware;
+        let last = if quirks.iter().any(|quirk| quirk.has_its_own_order()) {
             INSTALLED_VARS
         } else {
             save_vars(subject.hardware, evidence, LAST_VARS);
@@ -82,7 +83,7 @@ impl Aspect for BootOrder {
         let ran = !scenario.steps.contains(&Step::FirmwareRefuses);
         if ran && (finished || installed) {
             // A firmware that has no room for the entry must be left as it is.
-            let entry = installed && !machine.full_variables;
+            let entry = installed && !quirks.contains(&Quirk::NoRoom);
             checks.extend(changed_variables(evidence, last, entry));
         }
         if finished {

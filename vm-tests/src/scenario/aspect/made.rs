@@ -136,6 +136,8 @@ fn disk(name: &str) -> DiskDefinition {
         size: Mebibytes(8),
         serial: name.to_owned(),
         sector_size: 512,
+        discard: true,
+        late: false,
         content: DiskContent::Empty,
         fault: None,
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::firmware::{Firmware, Kernel, Kind};
-use crate::machine::{DiskFormat, Mebibytes};
+use crate::machine::{Bus, ClockTime, Disk, DiskFormat, Mebibytes};
 
 fn config(folder: &Path) -> VmConfig {
     let code = folder.join("code.fd");
@@ -78,7 +78,7 @@ fn commas_in_paths_are_written_twice() {
 #[test]
 fn a_disk_has_the_sectors_that_it_is_given() {
     let folder = tempfile::tempdir().unwrap();
-    for bus in [Bus::Nvme, Bus::Sata, Bus::Virtio, Bus::Scsi, Bus::Usb] {
+    for bus in [Bus::Nvme, Bus::Virtio, Bus::Scsi, Bus::Usb] {
         let line = |sector_size| {
             let disk = Disk {
                 sector_size,
@@ -178,7 +178,7 @@ fn a_kernel_is_loaded_without_a_firmware_of_its_own() {
         arguments: "console=ttyS0 panic=-1".into(),
     };
     let config = VmConfig::new("test", kernel, folder.path(), folder.path())
-        .ends_at_reset()
+        .at_reset(AtReset::Ends)
         .domain("boot.test");
     let error = config.plan().unwrap_err().to_string();
     assert!(error.contains("the initial file system"), "{error}");
@@ -221,4 +221,70 @@ fn the_script_quotes_what_a_shell_would_take_apart() {
         "{}",
         plan.to_script()
     );
+}
+
+#[test]
+fn a_machine_that_stops_at_a_reset_leaves_qemu_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let line = config.plan().unwrap().args.join(" ");
+    assert!(
+        !line.contains("-action") && !line.contains("-no-reboot"),
+        "{line}"
+    );
+    let plan = config.at_reset(AtReset::Stops).plan().unwrap();
+    let line = plan.args.join(" ");
+    assert!(
+        line.contains("-action reboot=shutdown,shutdown=pause"),
+        "{line}"
+    );
+    assert_eq!(plan.at_reset, AtReset::Stops);
+}
+
+#[test]
+fn the_clock_begins_where_it_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    assert!(!config.plan().unwrap().args.contains(&"-rtc".to_owned()));
+    let time: ClockTime = serde_json::from_str("\"1970-01-01T00:00:00\"").unwrap();
+    let line = config.clock(Some(time)).plan().unwrap().args.join(" ");
+    assert!(line.contains("-rtc base=1970-01-01T00:00:00 "), "{line}");
+    let error = serde_json::from_str::<ClockTime>("\"yesterday\"").unwrap_err();
+    assert!(
+        error.to_string().contains("`yesterday` is no time"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_tpm_is_reached_by_a_socket_that_its_own_process_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("tpm");
+    let plan = config(folder.path()).tpm(&state).plan().unwrap();
+    let line = plan.args.join(" ");
+    let socket = folder.path().join("tpm.sock");
+    let wanted = format!(
+        "-chardev socket,id=tpm-control,path={} -tpmdev emulator,id=tpm0,chardev=tpm-control -device tpm-tis,tpmdev=tpm0",
+        socket.display()
+    );
+    assert!(line.contains(&wanted), "{line}");
+    let words = plan.tpm.as_ref().unwrap().command().join(" ");
+    assert!(
+        words.ends_with(&format!("--ctrl type=unixio,path={}", socket.display())),
+        "{words}"
+    );
+    assert!(plan.to_script().contains(&format!("{words} --daemon\n")));
+}
+
+#[test]
+fn refuses_a_disk_that_qemu_does_not_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut large = disk(folder.path(), "target", Bus::Sata);
+    large.sector_size = 4096;
+    let mut late = disk(folder.path(), "target", Bus::Sata);
+    late.late = true;
+    for disk in [large, late] {
+        let error = config(folder.path()).disk(disk).plan().unwrap_err();
+        assert_eq!(error, PlanError::Disk("target".into(), Bus::Sata));
+    }
 }

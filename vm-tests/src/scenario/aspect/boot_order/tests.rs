@@ -83,7 +83,7 @@ fn a_refusal_must_leave_every_variable() {
 
 #[test]
 fn a_full_firmware_must_be_left_as_it_is() {
-    let made = made(|scenario| scenario.machine.full_variables = true);
+    let made = made(|scenario| scenario.machine.firmware = vec![Quirk::NoRoom]);
     installed_by(&made);
     assert_eq!(
         results(&made.off(&BootOrder, true)),
@@ -99,7 +99,7 @@ fn a_full_firmware_must_be_left_as_it_is() {
 
 #[test]
 fn where_the_stick_is_started_first_the_order_at_the_end_of_the_installation_counts() {
-    let made = made(|scenario| scenario.machine.stick.starts_first = true);
+    let made = made(|scenario| scenario.machine.firmware = vec![Quirk::StartsStickFirst]);
     install(&made, &[5]);
     installed_by(&made);
     install(&made, &[5, 6]);

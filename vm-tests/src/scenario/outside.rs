@@ -1,11 +1,11 @@
-//! What is done to a machine's network from outside.
+//! What is done to a running machine from outside, at once: its cables, its disks.
 
 use anyhow::{Result, bail};
 use vm::machine::RunningVm;
 
 use super::step::Step;
 
-/// Pulls cables, plugs them in, makes the network slow.
+/// Pulls cables, plugs them in, makes the network slow, attaches a disk.
 ///
 /// # Errors
 /// QEMU refuses, or the step is another one.
@@ -17,7 +17,8 @@ pub(super) async fn act(vm: &RunningVm, action: &Step) -> Result<()> {
             vm.delay(Some(delay.0).filter(|time| !time.is_zero()))
                 .await?
         }
-        other => bail!("`{other}` is nothing that is done to a network"),
+        Step::AttachDisk(disk) => vm.attach(disk).await?,
+        other => bail!("`{other}` is nothing that is done to a machine from outside"),
     }
     Ok(())
 }
