@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use arch::ARCH;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::image::OsImage;
@@ -14,29 +13,6 @@ const ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 const ROOT_NAME: &str = "rootfs";
 /// GPT name of the partition of what outlives a restart of a system with an immutable root.
 const PERSISTENT_NAME: &str = "edge_persistent";
-
-/// The partitions that later steps work with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Layout {
-    /// What the firmware starts from.
-    pub esp: Place,
-    /// The root file system.
-    pub root: Place,
-    /// What outlives a restart of a system with an immutable root; mounted at `/opt`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub persistent: Option<Place>,
-}
-
-/// A partition of the target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Its number in the table.
-    pub number: u32,
-    /// Its node, such as `/dev/nvme0n1p2`.
-    pub node: PathBuf,
-    /// Its GUID.
-    pub guid: String,
-}
 
 /// What a partition is told by: GUID of the type, and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

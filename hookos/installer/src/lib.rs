@@ -4,10 +4,11 @@
 //!   do something about a failure.
 //! - [`disks`] finds the medium and chooses the disk.
 //! - [`steps`] is the table of the steps, [`screen`] what a person sees of them.
-//! - [`image`] is what the manifest says of the OS image, and whether it fits the machine; [`mod@write`] writes it and makes
-//!   a disk of its own of it; [`layout`] says which partition is which.
+//! - [`image`] is what the manifest says of the OS image, [`check`] whether it fits the machine; [`mod@write`] writes it and
+//!   makes a disk of its own of it; [`layout`] says which partition is which.
 //! - [`clock`] sets a clock that cannot be right.
 
+pub mod check;
 pub mod clock;
 pub mod disks;
 pub mod error;

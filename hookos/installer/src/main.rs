@@ -9,9 +9,8 @@ use installer::disks::list::Host;
 use installer::disks::settle::SystemClock;
 use installer::disks::steps;
 use installer::error::{Error, escaped};
-use installer::image::check;
 use installer::state::State;
-use installer::{clock, screen, write};
+use installer::{check, clock, screen, write};
 
 /// The parts of install-os.sh that need more than a shell.
 #[derive(Parser)]

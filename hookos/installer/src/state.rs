@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::layout::Layout;
 
 /// Where the files are by default; `EMTS_RUN` says another place, for tests.
 const DIRECTORY: &str = "/run/emts-installer";
@@ -128,6 +127,29 @@ pub struct Loss {
     pub size: u64,
     /// What it is, such as `ntfs`, `BitLocker` or `partition`; ready to be shown.
     pub kind: String,
+}
+
+/// The partitions that later steps work with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// What the firmware starts from.
+    pub esp: Place,
+    /// The root file system.
+    pub root: Place,
+    /// What outlives a restart of a system with an immutable root; mounted at `/opt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<Place>,
+}
+
+/// A partition of the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its number in the table.
+    pub number: u32,
+    /// Its node, such as `/dev/nvme0n1p2`.
+    pub node: PathBuf,
+    /// Its GUID.
+    pub guid: String,
 }
 
 /// The directory of the files.

@@ -5,13 +5,15 @@
 //! There are two layouts of one content, [`Layout`].
 
 mod apt_sources;
+pub(super) mod described;
 pub(super) mod disk;
 mod ext;
 mod files;
 mod identities;
 mod inspect;
 pub(super) mod manifest;
-pub(super) mod partitions;
+mod partitions;
+mod raw;
 mod root;
 
 use std::path::Path;

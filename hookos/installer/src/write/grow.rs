@@ -12,9 +12,9 @@ use super::identity::Identities;
 use super::table::{self, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::image::{Manifest, OsImage};
-use crate::layout::{Label, Layout, Place, Roles, node};
+use crate::layout::{Label, Roles, node};
 use crate::program::{Call, Program};
-use crate::state::{State, Target};
+use crate::state::{Layout, Place, State, Target};
 
 /// How long the kernel may refuse to read a new partition table, as it does while something has a partition open.
 const REREAD_DEADLINE: Duration = Duration::from_secs(30);

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
+use super::super::node_image::described;
 use super::super::node_image::manifest::{self, Description};
-use super::super::node_image::partitions;
 use super::super::test_double::{self, MARKER};
 use super::*;
 
@@ -121,7 +121,7 @@ fn bundle_of(dir: &Path, k3s: &str) -> Result<()> {
         reference: true,
         test_double: name.as_deref(),
         drivers: None,
-        disk: &partitions::nothing(),
+        disk: &described::nothing(),
     };
     let image = format!("{}{k3s}", "boot files ".repeat(1000));
     manifest::write(&mut image.as_bytes(), &description, dir)?;

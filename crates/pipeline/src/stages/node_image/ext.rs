@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 
 use super::disk;
-use super::partitions::read_at;
+use super::raw::{at, read_at};
 
 /// Where it is on its partition, and its size, in bytes.
 const PLACE: (u64, usize) = (1024, 1024);
@@ -29,6 +29,11 @@ impl Superblock {
         read_at(raw, start + offset, size).map(Self)
     }
 
+    /// Bytes.
+    pub fn block_size(&self) -> u64 {
+        1024 << self.word(0x18).min(6)
+    }
+
     fn half(&self, at: usize) -> u16 {
         u16::from_le_bytes([self.0[at], self.0[at + 1]])
     }
@@ -49,7 +54,7 @@ impl Superblock {
 
     /// Bytes that resize2fs can grow it to, where disks may be larger.
     pub fn max_size(&self) -> Option<u64> {
-        let block = 1024u64 << self.word(0x18).min(6);
+        let block = self.block_size();
         let numbers = match self.has(SIXTY_FOUR) {
             true => DISKS,
             false => u64::from(u32::MAX) * block,
@@ -94,13 +99,6 @@ impl Superblock {
         );
         Ok(())
     }
-}
-
-/// How the tools of e2fsprogs name a file system inside of a file.
-pub fn at(raw: &Path, start: u64) -> std::ffi::OsString {
-    let mut name = raw.as_os_str().to_owned();
-    name.push(format!("?offset={start}"));
-    name
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Files of the file systems in a raw disk image, read without mounting it.
 
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::ext::at;
-use super::{disk, partitions};
+use super::disk;
+use super::ext::Superblock;
+use super::raw::{at, output};
 
 /// A tool of mtools on the FAT at this byte of the image.
 fn mtool(name: &str, raw: &Path, start: u64) -> Result<Command> {
@@ -30,7 +32,7 @@ fn mtool(name: &str, raw: &Path, start: u64) -> Result<Command> {
 
 /// All files of the FAT at this byte of an image: path and content.
 pub fn of_fat(raw: &Path, start: u64, scratch: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-    let listing = partitions::output(mtool("mdir", raw, start)?.args(["-/", "-b", "::"]))?;
+    let listing = output(mtool("mdir", raw, start)?.args(["-/", "-b", "::"]))?;
     let listing = String::from_utf8_lossy(&listing).into_owned();
     let files = listing.lines().filter_map(|line| line.strip_prefix("::/"));
     let copy = tempfile::tempdir_in(scratch)?;
@@ -39,7 +41,7 @@ pub fn of_fat(raw: &Path, start: u64, scratch: &Path) -> Result<Vec<(String, Vec
     // Directories end with a slash.
     for path in files.filter(|path| !path.ends_with('/')) {
         let mut mcopy = mtool("mcopy", raw, start)?;
-        partitions::output(
+        output(
             mcopy
                 .args(["-n", "-o"])
                 .arg(format!("::/{path}"))
@@ -55,6 +57,18 @@ pub fn of_ext(raw: &Path, start: u64, path: &str) -> Result<Vec<u8>> {
     debugfs(raw, start, &format!("cat {path}"))
 }
 
+/// Where the blocks of that file are, in bytes from the begin of the image.
+pub fn blocks_of_ext(raw: &Path, start: u64, path: &str) -> Result<Vec<Range<u64>>> {
+    let size = Superblock::read(raw, start)?.block_size();
+    let blocks = debugfs(raw, start, &format!("blocks {path}"))?;
+    let blocks = String::from_utf8_lossy(&blocks).into_owned();
+    let numbers = blocks
+        .split_whitespace()
+        .map_while(|one| one.parse::<u64>().ok());
+    let place = numbers.map(|number| start + number * size..start + (number + 1) * size);
+    Ok(place.collect())
+}
+
 /// The names in a directory of it.
 pub fn names_of_ext(raw: &Path, start: u64, directory: &str) -> Result<Vec<String>> {
     let listing = debugfs(raw, start, &format!("ls -p {directory}"))?;
@@ -67,7 +81,7 @@ pub fn names_of_ext(raw: &Path, start: u64, directory: &str) -> Result<Vec<Strin
 
 fn debugfs(raw: &Path, start: u64, request: &str) -> Result<Vec<u8>> {
     // Its exit status says nothing of the request.
-    partitions::output(
+    output(
         disk::tool("debugfs")
             .args(["-R", request])
             .arg(at(raw, start)),

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Result;
 use fs_err::File;
 use memchr::memmem::Finder;
-use serde::Serialize;
 
+use super::described::{Kept, Named, Partition};
 use super::files;
-use super::partitions::Partition;
 
 /// Files of plain text that name file systems or partitions, at the root of a system or of its /boot.
 const TEXTS: [&str; 12] = [
@@ -33,26 +33,30 @@ const DIRECTORIES: [&str; 2] = ["/boot/loader/entries", "/loader/entries"];
 /// Bytes that are searched at once.
 const BLOCK: usize = 8 << 20;
 
-/// An identity that stays.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Kept {
-    pub uuid: String,
-    pub by: String,
-}
-
-/// An identity that texts name, at these bytes of the image.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Named {
-    pub uuid: String,
-    pub offsets: Vec<u64>,
-}
-
-/// A file that was read.
+/// A file of the ESP.
 struct Text {
     path: String,
     bytes: Vec<u8>,
     /// Whether it can be written anew: it is a configuration, and no program or archive.
     is_plain: bool,
+}
+
+/// Who names identities on a partition.
+enum Readers {
+    /// Firmware and boot loaders: of an ESP all counts.
+    Esp(Vec<Text>),
+    /// A system: of ext2 to ext4, what its own configurations say, which are at these bytes of the image. Logs and remains
+    /// in free blocks name identities, too, and start nothing.
+    System(Vec<Range<u64>>),
+    /// Nobody knows: all counts.
+    Unknown,
+}
+
+/// What becomes of places in which an identity is written.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Written(Vec<u64>),
+    Kept(String),
 }
 
 /// Who names the image's identities. Within compressed files, such as an initramfs, nobody looks.
@@ -65,30 +69,25 @@ pub fn find(
     let identities = identities(disk, partitions);
     let (mut kept, mut named) = (Vec::<Kept>::new(), Vec::<Named>::new());
     for partition in partitions {
-        let texts = texts(raw, partition, scratch)?;
+        let readers = Readers::of(raw, partition, scratch)?;
         let forms: Vec<String> = identities.iter().flat_map(|one| forms(one)).collect();
         let found = search(raw, partition, &forms)?;
-        for (form, offsets) in forms.into_iter().zip(found) {
-            if offsets.is_empty() {
-                continue;
-            }
-            match by(&form, offsets.len(), &texts, partition) {
-                Some(by) => kept.push(Kept {
-                    uuid: form.to_ascii_lowercase(),
+        for (uuid, places) in forms.into_iter().zip(found) {
+            match readers.judge(&uuid, places, partition) {
+                Verdict::Kept(by) => kept.push(Kept {
+                    uuid: uuid.to_ascii_lowercase(),
                     by,
                 }),
-                None => named.push(Named {
-                    uuid: form,
-                    offsets,
-                }),
+                Verdict::Written(offsets) if offsets.is_empty() => {}
+                Verdict::Written(offsets) => named.push(Named { uuid, offsets }),
             }
         }
     }
     kept.sort_by(|a, b| a.uuid.cmp(&b.uuid));
     kept.dedup_by(|a, b| a.uuid == b.uuid);
     let is_kept = |named: &Named| {
-        kept.iter()
-            .any(|one| one.uuid.eq_ignore_ascii_case(&named.uuid))
+        let mut kept = kept.iter();
+        kept.any(|one| one.uuid.eq_ignore_ascii_case(&named.uuid))
     };
     named.retain(|one| !is_kept(one));
     Ok((kept, named))
@@ -108,53 +107,64 @@ fn forms(identity: &str) -> BTreeSet<String> {
     [identity.to_ascii_lowercase(), identity.to_ascii_uppercase()].into()
 }
 
-/// What names an identity so that it cannot be changed; nothing where all of its places are in plain texts.
-fn by(form: &str, places: usize, texts: &[Text], partition: &Partition) -> Option<String> {
-    let finder = Finder::new(form);
-    let count = |text: &Text| finder.find_iter(&text.bytes).count();
-    let plain: usize = texts.iter().filter(|text| text.is_plain).map(count).sum();
-    if plain == places {
-        return None;
-    }
-    let other = texts.iter().find(|text| !text.is_plain && count(text) > 0);
-    let other = other.map(|text| text.path.clone());
-    Some(other.unwrap_or_else(|| {
-        format!(
-            "something on partition {} ({:?})",
-            partition.number, partition.name
-        )
-    }))
-}
-
-/// The files of a partition that may name identities.
-fn texts(raw: &Path, partition: &Partition, scratch: &Path) -> Result<Vec<Text>> {
-    let start = partition.start;
-    match &partition.file_system {
-        Some(system) if system.kind == "vfat" => {
-            let files = files::of_fat(raw, start, scratch)?.into_iter();
-            let texts = files.map(|(path, bytes)| Text {
-                path,
-                is_plain: !bytes.contains(&0),
-                bytes,
-            });
-            Ok(texts.collect())
-        }
-        Some(system) if system.is_ext() => {
-            let mut paths: Vec<String> = TEXTS.map(str::to_owned).to_vec();
-            for directory in DIRECTORIES {
-                let names = files::names_of_ext(raw, start, directory)?.into_iter();
-                paths.extend(names.map(|name| format!("{directory}/{name}")));
-            }
-            let texts = paths.into_iter().map(|path| {
-                Ok(Text {
-                    bytes: files::of_ext(raw, start, &path)?,
-                    is_plain: true,
+impl Readers {
+    fn of(raw: &Path, partition: &Partition, scratch: &Path) -> Result<Self> {
+        let start = partition.start;
+        match &partition.file_system {
+            Some(system) if system.kind == "vfat" => {
+                let files = files::of_fat(raw, start, scratch)?.into_iter();
+                let texts = files.map(|(path, bytes)| Text {
                     path,
-                })
-            });
-            texts.collect()
+                    is_plain: !bytes.contains(&0),
+                    bytes,
+                });
+                Ok(Self::Esp(texts.collect()))
+            }
+            Some(system) if system.is_ext() => {
+                let mut paths: Vec<String> = TEXTS.map(str::to_owned).to_vec();
+                for directory in DIRECTORIES {
+                    let names = files::names_of_ext(raw, start, directory)?.into_iter();
+                    paths.extend(names.map(|name| format!("{directory}/{name}")));
+                }
+                let mut areas = Vec::new();
+                for path in paths {
+                    areas.extend(files::blocks_of_ext(raw, start, &path)?);
+                }
+                Ok(Self::System(areas))
+            }
+            _ => Ok(Self::Unknown),
         }
-        _ => Ok(vec![]),
+    }
+
+    /// What becomes of the places of an identity on a partition.
+    fn judge(&self, uuid: &str, mut places: Vec<u64>, partition: &Partition) -> Verdict {
+        let finder = Finder::new(uuid);
+        let count = |text: &Text| finder.find_iter(&text.bytes).count();
+        let program = match self {
+            Self::System(areas) => {
+                let last = uuid.len() as u64 - 1;
+                let inside = |at: &u64| areas.iter().any(|area| area.contains(at));
+                places.retain(|at| inside(at) && inside(&(at + last)));
+                return Verdict::Written(places);
+            }
+            Self::Esp(texts) => {
+                let plain = texts.iter().filter(|text| text.is_plain);
+                if plain.map(count).sum::<usize>() == places.len() {
+                    return Verdict::Written(places);
+                }
+                let mut programs = texts.iter().filter(|text| !text.is_plain);
+                programs.find(|text| count(text) > 0)
+            }
+            Self::Unknown if places.is_empty() => return Verdict::Written(places),
+            Self::Unknown => None,
+        };
+        let somebody = || {
+            format!(
+                "something on partition {} ({:?})",
+                partition.number, partition.name
+            )
+        };
+        Verdict::Kept(program.map_or_else(somebody, |text| text.path.clone()))
     }
 }
 
@@ -224,25 +234,34 @@ mod tests {
 
     #[test]
     fn a_program_that_names_an_identity_keeps_it_and_is_named() {
-        let text = |path: &str, is_plain, bytes: &str| Text {
+        let text = |path: &str, is_plain| Text {
             path: path.into(),
-            bytes: bytes.into(),
+            bytes: UUID.into(),
             is_plain,
         };
-        let texts = [
-            text("loader/entries/a.conf", true, UUID),
-            text("EFI/Linux/a.efi", false, UUID),
-        ];
         let area = partition(0, 1);
-        assert_eq!(by(UUID, 1, &texts[..1], &area), None);
+        let entry = || text("loader/entries/a.conf", true);
+        let esp = Readers::Esp(vec![entry()]);
+        assert_eq!(esp.judge(UUID, vec![7], &area), Verdict::Written(vec![7]));
+        let somebody = "something on partition 2 (\"rootfs\")".to_owned();
         assert_eq!(
-            by(UUID, 2, &texts, &area).as_deref(),
-            Some("EFI/Linux/a.efi")
+            esp.judge(UUID, vec![7, 99], &area),
+            Verdict::Kept(somebody.clone())
         );
-        let unknown = by(UUID, 2, &texts[..1], &area);
-        assert_eq!(
-            unknown.as_deref(),
-            Some("something on partition 2 (\"rootfs\")")
-        );
+        let esp = Readers::Esp(vec![entry(), text("EFI/Linux/a.efi", false)]);
+        let program = Verdict::Kept("EFI/Linux/a.efi".into());
+        assert_eq!(esp.judge(UUID, vec![7, 99], &area), program);
+        let unknown = Readers::Unknown;
+        assert_eq!(unknown.judge(UUID, vec![], &area), Verdict::Written(vec![]));
+        assert_eq!(unknown.judge(UUID, vec![7], &area), Verdict::Kept(somebody));
+    }
+
+    #[test]
+    fn of_a_system_its_configurations_count_and_nothing_else() {
+        let system = Readers::System(vec![4096..8192, 16384..20480]);
+        let area = partition(0, 1);
+        let places = vec![100, 4096, 8192 - 36, 8192 - 35, 9000, 20480 - 36];
+        let written = Verdict::Written(vec![4096, 8192 - 36, 20480 - 36]);
+        assert_eq!(system.judge(UUID, places, &area), written);
     }
 }

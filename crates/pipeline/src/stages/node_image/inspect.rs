@@ -101,7 +101,7 @@ mod tests {
     use anyhow::ensure;
     use arch::ARCH;
 
-    use super::super::disk;
+    use super::super::{disk, raw};
     use super::*;
 
     /// An image of 1 MiB with the given partitions, which are empty, made by the tool that users have.
@@ -222,7 +222,7 @@ mod tests {
 
     fn tool(name: &str, arguments: &[&str], directory: &Path) -> Result<()> {
         let mut command = disk::tool(name);
-        partitions::output(command.args(arguments).current_dir(directory)).map(|_| ())
+        raw::output(command.args(arguments).current_dir(directory)).map(|_| ())
     }
 
     fn taken(raw: &Path) -> Result<(serde_json::Value, String)> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::partitions::Disk;
+use super::described::Disk;
 use crate::digest::hex;
 
 /// The compressed image.
@@ -168,7 +168,7 @@ impl<W: Write> Write for Counted<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::partitions::nothing;
+    use super::super::described::nothing;
     use super::*;
 
     #[test]

@@ -1,96 +1,21 @@
 //! The partitions of a raw disk image, and what of them the installer relies on: checked when the bundle is made, not after
 //! a disk was overwritten.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use arch::ARCH;
-use fs_err::File;
 use gpt::disk::LogicalBlockSize;
 use gpt::{DiskDevice, GptConfig, GptDisk, partition_types};
-use serde::Serialize;
 
+use super::described::{Disk, FileSystem, Partition};
 use super::ext::Superblock;
-use super::identities::{self, Kept, Named};
-use super::{disk, files};
+use super::{disk, files, identities};
 
 /// GPT name by which the installer finds the partition that it configures where none has the type of a root file system.
 const ROOT_NAME: &str = "rootfs";
 /// Bytes per sector that disks have.
 const SECTORS: [LogicalBlockSize; 2] = [LogicalBlockSize::Lb512, LogicalBlockSize::Lb4096];
-
-/// What `os-image.json` says of the disk that the image is.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Disk {
-    /// Bytes of a logical sector.
-    pub sector_size: u64,
-    /// As Rust's targets call the processors.
-    pub architecture: &'static str,
-    /// GUID of the partition table.
-    pub disk_guid: String,
-    /// In the order of their numbers.
-    pub partitions: Vec<Partition>,
-    /// Identities that the installer leaves as they are.
-    pub kept: Vec<Kept>,
-    /// Identities that texts name, which the installer writes anew.
-    pub named: Vec<Named>,
-    /// Seconds since 1970: the newest time that a file system has.
-    pub not_before: u64,
-}
-
-/// A disk of nothing for tests of what is said besides.
-#[cfg(test)]
-pub fn nothing() -> Disk {
-    Disk {
-        sector_size: 512,
-        architecture: "any",
-        disk_guid: String::new(),
-        partitions: vec![],
-        kept: vec![],
-        named: vec![],
-        not_before: 0,
-    }
-}
-
-/// A partition.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Partition {
-    pub number: u32,
-    pub name: String,
-    /// GUID of its type.
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub guid: String,
-    /// Bytes from the begin of the image.
-    pub start: u64,
-    /// Bytes.
-    pub size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_system: Option<FileSystem>,
-}
-
-/// What is on a partition.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FileSystem {
-    /// As libblkid calls it.
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub uuid: Option<String>,
-    /// Bytes that it can grow to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_size: Option<u64>,
-}
-
-impl FileSystem {
-    pub fn is_ext(&self) -> bool {
-        matches!(self.kind.as_str(), "ext2" | "ext3" | "ext4")
-    }
-}
 
 /// The partition table of an image, in the sectors that it counts in.
 ///
@@ -276,27 +201,4 @@ fn pe_machine(program: &[u8]) -> Option<u16> {
     header
         .starts_with(b"PE\0\0")
         .then(|| u16::from_le_bytes([header[4], header[5]]))
-}
-
-/// Bytes of an image from there on.
-pub fn read_at(raw: &Path, offset: u64, size: usize) -> Result<Vec<u8>> {
-    let mut file = File::open(raw)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = vec![0; size];
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A command's standard output; its exit status has to be 0.
-pub fn output(command: &mut Command) -> Result<Vec<u8>> {
-    let name = crate::process::display(command);
-    let output = command
-        .output()
-        .with_context(|| format!("starting {name}"))?;
-    ensure!(
-        output.status.success(),
-        "{name}: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(output.stdout)
 }

@@ -1,10 +1,5 @@
 //! What the manifest says of the OS image: all that has to be known of it before it is written.
 
-pub mod check;
-mod others;
-
-pub use others::Disk;
-
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;

@@ -1,13 +1,16 @@
 //! What would keep the OS image from being installed on the chosen disk of this machine, before the first byte is written.
 //! What keeps a disk from being chosen (its size, its sectors, its driver) is looked at with all disks.
 
+mod others;
+
 use std::path::Path;
 
-use super::{Disk, Manifest, OsImage};
 use crate::error::{Error, Kind, Result};
+use crate::image::{Manifest, OsImage};
 use crate::layout;
 use crate::state::{State, Target};
 use crate::write::PART;
+pub use others::Disk;
 
 /// What counts of the machine.
 #[derive(Debug)]
