@@ -8,6 +8,7 @@ mod boot;
 mod quirk;
 mod store;
 
-pub use boot::{BootEntry, BootVariables, DevicePathNode, load_option};
+pub use boot::{BootEntry, BootVariables, load_option};
+pub use efi::{DevicePathNode, Uuid};
 pub use quirk::Quirk;
 pub use store::{NvramError, Variable, add_variable, read_store};

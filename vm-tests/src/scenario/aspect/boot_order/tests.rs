@@ -1,7 +1,7 @@
 //! Boot variables as installers and firmwares leave them.
 
 use super::*;
-use vm::nvram::BootEntry;
+use vm::nvram::{BootEntry, Uuid};
 
 use crate::scenario::aspect::made::{Made, results};
 use crate::scenario::machine_definition::ForeignEntry;
@@ -229,7 +229,7 @@ fn installed() -> BootVariables {
         5,
         "EMTS",
         vec![
-            DevicePathNode::Partition("guid".into()),
+            DevicePathNode::Partition(Uuid::nil()),
             DevicePathNode::File("\\EFI\\BOOT\\BOOTX64.EFI".into()),
         ],
     ));
