@@ -1,51 +1,17 @@
 # shellcheck shell=bash
 # Sourced by install-os.sh: the firmware's boot entry, and the restart of the machine.
 
-readonly BOOT_LABEL=EMTS
-readonly BOOT_LOADER='\EFI\BOOT\BOOTX64.EFI'
+readonly EFIVARS=/sys/firmware/efi/efivars
+
+# Seconds that a message stays before the restart that it announces.
+readonly READABLE=10
+
+# What is not there is the installer's to say.
+mount_efivars() {
+  if ! compgen -G "$EFIVARS/*" >/dev/null; then mount -t efivarfs efivarfs "$EFIVARS" || true; fi
+}
 
 # ---------------------------------------------------------------- set-boot-order
-
-mount_efivars() {
-  local dir=/sys/firmware/efi/efivars
-  [[ -d $dir ]] || return 1
-  if compgen -G "$dir/*" >/dev/null; then return 0; fi
-  mount -t efivarfs efivarfs "$dir"
-}
-
-# The numbers of the entries with our label that start from this ESP, from `efibootmgr -v` on stdin.
-entries_for() { # PARTUUID of the ESP
-  sed -nE "s/^Boot([0-9A-F]{4})[* ] $BOOT_LABEL\t.*GPT,$1,.*/\1/Ip"
-}
-
-# BootOrder with this entry first and all others in their order.
-order_with_first() { # number, BootOrder as 0001,0002
-  local number order=$1
-  for number in ${2//,/ }; do
-    if [[ $number != "$1" ]]; then order+=",$number"; fi
-  done
-  printf '%s\n' "$order"
-}
-
-boot_order() { efibootmgr | sed -nE 's/^BootOrder: //p'; }
-
-boot_entry_in_place() { # number, PARTUUID
-  [[ $(boot_order) == "$1"* ]] && [[ $(efibootmgr -v | grep "^Boot$1\* " | entries_for "$2") == "$1" ]]
-}
-
-# Makes or reuses our entry and puts it first. Returns 1 if the firmware does not keep it.
-write_boot_entry() { # number of the ESP, PARTUUID
-  local entries
-  mapfile -t entries < <(efibootmgr -v | entries_for "$2")
-  if ((${#entries[@]} == 0)); then
-    efibootmgr --create-only --disk "$DISK" --part "$1" --label "$BOOT_LABEL" --loader "$BOOT_LOADER" || return 1
-    mapfile -t entries < <(efibootmgr -v | entries_for "$2")
-  fi
-  ((${#entries[@]} > 0)) || return 1
-  efibootmgr --bootnum "${entries[0]}" --active || return 1
-  efibootmgr --bootorder "$(order_with_first "${entries[0]}" "$(boot_order)")" || return 1
-  boot_entry_in_place "${entries[0]}" "$2"
-}
 
 check_loader() { # node of the ESP
   mkdir -p "$ESP"
@@ -55,16 +21,38 @@ check_loader() { # node of the ESP
 }
 
 set_boot_order() {
-  local part node uuid
-  part=$(target_partition esp number)
+  local node
   node=$(target_partition esp node)
-  uuid=$(target_partition esp guid)
   check_loader "$node"
-  if ! mount_efivars; then
-    warn "no access to the firmware's variables; set the firmware to start from $DISK, or remove the stick"
-  elif ! write_boot_entry "$part" "$uuid"; then
-    warn "the firmware did not keep the boot entry; set it to start from $DISK, or remove the stick"
+  mount_efivars
+  run_installer set-boot-order
+}
+
+# Before the disk is touched: an image that the firmware refuses would be found out after the restart.
+check_secure_boot() {
+  mount_efivars
+  run_installer check-secure-boot
+}
+
+# Restarts into a disk that is installed already, where the firmware starts the stick first whatever its boot order
+# says. Returns where that was tried and the disk has not started since, or the firmware cannot be told.
+restart_into_installed() {
+  local code=0
+  mount_efivars
+  mount -o remount,rw "$CONF" || return 0
+  call_installer boot-next "$CONF/restarted.txt" || code=$?
+  mount -o remount,ro "$CONF" || true
+  if ((code != 0)); then
+    say "It cannot be started from here: $(jq -r .reason "$RUN/problem.json")"
+    return 0
   fi
+  say "This stick has installed it already, and the machine restarts from it in $READABLE s." \
+    "To install again, delete $INSTALLED from EMTS-CONF or make the stick again."
+  sleep "$READABLE"
+  unmount_all || true
+  end_screen || true
+  restart_machine
+  start_screen
 }
 
 # ---------------------------------------------------------------- reboot

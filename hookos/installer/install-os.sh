@@ -8,7 +8,7 @@
 # Nothing on the target disk changes before choose-disk is done, and the firmware boots the stick until
 # set-boot-order is done; so a machine that loses power at any time installs again from the start.
 #
-# Needs bash, coreutils, util-linux, e2fsprogs, jq, efibootmgr.
+# Needs bash, coreutils, util-linux, e2fsprogs, jq.
 set -Eeuo pipefail
 export LC_ALL=C
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -59,9 +59,12 @@ call_installer() { # command, argument...
 
 # The same, and the error that the command notes is the step's; the screen takes its advice from there.
 run_installer() { # command, argument...
+  rm -f "$RUN/problem.json"
+  call_installer "$@" || fail_as_noted "$1"
+}
+
+fail_as_noted() { # command
   local noted="$RUN/problem.json"
-  rm -f "$noted"
-  if call_installer "$@"; then return 0; fi
   [[ -s $noted ]] || fail "installer $1 failed without a reason; the log has what it said"
   fail "$(jq -r .reason "$noted")"
 }
@@ -92,7 +95,16 @@ find_media() {
   check_manifest
   run_installer set-clock
   warn_of_test_double
-  run_installer refuse-installed "$CONF/$INSTALLED"
+  call_installer refuse-installed "$CONF/$INSTALLED" || already_installed
+}
+
+# The firmware may start the stick first whatever its boot order says: then the disk is started from here.
+already_installed() {
+  local refusal="$RUN/refusal.json"
+  cp "$RUN/problem.json" "$refusal" || fail_as_noted refuse-installed
+  restart_into_installed
+  mv "$refusal" "$RUN/problem.json"
+  fail_as_noted refuse-installed
 }
 
 # SHA256SUMS names every file of the bundle, the manifest among them; the manifest's id is made from the
@@ -157,6 +169,7 @@ verify_image() {
   sum=$(sha256sum <"$file")
   expect sha256 "${sum%% *}" "sha256 of the OS image"
   verify_hookos
+  check_secure_boot
 }
 
 # What runs now was read from the stick; a stick that gives one wrong byte will give more.

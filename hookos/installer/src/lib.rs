@@ -7,11 +7,13 @@
 //! - [`image`] is what the manifest says of the OS image, [`check`] whether it fits the machine; [`mod@write`] writes it and
 //!   makes a disk of its own of it; [`layout`] says which partition is which.
 //! - [`clock`] sets a clock that cannot be right.
+//! - [`firmware`] is the boot entry of the installed system, and what Secure Boot will say of it.
 
 pub mod check;
 pub mod clock;
 pub mod disks;
 pub mod error;
+pub mod firmware;
 pub mod image;
 pub mod layout;
 pub mod program;

@@ -9,6 +9,7 @@ use installer::disks::list::Host;
 use installer::disks::settle::SystemClock;
 use installer::disks::steps;
 use installer::error::{Error, escaped};
+use installer::firmware::Firmware;
 use installer::state::State;
 use installer::{check, clock, screen, write};
 
@@ -51,6 +52,17 @@ enum Command {
         /// The medium's list
         list: PathBuf,
     },
+    /// Put the installed disk's boot entry first in the firmware's boot order
+    SetBootOrder(Firmware),
+    /// Have the firmware start an installed disk next, unless that was tried in vain
+    BootNext {
+        #[command(flatten)]
+        firmware: Firmware,
+        /// The file on the installation medium that remembers it
+        mark: PathBuf,
+    },
+    /// Tell whether Secure Boot is on, and fail where the firmware will refuse the OS image
+    CheckSecureBoot(Firmware),
     /// Say what the target disk loses, and wait 15 s for the key S on a console, which stops it
     ///
     /// Nothing is said of an empty disk, or of one that the config-file selects.
@@ -97,7 +109,7 @@ fn run(command: Command) -> Result<()> {
             steps::choose_disk(&host, &state, &selector, &mut SystemClock, say)?;
         }
         Command::ListDisks => steps::list_disks(&host, say)?,
-        Command::RefuseInstalled { list } => steps::refuse_installed(&host, &list, say)?,
+        Command::RefuseInstalled { list } => steps::refuse_installed(&host, &state, &list, say)?,
         Command::NoteInstalled { time, list } => steps::note_installed(&state, &list, &time, say)?,
         Command::AnnounceLoss => screen::objection::wait_for_it(&state, say)?,
         Command::SetClock => clock::set(&state)?.iter().for_each(|text| warn(text)),
@@ -107,6 +119,9 @@ fn run(command: Command) -> Result<()> {
             .iter()
             .for_each(|text| warn(text)),
         Command::NoteClock { root } => clock::note(&state, &root)?,
+        Command::SetBootOrder(firmware) => firmware.set_boot_order(&state, say)?,
+        Command::BootNext { firmware, mark } => firmware.boot_next(&state, &mark, say)?,
+        Command::CheckSecureBoot(firmware) => firmware.check_secure_boot(&state, say)?,
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use efi::Uuid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,7 @@ records! {
     Manifest, "manifest.json", "find-media";
     Target, "disk.json", "choose-disk";
     Layout, "layout.json", "grow-root";
+    Installation, "installed.json", "refuse-installed";
     Error, "problem.json", "every command that fails";
 }
 
@@ -114,8 +116,19 @@ pub struct Target {
     pub swaps: Vec<PathBuf>,
     /// What is lost when it is overwritten; nothing on an empty disk.
     pub loses: Vec<Loss>,
+    /// Unique GUIDs of the partitions that are on it before it is written.
+    #[serde(default)]
+    pub partitions: Vec<Uuid>,
     /// Whether `installDisk` selects it, by whatever key: then nobody has to be asked.
     pub selected: bool,
+}
+
+/// A disk that the medium has installed already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installation {
+    /// The disk.
+    pub path: PathBuf,
 }
 
 /// A partition, or a whole disk, that will be overwritten.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# install-os.sh without disks: markers, media, the choice of the disk, boot entries, checks of the bundle.
+# install-os.sh without disks: markers, media, the choice of the disk, checks of the bundle.
 
 bats_require_minimum_version 1.5.0
 
@@ -114,18 +114,6 @@ layout() { # JSON
   [ -z "$(mount_persistent)" ]
   layout '{root: {node: "/dev/sda2"}, persistent: {node: "/dev/sda3"}}'
   [ "$(mount_persistent)" = "mount /dev/sda3 $TARGET/opt" ]
-}
-
-@test "puts the entry first and keeps the order of the others" {
-  [ "$(order_with_first 0003 0001,0003,0002)" = 0003,0001,0002 ]
-  [ "$(order_with_first 0003 "")" = 0003 ]
-}
-
-EFIBOOTMGR=$'BootCurrent: 0001\nBootOrder: 0001,0000\nBoot0000* UiApp\tFvVol(7cb8bdc9)\nBoot0001* UEFI QEMU USB\tPciRoot(0x0)/USB(0,0)\nBoot0004* EMTS\tHD(1,GPT,11111111-2222-3333-4444-555555555555,0x800,0x100000)/File(\\EFI\\BOOT\\BOOTX64.EFI)\nBoot0005* EMTS\tHD(1,GPT,99999999-2222-3333-4444-555555555555,0x800,0x100000)/File(\\EFI\\BOOT\\BOOTX64.EFI)'
-
-@test "recognises its own boot entry by label and partition" {
-  [ "$(entries_for 11111111-2222-3333-4444-555555555555 <<<"$EFIBOOTMGR")" = 0004 ]
-  [ -z "$(entries_for 00000000-2222-3333-4444-555555555555 <<<"$EFIBOOTMGR")" ]
 }
 
 # The stick with its partitions mounted.

@@ -15,7 +15,8 @@ use super::selector::selects;
 use super::settle::{Clock, Look, seen, settled, until};
 use super::{mark, stick};
 use crate::error::{Error, Kind, Result, escaped};
-use crate::state::{Manifest, Seen, State, Stick, Target};
+use crate::firmware;
+use crate::state::{Installation, Manifest, Seen, State, Stick, Target};
 
 /// A medium behind a slow hub, or in an emulated machine, appears late.
 const MEDIUM: Duration = Duration::from_secs(60);
@@ -105,6 +106,7 @@ fn target(chosen: &Judged, selector: &InstallDisk) -> Target {
         mounts: usage.mounts.clone(),
         swaps: usage.swaps.clone(),
         loses: content.losses(),
+        partitions: firmware::partitions(&disk.path),
         selected: selects(selector),
     }
 }
@@ -150,11 +152,16 @@ pub fn list_disks(host: &Host, say: &mut dyn FnMut(&str)) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a machine that this medium has installed.
+/// Refuses a machine that this medium has installed, and notes the disk.
 ///
 /// # Errors
 /// It has.
-pub fn refuse_installed(host: &Host, list: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+pub fn refuse_installed(
+    host: &Host,
+    state: &State,
+    list: &Path,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
     let Ok(lines) = fs::read(list) else {
         return Ok(());
     };
@@ -170,7 +177,12 @@ pub fn refuse_installed(host: &Host, list: &Path, say: &mut dyn FnMut(&str)) -> 
         let path = disk.path.display();
         match again(&lines, &known) {
             Again::No => {}
-            Again::Yes(by) => return Err(installed(&disk, by, list)),
+            Again::Yes(by) => {
+                state.write(&Installation {
+                    path: disk.path.clone(),
+                })?;
+                return Err(installed(&disk, by, list));
+            }
             Again::Perhaps => say(&format!(
                 "warning: this stick has installed a disk without a serial number of its own, and cannot tell whether it was {path}"
             )),

@@ -97,6 +97,7 @@ fn chooses_the_empty_disk_and_notes_what_later_steps_need() {
         mounts: vec![],
         swaps: vec![],
         loses: vec![],
+        partitions: vec![],
         selected: false,
     };
     assert_eq!(target, expected);
@@ -215,7 +216,7 @@ fn noted(machine: &mut Machine, table: bool) -> (PathBuf, Vec<String>) {
 fn refuse(machine: &Machine, list: &Path) -> (Result<()>, Vec<String>) {
     let mut said = Vec::new();
     let mut say = |line: &str| said.push(line.to_owned());
-    let result = refuse_installed(&machine.fake.host(), list, &mut say);
+    let result = refuse_installed(&machine.fake.host(), &machine.state, list, &mut say);
     (result, said)
 }
 
@@ -230,6 +231,8 @@ fn a_machine_that_was_installed_is_refused_and_another_is_not() {
         "{line}"
     );
     let error = refuse(&machine, &list).0.expect_err("it was installed");
+    let found: Installation = machine.state.read().expect("it was noted");
+    assert!(found.path.ends_with("sda"), "{found:?}");
     let expected = "this stick has installed the disk with serial number S-sda already";
     assert_eq!(error.reason, expected);
     assert!(
