@@ -7,6 +7,7 @@
 mod apt_sources;
 pub(super) mod described;
 pub(super) mod disk;
+mod efi_programs;
 mod ext;
 mod files;
 mod identities;

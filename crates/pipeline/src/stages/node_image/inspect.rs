@@ -96,12 +96,14 @@ fn unpack(image: &Path, raw: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
     use std::process::Command;
 
     use anyhow::ensure;
     use arch::ARCH;
 
     use super::super::{disk, raw};
+    use super::super::efi_programs::tests::file_system;
     use super::*;
 
     /// An image of 1 MiB with the given partitions, which are empty, made by the tool that users have.
@@ -120,6 +122,10 @@ mod tests {
             "sgdisk: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+        // Behind the table, where all of them have the ESP first.
+        let esp = file_system(64 << 10, &[])?;
+        let file = fs_err::OpenOptions::new().write(true).open(&path)?;
+        file.file().write_all_at(&esp, HEAD as u64)?;
         Ok((dir, path))
     }
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::described::Disk;
+use super::efi_programs::Esp;
 use crate::digest::hex;
 
 /// The compressed image.
@@ -43,6 +44,7 @@ pub struct Description<'a> {
 pub fn write(reader: &mut impl Read, description: &Description<'_>, out: &Path) -> Result<()> {
     let mut image = Counted::new(fs_err::File::create(out.join(IMAGE))?);
     let mut raw = Counted::new(std::io::sink());
+    let mut esp = Esp::new()?;
     let processors = std::thread::available_parallelism()?.get();
     loop {
         let frames = read_frames(reader, processors)?;
@@ -56,6 +58,7 @@ pub fn write(reader: &mut impl Read, description: &Description<'_>, out: &Path) 
                 .collect();
             for frame in &frames {
                 raw.write_all(frame)?;
+                esp.take(frame)?;
             }
             for frame in compressed {
                 let frame = frame.join().expect("the compressor does not panic");
@@ -90,6 +93,9 @@ pub fn write(reader: &mut impl Read, description: &Description<'_>, out: &Path) 
     }
     if let Some(drivers) = description.drivers {
         manifest["drivers"] = json!(drivers);
+    }
+    if let Some(programs) = esp.programs()? {
+        manifest["bootFiles"] = serde_json::to_value(programs)?;
     }
     if let Some(version) = description.k3s_version {
         manifest["k3sVersion"] = version.into();
