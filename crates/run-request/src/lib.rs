@@ -140,6 +140,17 @@ pub enum OsImage {
     Immutable,
     /// An image of the same layout without an operating system.
     Small,
+    /// The small one without signatures, whatever the stick has.
+    #[serde(rename = "small-unsigned")]
+    SmallUnsigned,
+}
+
+impl OsImage {
+    /// True for one without an operating system.
+    #[must_use]
+    pub fn is_small(self) -> bool {
+        matches!(self, Self::Small | Self::SmallUnsigned)
+    }
 }
 
 /// What a machine is there for.

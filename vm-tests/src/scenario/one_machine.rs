@@ -100,7 +100,7 @@ impl Scenario {
         if self.machine.network.reaches_ssh() && self.steps.contains(&Step::ConnectNetwork) {
             return Err("`connect-network` is for a machine without a network card".to_owned());
         }
-        if self.machine.os_image == OsImage::Small && self.steps.iter().any(on_node) {
+        if self.machine.os_image.is_small() && self.steps.iter().any(on_node) {
             return Err("the small OS image has no node".to_owned());
         }
         Ok(())

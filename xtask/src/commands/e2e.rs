@@ -286,8 +286,12 @@ impl Needs {
             options.signing = Some(signing::test_key(key)?);
         }
         let mut runs = Vec::new();
-        if machine.os_image == OsImage::Small && options.os_image.is_none() {
-            let outputs = project.produce(&options, &["small-image"])?;
+        if machine.os_image.is_small() && options.os_image.is_none() {
+            let mut of_image = options.clone();
+            if machine.os_image == OsImage::SmallUnsigned {
+                of_image.signing = None;
+            }
+            let outputs = project.produce(&of_image, &["small-image"])?;
             options.os_image = Some(outputs.directory("small-image")?.join(small_image::IMAGE));
             runs = outputs.runs;
         }

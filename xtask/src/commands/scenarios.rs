@@ -128,7 +128,7 @@ impl Scenario {
     /// True when a machine is installed with more than the small image, and so may run pods.
     pub fn runs_pods(&self) -> bool {
         self.nodes()
-            .any(|(_, machine)| machine.os_image != OsImage::Small)
+            .any(|(_, machine)| !machine.os_image.is_small())
     }
 
     /// A machine's config-file; the sample when it names none.
@@ -149,7 +149,7 @@ impl Scenario {
     /// emulated machines on two processors do.
     pub fn usual_seconds(&self, root: &Path) -> f64 {
         let machine = |(_, machine): (_, &Machine)| match machine.os_image {
-            OsImage::Small => 90.0,
+            OsImage::Small | OsImage::SmallUnsigned => 90.0,
             OsImage::Reference | OsImage::Immutable => 300.0,
         };
         self.last_run(&root.join(EVIDENCE))
