@@ -229,6 +229,7 @@ impl State {
 #[cfg(test)]
 pub fn example_target() -> Target {
     Target {
+        partitions: Vec::new(),
         path: "/dev/sda".into(),
         name: "sda".into(),
         size: 64_000_000_000,

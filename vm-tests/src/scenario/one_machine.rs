@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::budgets::Budgets;
 use super::machine_definition::{DiskDefinition, MachineDefinition, Workstation};
 use super::step::{FIRST_BOOT, Step, Timed};
-use run_request::{OsImage, Role};
+use run_request::Role;
 use vm::console::STEPS;
 
 /// The greatest number on the machines' network: MAC addresses are made of it.

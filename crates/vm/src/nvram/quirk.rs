@@ -7,7 +7,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::boot::{BootVariables, DevicePathNode};
+use efi::DevicePathNode;
+
+use super::boot::BootVariables;
 use super::store::{NvramError, add_variable, delete_variable, fill, named};
 
 /// Something that a machine's firmware does otherwise.

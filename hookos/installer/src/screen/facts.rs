@@ -137,6 +137,7 @@ mod tests {
     #[test]
     fn a_disk_is_described_by_what_is_known_of_it() {
         let mut target = Target {
+            partitions: Vec::new(),
             path: "/dev/sda".into(),
             name: "sda".into(),
             size: 1_000_000_000,

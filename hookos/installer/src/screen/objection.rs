@@ -174,6 +174,7 @@ mod tests {
 
     fn target(selected: bool) -> Target {
         Target {
+            partitions: Vec::new(),
             path: "/dev/sda".into(),
             name: "sda".into(),
             size: 1_000_000_000,

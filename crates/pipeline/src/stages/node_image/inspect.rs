@@ -102,8 +102,8 @@ mod tests {
     use anyhow::ensure;
     use arch::ARCH;
 
-    use super::super::{disk, raw};
     use super::super::efi_programs::tests::file_system;
+    use super::super::{disk, raw};
     use super::*;
 
     /// An image of 1 MiB with the given partitions, which are empty, made by the tool that users have.
