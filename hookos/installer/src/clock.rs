@@ -49,11 +49,18 @@ fn corrected(now: i64, not_before: i64) -> Option<i64> {
 /// # Errors
 /// The root cannot be written.
 pub fn note(state: &State, root: &Path) -> Result<()> {
-    let not_before = Manifest::read(state)?.not_before;
-    write_epoch(root, not_before).map_err(|error| {
-        let reason = format!("{EPOCH} of the OS image cannot be written: {error}");
-        Error::new(Kind::Environment, reason)
-    })
+    note_time(root, Manifest::read(state)?.not_before)
+}
+
+fn note_time(root: &Path, seconds: i64) -> Result<()> {
+    match write_epoch(root, seconds) {
+        // Where there is no directory for it there is no systemd to read it.
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => {
+            let reason = format!("{EPOCH} of the OS image cannot be written: {error}");
+            Err(Error::new(Kind::Environment, reason))
+        }
+    }
 }
 
 fn write_epoch(root: &Path, seconds: i64) -> rustix::io::Result<()> {
@@ -114,9 +121,13 @@ mod tests {
             .expect("directory")
             .count();
         assert_eq!(left, 0);
-        assert!(
-            write_epoch(outside.path(), 1).is_err(),
-            "it is no system's root"
-        );
+    }
+
+    #[test]
+    fn a_system_without_systemd_is_left_as_it_is() {
+        let root = tempfile::tempdir().expect("a directory can be made");
+        note_time(root.path(), 5).expect("nothing to do");
+        let mut left = std::fs::read_dir(root.path()).expect("directory");
+        assert!(left.next().is_none());
     }
 }
