@@ -153,8 +153,9 @@ impl Stage {
             .with_context(|| format!("reading the inputs of {}", self.name))?;
         digests.extend(request.workspace.code_of(self.module)?);
         // The versions of the crates that the code uses, and the project's own.
-        let lock = serde_json::to_value(request.workspace.lock())?;
-        digests.extend(input::digests(&lock)?);
+        digests.extend(input::digests(&serde_json::to_value(
+            request.source("Cargo.lock"),
+        )?)?);
         Ok(digests)
     }
 

@@ -9,11 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use module_graph::Graph;
 use serde::Deserialize;
 
-use crate::input::Source;
 use crate::{digest, process};
-
-/// The versions of all crates, below the checkout.
-const LOCK: &str = "Cargo.lock";
 
 /// What `cargo metadata` says, as far as it is read (cargo-metadata(1)).
 #[derive(Debug, Deserialize)]
@@ -67,8 +63,6 @@ pub struct Workspace {
     graph: Graph,
     /// Digests of the files of the graph.
     digests: BTreeMap<PathBuf, String>,
-    /// The digest of Cargo.lock, on which all stages depend.
-    lock: String,
     compilers: Compilers,
 }
 
@@ -111,7 +105,6 @@ impl Workspace {
                 digests: digests.collect::<Result<_>>()?,
                 graph,
                 metadata,
-                lock: digest::of_file(&root.join(LOCK))?,
                 compilers: Compilers {
                     rustc: rustc.join().expect("asking rustc does not panic"),
                     go: go.join().expect("asking go does not panic"),
@@ -142,11 +135,6 @@ impl Workspace {
     pub fn go(&self) -> Result<&str> {
         let go = self.compilers.go.as_deref();
         go.map_err(|error| anyhow!("{error}"))
-    }
-
-    /// Cargo.lock as it was when the workspace was read: the versions of the crates that the code of all stages uses.
-    pub fn lock(&self) -> Source {
-        Source::known(LOCK, &self.root.join(LOCK), &self.lock)
     }
 
     /// The C library that is linked into static binaries, from the host's package libc6-dev.
