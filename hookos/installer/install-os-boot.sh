@@ -50,9 +50,7 @@ restart_into_installed() {
     "To install again, delete $INSTALLED from EMTS-CONF or make the stick again."
   sleep "$READABLE"
   unmount_all || true
-  end_screen || true
   restart_machine
-  start_screen
 }
 
 # ---------------------------------------------------------------- reboot
