@@ -3,12 +3,9 @@
 use super::event::Event;
 use super::facts::Facts;
 use super::model::{Mark, Model};
-use super::panel::Panel;
+use super::panel::{COLUMNS, Panel};
 use super::picture::bar_words;
 use crate::steps::STEPS;
-
-/// Columns of the panel: a terminal has 80, and the last one makes some go on to the next line.
-const COLUMNS: usize = 79;
 
 /// What has been shown.
 #[derive(Debug, Default)]

@@ -4,6 +4,8 @@ use super::model::{End, Model};
 
 /// The log, in the installer's system.
 const LOG: &str = "/var/log/os-installer.log, and logs/ on the partition EMTS-CONF of the stick";
+/// Columns of its rules: a terminal has 80, and the last one makes some go on to the next line.
+pub const COLUMNS: usize = 79;
 /// Columns that a label takes in front of its text.
 const LABEL: usize = 9;
 
@@ -65,9 +67,8 @@ impl Panel {
     /// Its lines as text, each as long as it is: for consoles that others search.
     #[must_use]
     pub fn text(&self) -> Vec<String> {
-        let rule = "=".repeat(30);
-        let heading = format!("{rule}  {}  {rule}", self.heading);
-        let end = "=".repeat(heading.len());
+        let heading = format!("{:=^COLUMNS$}", format!("  {}  ", self.heading));
+        let end = "=".repeat(COLUMNS);
         let lines = self.lines.iter().map(|(label, text)| match *label {
             "" => text.clone(),
             label => format!("{label:LABEL$}{text}"),
@@ -80,14 +81,18 @@ impl Panel {
     pub fn wrapped(&self, columns: usize) -> Vec<String> {
         let mut rows = Vec::new();
         for (label, text) in &self.lines {
-            let mut label = *label;
-            for row in wrap(text, columns.saturating_sub(LABEL).max(1)) {
-                rows.push(format!("{label:LABEL$}{row}"));
-                label = "";
-            }
+            rows.extend(behind(label, if label.is_empty() { 0 } else { LABEL }, text, columns));
         }
         rows
     }
+}
+
+/// A text behind its label, which takes so many columns, in rows of at most `columns` characters.
+#[must_use]
+pub fn behind(label: &str, width: usize, text: &str, columns: usize) -> Vec<String> {
+    let rows = wrap(text, columns.saturating_sub(width).max(1)).into_iter();
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    labels.zip(rows).map(|(label, row)| format!("{label:width$}{row}")).collect()
 }
 
 /// A text in rows of at most so many characters, broken between words where it can be.
@@ -175,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_failure_has_step_reason_disk_advice_log_and_warnings_each_in_a_line() {
-        let rule = "=".repeat(30);
+        let rule = "=".repeat(28);
         assert_eq!(
             failed(None).text(),
             [
@@ -186,7 +191,7 @@ mod tests {
                 "Advice:  Look.",
                 "Log:     /var/log/os-installer.log, and logs/ on the partition EMTS-CONF of the stick",
                 "Warning: one thing",
-                &"=".repeat(83),
+                &"=".repeat(79),
             ]
         );
         assert!(!failed(None).well);
@@ -234,6 +239,8 @@ mod tests {
         let rows = panel.wrapped(20);
         assert_eq!(rows[..2], ["Step:    choose-disk", "Reason:  no disk"]);
         assert_eq!(rows[4..6], ["Log:     /var/log/os", "         -installer."]);
+        let pulled = failed(Some("/dev/sda")).wrapped(30);
+        assert_eq!(pulled[4..6], ["The machine restarts by itself", "when the stick is pulled."]);
     }
 
     #[test]

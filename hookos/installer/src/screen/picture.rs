@@ -1,7 +1,7 @@
 //! A whole screen, for a console that has rows and columns.
 
 use super::model::{Bar, Mark, Model};
-use super::panel::{Panel, large};
+use super::panel::{Panel, behind, large};
 use crate::steps::STEPS;
 
 /// Columns of the bar between its brackets.
@@ -57,12 +57,10 @@ pub fn under_way(model: &Model, size: (usize, usize)) -> Vec<Row> {
             .map_or_else(Row::default, |bar| row(BOLD, bar_text(bar))),
     );
     picture.push(Row::default());
-    picture.extend(
-        model
-            .warnings
-            .iter()
-            .map(|text| row(YELLOW, format!(" Warning: {text}"))),
-    );
+    for text in &model.warnings {
+        let rows = behind(" Warning: ", 10, text, columns);
+        picture.extend(rows.into_iter().map(|text| row(YELLOW, text)));
+    }
     let room = rows.saturating_sub(picture.len() + 1);
     let lines = model.lines.len().saturating_sub(room);
     picture.push(Row::default());
@@ -243,7 +241,7 @@ mod tests {
         all.push("EMTS warning: one thing");
         let picture = under_way(&model(&all), (20, 25));
         let texts = texts(&picture);
-        assert_eq!(texts[19], " Warning: one thing");
+        assert_eq!(texts[19..21], [" Warning: one thing", ""]);
         assert_eq!(
             texts[21..],
             [" line 26", " line 27", " line 28", " line 29"]
