@@ -390,6 +390,36 @@ odd_name() { # archive, config-file, directory, target
   sfdisk --json "$IMAGE" | jq -e '.partitiontable.partitions[0].type == "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"'
 }
 
+@test "a BIOS finds a program in the first sector that says that the stick needs UEFI" {
+  cat >"$BATS_TEST_TMPDIR/bios.s" <<'ASSEMBLY'
+.code16
+xor %ax,%ax
+mov %ax,%ds
+cld
+mov $0x7c00+text,%si
+next: lodsb
+test %al,%al
+jz halt
+mov $0x0e,%ah
+mov $7,%bx
+int $0x10
+jmp next
+halt: hlt
+jmp halt
+.set text, .
+ASSEMBLY
+  as --32 -o "$BATS_TEST_TMPDIR/bios.o" "$BATS_TEST_TMPDIR/bios.s"
+  objcopy -O binary -j .text "$BATS_TEST_TMPDIR/bios.o" "$BATS_TEST_TMPDIR/bios.bin"
+  run -0 "$SCRIPT" "$IMAGE" "$ARCHIVE" "$CONFIG"
+  size=$(stat -c %s "$BATS_TEST_TMPDIR/bios.bin")
+  cmp --bytes="$size" "$BATS_TEST_TMPDIR/bios.bin" "$IMAGE"
+  run -0 bash -c "tail -c +$((size + 1)) '$IMAGE' | head -c $((440 - size)) | tr -d '\r\0'"
+  [ "${lines[0]}" = "This USB drive starts by UEFI only." ]
+  for line in "${lines[@]}"; do [ "${#line}" -le 80 ]; done
+  run -0 sgdisk --verify "$IMAGE"
+  [[ $output == *"No problems found"* ]]
+}
+
 @test "boot partition is FAT32 with nothing but the HookOS loader" {
   "$SCRIPT" "$IMAGE" "$ARCHIVE" "$CONFIG"
   partition_to_file 1 "$BATS_TEST_TMPDIR/esp"

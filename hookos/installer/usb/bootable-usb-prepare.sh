@@ -409,6 +409,7 @@ write_target() {
   flush
   if [[ -n $VERIFY ]]; then each_part verify_part; fi
   write_table
+  write_bios_message
   flush
   if [[ -n $VERIFY ]]; then verify_table; fi
   copy_blocks "$WORK/esp.img" 0 1 "$ESP_AT" none || fail "$EXIT_WRITE" "the start of EMTS-BOOT could not be written"
@@ -447,6 +448,20 @@ write_table() {
     --new="2:${OS_AT}M:+${OS_MIB}M" --typecode=2:8300 --change-name=2:EMTS-OS \
     --new="3:${CONFIG_AT}M:+${CONFIG_MIB}M" --typecode=3:0700 --change-name=3:EMTS-CONF \
     "$OUT" >"$WORK/sgdisk.log" 2>&1 || { cat "$WORK/sgdisk.log" >&2; fail "$EXIT_WRITE" "the partition table could not be written to $TARGET"; }
+}
+
+# What a BIOS starts: it reads the first sector, which UEFI does not, to 0000:7C00. Assembly, as bytes in octal:
+#   xor ax,ax; mov ds,ax; cld; mov si,text; next: lodsb; test al,al; jz halt; mov ah,0Eh (write a character);
+#   mov bx,7; int 10h; jmp next; halt: hlt; jmp halt; text: ...
+write_bios_message() {
+  local code='\061\300\216\330\374\276\031\174\254\204\300\164\011\264\016\273\007\000\315\020\353\362\364\353\375'
+  local text='This USB drive starts by UEFI only.\r\n'
+  text+='In the setup of the firmware, switch UEFI boot on (legacy boot or CSM off),\r\n'
+  text+='then start again. A machine without UEFI cannot be installed from it.\r\n'
+  # The partition table's own record begins at byte 440.
+  # shellcheck disable=SC2059 # both have escapes
+  printf "$code$text\0" | dd of="$OUT" bs=440 count=1 iflag=fullblock conv=nocreat,notrunc status=none ||
+    fail "$EXIT_WRITE" "the message for machines without UEFI could not be written to $TARGET"
 }
 
 # A new image file reads as zeros, so these are left out; on a device they are written.
