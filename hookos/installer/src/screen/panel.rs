@@ -81,7 +81,12 @@ impl Panel {
     pub fn wrapped(&self, columns: usize) -> Vec<String> {
         let mut rows = Vec::new();
         for (label, text) in &self.lines {
-            rows.extend(behind(label, if label.is_empty() { 0 } else { LABEL }, text, columns));
+            rows.extend(behind(
+                label,
+                if label.is_empty() { 0 } else { LABEL },
+                text,
+                columns,
+            ));
         }
         rows
     }
@@ -92,7 +97,10 @@ impl Panel {
 pub fn behind(label: &str, width: usize, text: &str, columns: usize) -> Vec<String> {
     let rows = wrap(text, columns.saturating_sub(width).max(1)).into_iter();
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
-    labels.zip(rows).map(|(label, row)| format!("{label:width$}{row}")).collect()
+    labels
+        .zip(rows)
+        .map(|(label, row)| format!("{label:width$}{row}"))
+        .collect()
 }
 
 /// A text in rows of at most so many characters, broken between words where it can be.
@@ -240,7 +248,13 @@ mod tests {
         assert_eq!(rows[..2], ["Step:    choose-disk", "Reason:  no disk"]);
         assert_eq!(rows[4..6], ["Log:     /var/log/os", "         -installer."]);
         let pulled = failed(Some("/dev/sda")).wrapped(30);
-        assert_eq!(pulled[4..6], ["The machine restarts by itself", "when the stick is pulled."]);
+        assert_eq!(
+            pulled[4..6],
+            [
+                "The machine restarts by itself",
+                "when the stick is pulled."
+            ]
+        );
     }
 
     #[test]
